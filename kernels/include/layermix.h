@@ -1,0 +1,137 @@
+// layermix native library: the C ABI.
+//
+// Opaque handles, lmx_<noun>_<verb> names, every call returns a status; lmx_last_error() says what went wrong on this
+// thread. Nothing here throws across the boundary. Sizes are in elements unless the name says bytes. Not thread-safe
+// per handle: one thread at a time may use a trainer.
+#ifndef LAYERMIX_H
+#define LAYERMIX_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum lmx_status {
+  LMX_OK = 0,
+  LMX_INVALID_ARGUMENT = 1,  // a value is outside what the library can run; the message names it
+  LMX_OUT_OF_MEMORY = 2,     // the message says bytes asked and free
+  LMX_NO_DEVICE = 3,
+  LMX_NOT_FOUND = 4,  // no tensor of that name
+  LMX_INTERNAL = 5
+} lmx_status;
+
+typedef enum lmx_layer_kind { LMX_LAYER_MAMBA2 = 0, LMX_LAYER_ATTENTION = 1, LMX_LAYER_MLP = 2 } lmx_layer_kind;
+typedef enum lmx_activation { LMX_GELU_TANH = 0, LMX_GELU_ERF = 1, LMX_RELU2 = 2, LMX_SILU = 3 } lmx_activation;
+typedef enum lmx_precision { LMX_FP32 = 0, LMX_FP64 = 1, LMX_BF16 = 2 } lmx_precision;
+typedef enum lmx_schedule { LMX_CONSTANT = 0, LMX_COSINE = 1, LMX_WSD = 2 } lmx_schedule;
+typedef enum lmx_tensor_part {
+  LMX_VALUE = 0,
+  LMX_GRADIENT = 1,
+  LMX_EXP_AVG = 2,
+  LMX_EXP_AVG_SQ = 3
+} lmx_tensor_part;
+
+// One layer: pre-norm, mixer, residual add. Fields of other kinds are ignored.
+typedef struct lmx_layer_config {
+  lmx_layer_kind kind;
+  // mamba2: inner width is heads * head_dim
+  int64_t heads, head_dim, groups, state, conv, chunk;
+  double dt_min;
+  // attention: heads and head_dim above; rotary_dim 0 = no position embedding
+  int64_t kv_heads, rotary_dim;
+  double rope_theta;
+  // mlp
+  int64_t width;
+  lmx_activation activation;
+  int32_t gated;
+} lmx_layer_config;
+
+typedef struct lmx_model_config {
+  int64_t hidden, vocab;
+  int32_t tie_embeddings;
+  double norm_eps;
+  int64_t layer_count;
+  const lmx_layer_config* layers;
+} lmx_model_config;
+
+typedef struct lmx_optimizer_config {
+  double learning_rate, beta1, beta2, epsilon, weight_decay;
+  double clip_norm;  // 0 = off
+  lmx_schedule schedule;
+  int64_t total_steps, warmup_steps;
+  int64_t decay_steps;            // WSD: length of the final decay
+  double minimum_learning_rate;  // where cosine and WSD end
+} lmx_optimizer_config;
+
+typedef struct lmx_trainer_config {
+  lmx_model_config model;
+  lmx_optimizer_config optimizer;
+  int64_t batch, micro_batch, sequence;  // sequences per step, sequences per forward pass, tokens per sequence
+  lmx_precision precision;
+  const char* device;  // "cpu" or "cuda:N"
+  int32_t threads;     // CPU threads; 0 = all cores. Results do not depend on it.
+  uint64_t seed;       // initial weights
+  double init_std;     // standard deviation of weight matrices (Megatron's 0.02)
+} lmx_trainer_config;
+
+// Bytes of one trainer, exact: what is allocated is the sum.
+typedef struct lmx_memory {
+  int64_t weights, gradients, optimizer, activations, workspace, total;
+} lmx_memory;
+
+typedef struct lmx_tensor_info {
+  const char* name;  // Hugging Face names ("backbone.layers.0.mixer.in_proj.weight"); valid while the trainer lives
+  int32_t rank;
+  int64_t shape[4];
+  int64_t count;
+  int32_t decayed;  // takes weight decay
+} lmx_tensor_info;
+
+typedef struct lmx_step_result {
+  double loss;       // mean over the targets of the batch, nats
+  double grad_norm;  // before clipping
+  double learning_rate;
+  int64_t step;  // steps taken so far, this one included
+} lmx_step_result;
+
+typedef struct lmx_trainer lmx_trainer;
+
+const char* lmx_version(void);
+const char* lmx_build_info(void);  // one line: compiler, vector width, BLAS
+const char* lmx_last_error(void);  // of the last failed call on this thread
+
+// What a trainer would allocate. Needs no device.
+lmx_status lmx_memory_plan(const lmx_trainer_config* config, lmx_memory* out);
+
+lmx_status lmx_trainer_create(const lmx_trainer_config* config, lmx_trainer** out);
+void lmx_trainer_destroy(lmx_trainer* trainer);
+lmx_status lmx_trainer_memory(const lmx_trainer* trainer, lmx_memory* out);
+
+// One optimizer step. tokens and targets are (batch, sequence) int32; a target < 0 is not counted.
+lmx_status lmx_trainer_step(lmx_trainer* trainer, const int32_t* tokens, const int32_t* targets,
+                            lmx_step_result* out);
+// Forward only, any number of sequences. loss (count*sequence) float, 0 where the target < 0; correct 0/1.
+lmx_status lmx_trainer_evaluate(lmx_trainer* trainer, int64_t count, const int32_t* tokens, const int32_t* targets,
+                                float* loss, uint8_t* correct);
+// Forward and backward of one batch without an optimizer step, for verification: gradients are left to be read with
+// lmx_trainer_read. logits (batch*sequence*vocab) and hidden ((layers+1)*batch*sequence*hidden: the embedding output,
+// then the input of the next layer, the last one after the final norm) may be null. batch must equal micro_batch.
+lmx_status lmx_trainer_probe(lmx_trainer* trainer, const int32_t* tokens, const int32_t* targets, double* logits,
+                             double* hidden, double* loss);
+
+int64_t lmx_trainer_tensor_count(const lmx_trainer* trainer);
+lmx_status lmx_trainer_tensor_info(const lmx_trainer* trainer, int64_t index, lmx_tensor_info* out);
+// Reads or writes a whole tensor as double or float (bytes_per_element 8 or 4).
+lmx_status lmx_trainer_read(const lmx_trainer* trainer, const char* name, lmx_tensor_part part, void* out,
+                            int32_t bytes_per_element);
+lmx_status lmx_trainer_write(lmx_trainer* trainer, const char* name, lmx_tensor_part part, const void* data,
+                             int32_t bytes_per_element);
+int64_t lmx_trainer_step_index(const lmx_trainer* trainer);
+lmx_status lmx_trainer_set_step_index(lmx_trainer* trainer, int64_t step);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

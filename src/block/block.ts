@@ -1,0 +1,99 @@
+// The contract of a layer kind. One file per kind implements it (mamba2.ts, attention.ts, mlp.ts); registry.ts lists
+// them. Everything that depends on what a layer IS - options, shape, parameters, FLOPs, state - is asked through this
+// interface, so a new kind is one new file here and one in kernels/.
+
+/** What a block needs to know about the model around it. */
+export interface BlockContext {
+  readonly hidden: number;
+  /** Sub-block layers in the model (Megatron scales output projections by it). */
+  readonly layers: number;
+}
+
+/** Something wrong with a block's options; `option` is the key below model.blocks.<kind>, "" for the block itself. */
+export interface BlockIssue {
+  readonly option: string;
+  readonly message: string;
+  readonly help: readonly string[];
+}
+
+/** One parameter tensor of a layer, by its Hugging Face name below `backbone.layers.N.`. */
+export interface ParameterTensor {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Takes weight decay (matrices and conv weights do; norms, biases, A_log, D, dt_bias do not). */
+  readonly decayed: boolean;
+}
+
+/** Sequences and tokens of one forward pass. */
+export interface Workload {
+  readonly batch: number;
+  readonly sequence: number;
+}
+
+/** Elements one layer keeps between its forward and its backward pass, by element type (see estimate/memory.ts). */
+export interface SavedActivations {
+  /** Elements of the activation type (fp32 on the CPU, bf16 on a GPU). */
+  readonly activation: number;
+  /** Elements kept in the statistics type (always fp32 in training). */
+  readonly statistic: number;
+}
+
+/** What the native library is told about one layer; mirrors lmx_layer_config. */
+export type NativeLayer =
+  | {
+      readonly kind: "mamba2";
+      readonly heads: number;
+      readonly headDim: number;
+      readonly groups: number;
+      readonly state: number;
+      readonly conv: number;
+      readonly chunk: number;
+      readonly dtMin: number;
+    }
+  | {
+      readonly kind: "attention";
+      readonly heads: number;
+      readonly kvHeads: number;
+      readonly headDim: number;
+      /** 0 = no position embedding. */
+      readonly rotaryDim: number;
+      readonly ropeTheta: number;
+    }
+  | {
+      readonly kind: "mlp";
+      readonly width: number;
+      readonly activation: "gelu" | "gelu_erf" | "relu2" | "silu";
+      readonly gated: boolean;
+    };
+
+/** A layer kind. `O` is its resolved options: every field present, numbers checked. */
+export interface Block<O = unknown> {
+  /** Name in study files: "mamba2". */
+  readonly kind: string;
+  /** Symbol in layer patterns: "M". */
+  readonly symbol: string;
+  readonly title: string;
+  /** Where the definition comes from (paper and section). */
+  readonly source: string;
+  /** Fills defaults. `raw` has passed the schema; never throws, problems are reported by check(). */
+  resolve(raw: Readonly<Record<string, unknown>>, context: BlockContext): O;
+  check(options: O, context: BlockContext): readonly BlockIssue[];
+  /** Every tensor of the layer, its pre-norm included. */
+  parameters(options: O, context: BlockContext): readonly ParameterTensor[];
+  /** Exact forward FLOPs of the layer for the whole workload (definition in docs/flops.md). */
+  forwardFlops(options: O, context: BlockContext, work: Workload): number;
+  /** Megatron's forward FLOPs (num_floating_point_operations / 3), same order of IEEE operations. */
+  megatronForwardFlops(options: O, context: BlockContext, work: Workload): number;
+  savedActivations(options: O, context: BlockContext, work: Workload): SavedActivations;
+  /** Elements added to the KV cache per token (0 for kinds without one). */
+  kvElementsPerToken(options: O): number;
+  /** Elements of recurrent state per sequence (conv + SSM), independent of context (0 for kinds without one). */
+  stateElementsPerSequence(options: O): number;
+  /** Options scaled to another hidden width, keeping head dims and ratios: used by `match` and by proxies. */
+  rescale(
+    raw: Readonly<Record<string, unknown>>,
+    from: BlockContext,
+    to: BlockContext,
+  ): Record<string, unknown>;
+  toNative(options: O, context: BlockContext): NativeLayer;
+}

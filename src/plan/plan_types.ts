@@ -1,0 +1,46 @@
+// The plan: a model whose every layer is decided. Produced by plan/ from a Spec, consumed by every later room.
+
+import type { Block } from "../block/block.js";
+
+/** One layer of the pattern with its block and resolved options. */
+export interface PlannedLayer {
+  readonly index: number;
+  readonly block: Block;
+  readonly options: unknown;
+}
+
+export interface Plan {
+  /** Candidate name: the study's name, or the axis values ("attention=8%") in a sweep. */
+  readonly name: string;
+  /** Layer symbols as given or derived, pipeline cuts and MTP suffix removed. */
+  readonly pattern: string;
+  readonly layers: readonly PlannedLayer[];
+  /** Layers by block kind, in registry order, zeros included. */
+  readonly counts: Readonly<Record<string, number>>;
+  readonly hidden: number;
+  readonly vocab: number;
+  readonly tieEmbeddings: boolean;
+  readonly normEps: number;
+  /** What the reader should know: rounded shares, counts the algorithm missed, sizes changed by `match`. */
+  readonly notes: readonly PlanNote[];
+}
+
+export interface PlanNote {
+  readonly code: `LMX${number}`;
+  readonly message: string;
+}
+
+/** One point of a sweep: the axis values that made it, and its plan. */
+export interface Candidate {
+  /** Short and stable: "attention=8%" or, for several axes, "attention=8%,mlp=50%". */
+  readonly name: string;
+  readonly values: Readonly<Record<string, unknown>>;
+  readonly plan: Plan;
+}
+
+/** A point that was not kept, and why (duplicate layout, infeasible counts, a `where` constraint). */
+export interface DroppedCandidate {
+  readonly name: string;
+  readonly values: Readonly<Record<string, unknown>>;
+  readonly reason: string;
+}
