@@ -22,6 +22,8 @@ export interface ParameterTensor {
   readonly shape: readonly number[];
   /** Takes weight decay (matrices and conv weights do; norms, biases, A_log, D, dt_bias do not). */
   readonly decayed: boolean;
+  /** Tensors of a layer that carry the same name here are stored as one matrix, in this order ("qkv", "gate_up"). */
+  readonly fused?: string;
 }
 
 /** Sequences and tokens of one forward pass. */
@@ -30,12 +32,23 @@ export interface Workload {
   readonly sequence: number;
 }
 
-/** Elements one layer keeps between its forward and its backward pass, by element type (see estimate/memory.ts). */
-export interface SavedActivations {
-  /** Elements of the activation type (fp32 on the CPU, bf16 on a GPU). */
-  readonly activation: number;
-  /** Elements kept in the statistics type (always fp32 in training). */
-  readonly statistic: number;
+/** Floating point operations of one layer, a multiply and an add each counting one. */
+export interface LayerFlops {
+  readonly forward: number;
+  readonly backward: number;
+}
+
+/**
+ * Buffers one layer needs in training (kernels/model/MEMORY.md): `activation` elements are fp32 on the CPU and bf16 on a GPU,
+ * `statistic` elements are always fp32. Every entry is a buffer of its own.
+ */
+export interface TrainingBuffers {
+  /** Kept from the forward to the backward pass, the mixer's own: elements of activation type. */
+  readonly savedActivations: readonly number[];
+  /** Kept as well: elements of statistic type. */
+  readonly savedStatistics: readonly number[];
+  /** Used during the layer's backward pass alone, elements of activation type; the layers share one space for them. */
+  readonly transient: readonly number[];
 }
 
 /** What the native library is told about one layer; mirrors lmx_layer_config. */
@@ -78,13 +91,19 @@ export interface Block<O = unknown> {
   /** Fills defaults. `raw` has passed the schema; never throws, problems are reported by check(). */
   resolve(raw: Readonly<Record<string, unknown>>, context: BlockContext): O;
   check(options: O, context: BlockContext): readonly BlockIssue[];
+  /** Defaults the reader would not expect ("groups: 2, because there are only 2 heads"), one sentence each. */
+  notes(raw: Readonly<Record<string, unknown>>, options: O, context: BlockContext): readonly string[];
   /** Every tensor of the layer, its pre-norm included. */
   parameters(options: O, context: BlockContext): readonly ParameterTensor[];
-  /** Exact forward FLOPs of the layer for the whole workload (definition in docs/flops.md). */
-  forwardFlops(options: O, context: BlockContext, work: Workload): number;
-  /** Megatron's forward FLOPs (num_floating_point_operations / 3), same order of IEEE operations. */
-  megatronForwardFlops(options: O, context: BlockContext, work: Workload): number;
-  savedActivations(options: O, context: BlockContext, work: Workload): SavedActivations;
+  /** Exact FLOPs of the layer for the whole workload, forward and backward (definition in docs/flops.md). */
+  flops(options: O, context: BlockContext, work: Workload): LayerFlops;
+  /**
+   * Megatron's forward FLOPs (num_floating_point_operations / 3), same order of IEEE operations. A bigint where Python
+   * stays in integers, so that numbers above 2^53 round once, when the layers are added up, and not on the way.
+   */
+  megatronForwardFlops(options: O, context: BlockContext, work: Workload): number | bigint;
+  /** `work` is one micro-batch. */
+  trainingBuffers(options: O, context: BlockContext, work: Workload): TrainingBuffers;
   /** Elements added to the KV cache per token (0 for kinds without one). */
   kvElementsPerToken(options: O): number;
   /** Elements of recurrent state per sequence (conv + SSM), independent of context (0 for kinds without one). */

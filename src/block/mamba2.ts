@@ -1,0 +1,185 @@
+// Mamba-2 (state space duality): in_proj -> causal conv + SiLU -> SSD scan -> gated grouped RMSNorm -> out_proj.
+// d = heads * head_dim inner channels, c = d + 2 * groups * state channels through the convolution. Parameters are those
+// of NemotronH's and Megatron's mixer: no bias on the projections, a bias on the convolution.
+// Source: arXiv 2405.21060, sections 5 to 7; FLOPs as defined in docs/flops.md.
+
+import type {
+  Block,
+  BlockContext,
+  BlockIssue,
+  LayerFlops,
+  ParameterTensor,
+  TrainingBuffers,
+  Workload,
+} from "./block.js";
+import { given, isCount, largestDivisor, numberOr, type RawOptions, scaledHeads } from "./raw_options.js";
+
+export interface Mamba2Options {
+  readonly heads: number;
+  readonly headDim: number;
+  /** Groups of heads that share B and C; each also has its own mean square in the gated norm. */
+  readonly groups: number;
+  /** State dimension N of every channel. */
+  readonly state: number;
+  /** Taps of the causal convolution. */
+  readonly conv: number;
+  /** Tokens per chunk of the scan: changes speed and memory, never the function. */
+  readonly chunk: number;
+  /** Lower clamp of the discretisation step: 0 as Megatron, 0.001 as Hugging Face's NemotronH in prefill. */
+  readonly dtMin: number;
+}
+
+const megatronGroups = 8;
+
+/** Inner width d. */
+const inner = (o: Mamba2Options): number => o.heads * o.headDim;
+/** Channels c through the convolution: x, B and C. */
+const channels = (o: Mamba2Options): number => inner(o) + 2 * o.groups * o.state;
+
+/**
+ * Chunk length when none is given: the state dimension rounded up to a power of two, within [64, 256]. Work inside a chunk
+ * grows with the chunk, the number of saved states shrinks with it; the two are level where chunk = state.
+ */
+export function defaultChunk(state: number): number {
+  let chunk = 64;
+  while (chunk < state && chunk < 256) chunk *= 2;
+  return chunk;
+}
+
+function resolve(raw: RawOptions, context: BlockContext): Mamba2Options {
+  const headDim = numberOr(raw, "head_dim", 64);
+  const heads = numberOr(raw, "heads", (numberOr(raw, "expand", 2) * context.hidden) / headDim);
+  const state = numberOr(raw, "state", 128);
+  const defaultGroups = isCount(heads) ? largestDivisor(heads, megatronGroups) : megatronGroups;
+  return {
+    heads,
+    headDim,
+    groups: numberOr(raw, "groups", defaultGroups),
+    state,
+    conv: numberOr(raw, "conv", 4),
+    chunk: numberOr(raw, "chunk", defaultChunk(state)),
+    dtMin: numberOr(raw, "dt_min", 0),
+  };
+}
+
+function check(o: Mamba2Options, context: BlockContext): readonly BlockIssue[] {
+  const issues: BlockIssue[] = [];
+  if (!isCount(o.heads)) {
+    issues.push({
+      option: "head_dim",
+      message: `Expected expand * hidden to be a multiple of head_dim, got ${o.heads * o.headDim} channels and heads of ${o.headDim}`,
+      help: [
+        `set head_dim to a divisor of ${o.heads * o.headDim}, or give heads instead of expand`,
+        `hidden is ${context.hidden}`,
+      ],
+    });
+  } else if (o.heads % o.groups !== 0) {
+    issues.push({
+      option: "groups",
+      message: `Expected groups to divide the ${o.heads} heads, got ${o.groups}`,
+      help: [`set groups to ${largestDivisor(o.heads, o.groups)}, or change heads, expand or head_dim`],
+    });
+  }
+  return issues;
+}
+
+function notes(raw: RawOptions, o: Mamba2Options): readonly string[] {
+  if (given(raw, "groups") || o.groups === megatronGroups) return [];
+  return [
+    `mamba2: groups is ${o.groups} instead of the default ${megatronGroups}, to divide the ${o.heads} heads`,
+  ];
+}
+
+function parameters(o: Mamba2Options, { hidden }: BlockContext): readonly ParameterTensor[] {
+  const d = inner(o);
+  const c = channels(o);
+  return [
+    { name: "norm.weight", shape: [hidden], decayed: false },
+    { name: "mixer.in_proj.weight", shape: [d + c + o.heads, hidden], decayed: true },
+    { name: "mixer.conv1d.weight", shape: [c, 1, o.conv], decayed: true },
+    { name: "mixer.conv1d.bias", shape: [c], decayed: false },
+    { name: "mixer.dt_bias", shape: [o.heads], decayed: false },
+    { name: "mixer.A_log", shape: [o.heads], decayed: false },
+    { name: "mixer.D", shape: [o.heads], decayed: false },
+    { name: "mixer.norm.weight", shape: [d], decayed: false },
+    { name: "mixer.out_proj.weight", shape: [hidden, d], decayed: true },
+  ];
+}
+
+// Per token. Projections 2 in out; convolution 2 c taps; the scan as the recurrence h <- a h + B (dt x)', y = h'C + D x:
+// forward 5 d N (decay, outer product, read-out) + 3 d, backward 11 d N + 8 d (docs/flops.md derives both).
+function flops(o: Mamba2Options, { hidden }: BlockContext, { batch, sequence }: Workload): LayerFlops {
+  const tokens = batch * sequence;
+  const d = inner(o);
+  const c = channels(o);
+  const products = 2 * hidden * (d + c + o.heads) + 2 * d * hidden + 2 * c * o.conv;
+  return {
+    forward: tokens * (products + 5 * d * o.state + 3 * d),
+    backward: tokens * (2 * products + 11 * d * o.state + 8 * d),
+  };
+}
+
+// mamba_layer_flops of Megatron's training.py (main): the inner width is taken as 2 * hidden whatever it is.
+function megatronForwardFlops(o: Mamba2Options, context: BlockContext, work: Workload): bigint {
+  const tokens = BigInt(work.batch) * BigInt(work.sequence);
+  const hidden = BigInt(context.hidden);
+  const d = 2n * hidden;
+  const state = BigInt(o.state);
+  const inProj = 2n * tokens * hidden * (2n * d + 2n * BigInt(o.groups) * state + BigInt(o.heads));
+  return inProj + 7n * tokens * d * state + 2n * tokens * d * hidden;
+}
+
+// In order: in_proj, convolution, scan and gated norm outputs; the state at the start of every chunk and 1/rms per group.
+function trainingBuffers(o: Mamba2Options, _: BlockContext, { batch, sequence }: Workload): TrainingBuffers {
+  const rows = batch * sequence;
+  const d = inner(o);
+  const c = channels(o);
+  const chunks = Math.ceil(sequence / o.chunk);
+  return {
+    savedActivations: [rows * (d + c + o.heads), rows * c, rows * d, rows * d],
+    savedStatistics: [batch * chunks * d * o.state, rows * o.groups],
+    transient: [rows * c, rows * d, rows * (d + c + o.heads)],
+  };
+}
+
+function rescale(raw: RawOptions, from: BlockContext, to: BlockContext): Record<string, unknown> {
+  const old = resolve(raw, from);
+  const scale = to.hidden / from.hidden;
+  const scaled = scaledHeads(old.heads, old.headDim, scale);
+  const groups = Math.max(1, Math.round(old.groups * scale));
+  const heads = groups * Math.max(1, Math.round(scaled.heads / groups));
+  const { expand: _expand, heads: _heads, ...kept } = raw;
+  const result: Record<string, unknown> = { ...kept, head_dim: scaled.headDim, groups };
+  const expand = numberOr(raw, "expand", 2);
+  if (!given(raw, "heads") && heads * scaled.headDim === expand * to.hidden) return { ...result, expand };
+  return { ...result, heads };
+}
+
+/** The Mamba-2 layer kind. */
+export const mamba2: Block<Mamba2Options> = {
+  kind: "mamba2",
+  symbol: "M",
+  title: "Mamba-2",
+  source: "arXiv 2405.21060, sections 5-7",
+  resolve,
+  check,
+  notes,
+  parameters,
+  flops,
+  megatronForwardFlops,
+  trainingBuffers,
+  kvElementsPerToken: () => 0,
+  // The SSM state and the conv - 1 inputs the next token's convolution looks back at.
+  stateElementsPerSequence: (o) => inner(o) * o.state + channels(o) * (o.conv - 1),
+  rescale,
+  toNative: (o) => ({
+    kind: "mamba2",
+    heads: o.heads,
+    headDim: o.headDim,
+    groups: o.groups,
+    state: o.state,
+    conv: o.conv,
+    chunk: o.chunk,
+    dtMin: o.dtMin,
+  }),
+};
