@@ -1,0 +1,103 @@
+// Options of a task as data: one declaration gives the defaults, the check, and the table of `task show` and docs/tasks.md.
+
+import type { TaskIssue, TaskOptions } from "./task.js";
+
+interface OptionBase {
+  readonly name: string;
+  readonly description: string;
+}
+
+export type TaskOption =
+  | (OptionBase & {
+      readonly kind: "integer";
+      readonly default: number;
+      readonly minimum: number;
+      readonly maximum: number;
+    })
+  | (OptionBase & {
+      readonly kind: "number";
+      readonly default: number;
+      readonly minimum: number;
+      readonly maximum: number;
+    })
+  | (OptionBase & { readonly kind: "choice"; readonly default: string; readonly choices: readonly string[] })
+  | (OptionBase & { readonly kind: "files"; readonly default: readonly string[] });
+
+/** Tokens of held-out data: every task has this option. */
+export const evaluationTokens: TaskOption = {
+  name: "evaluation_tokens",
+  kind: "integer",
+  default: 65_536,
+  minimum: 1,
+  maximum: 1e9,
+  description: "Held-out tokens to measure on, rounded down to whole sequences (at least one).",
+};
+
+/**
+ * Fills defaults and checks each option by itself.
+ * @param raw options as written in the study file, without `task`, `weight` and the budget overrides.
+ * @returns every option with a value (the default where the given one is wrong) and all the issues.
+ */
+export function resolveTaskOptions(
+  declared: readonly TaskOption[],
+  raw: Readonly<Record<string, unknown>>,
+): { readonly options: TaskOptions; readonly issues: readonly TaskIssue[] } {
+  const issues: TaskIssue[] = [];
+  const options: Record<string, number | string | readonly string[]> = {};
+  for (const option of declared) {
+    options[option.name] = option.default;
+    const given = raw[option.name];
+    if (given === undefined) continue;
+    const value = readOption(option, given);
+    if (value === undefined) {
+      const message = `Expected ${expectation(option)} for ${option.name}, got ${JSON.stringify(given)}`;
+      issues.push({ option: option.name, message, help: [option.description] });
+    } else {
+      options[option.name] = value;
+    }
+  }
+  const names = declared.map((option) => option.name);
+  for (const key of Object.keys(raw)) {
+    if (names.includes(key)) continue;
+    issues.push({
+      option: key,
+      message: `Unknown option ${key}`,
+      help: [`options of this task: ${names.join(", ")}`],
+    });
+  }
+  return { options, issues };
+}
+
+/** "an integer from 1 to 4096": what a value of this option looks like. */
+export function expectation(option: TaskOption): string {
+  switch (option.kind) {
+    case "integer":
+      return `an integer from ${option.minimum} to ${option.maximum}`;
+    case "number":
+      return `a number from ${option.minimum} to ${option.maximum}`;
+    case "choice":
+      return `one of ${option.choices.join(", ")}`;
+    case "files":
+      return "a list of file names or globs";
+  }
+}
+
+function readOption(option: TaskOption, given: unknown): number | string | readonly string[] | undefined {
+  switch (option.kind) {
+    case "integer":
+    case "number": {
+      if (typeof given !== "number" || !(given >= option.minimum && given <= option.maximum))
+        return undefined;
+      return option.kind === "integer" && !Number.isInteger(given) ? undefined : given;
+    }
+    case "choice":
+      return typeof given === "string" && option.choices.includes(given) ? given : undefined;
+    case "files": {
+      const list = typeof given === "string" ? [given] : given;
+      if (!Array.isArray(list) || list.length === 0) return undefined;
+      return list.every((item) => typeof item === "string" && item.length > 0)
+        ? (list as string[])
+        : undefined;
+    }
+  }
+}
