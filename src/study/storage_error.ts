@@ -1,0 +1,71 @@
+// What the disk says, in the words of diag/: every file operation of a study goes through onDisk(), so that a full or
+// read-only disk ends a run with one sentence, the path, and exit code 6 - never with a stack trace.
+
+import { type DiagnosticCode, exitCodes, LayermixError } from "../diag/diagnostic.js";
+
+const causes: Readonly<
+  Record<string, { readonly code: DiagnosticCode; readonly what: string; readonly help: string }>
+> = {
+  ENOSPC: {
+    code: "LMX4001",
+    what: "the disk is full",
+    help: "Free some space, then run the same command again.",
+  },
+  EDQUOT: {
+    code: "LMX4001",
+    what: "the quota is used up",
+    help: "Free some space, then run the same command again.",
+  },
+  EFBIG: {
+    code: "LMX4001",
+    what: "a file would grow over its size limit",
+    help: "Raise the limit (ulimit -f), then run the same command again.",
+  },
+  EROFS: { code: "LMX4002", what: "the file system is read-only", help: "Choose another folder with --out." },
+  EACCES: {
+    code: "LMX4002",
+    what: "permission denied",
+    help: "Choose another folder with --out, or change its permissions.",
+  },
+  EPERM: {
+    code: "LMX4002",
+    what: "operation not permitted",
+    help: "Choose another folder with --out, or change its permissions.",
+  },
+  ENOTDIR: {
+    code: "LMX4002",
+    what: "a part of the path is not a folder",
+    help: "Choose another folder with --out.",
+  },
+};
+
+/** Runs one file operation; its errors become LayermixErrors with exit code 6 that name the path. */
+export function onDisk<T>(verb: "read" | "write", path: string, action: () => T): T {
+  try {
+    return action();
+  } catch (error) {
+    throw toStorageError(verb, path, error);
+  }
+}
+
+/** The errno of a failed file operation ("ENOENT"), or undefined for any other error. */
+export function errnoOf(error: unknown): string | undefined {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  return typeof code === "string" && /^E[A-Z0-9]+$/.test(code) ? code : undefined;
+}
+
+function toStorageError(verb: "read" | "write", path: string, error: unknown): unknown {
+  const errno = errnoOf(error);
+  if (errno === undefined) return error;
+  const known = causes[errno];
+  return new LayermixError(
+    {
+      code: known?.code ?? "LMX4003",
+      severity: "error",
+      message: `Expected to ${verb} ${path}, got: ${known?.what ?? (error as Error).message}`,
+      help: [known?.help ?? "Check the disk and the path, then run the same command again."],
+    },
+    exitCodes.storage,
+    { cause: error },
+  );
+}
