@@ -2,12 +2,19 @@
 // Every room builds Diagnostics; only diag/ renders them (code frame on a terminal, plain object under --json).
 // Codes are LMXnnnn and are catalogued, with a longer explanation each, in diag/codes/.
 
-/** A place in a source text. Lines and columns count from 1; `endColumn` is exclusive. */
+/** The lines around a position, carried along so that a message can be shown without its file at hand. */
+export interface SourceExcerpt {
+  readonly firstLine: number;
+  readonly lines: readonly string[];
+}
+
+/** A place in a source text. Lines and columns count from 1; `endColumn` is exclusive. Columns are UTF-16 units. */
 export interface SourcePosition {
   readonly file: string;
   readonly line: number;
   readonly column: number;
   readonly endColumn?: number;
+  readonly excerpt?: SourceExcerpt;
 }
 
 export type DiagnosticCode = `LMX${number}`;

@@ -1,0 +1,89 @@
+// Diagnostics as text, in the shape that rustc made familiar:
+//
+//   error[LMX1203]: Shares of model.mix must total 100%, got 107%
+//     --> study.yaml:5:8
+//      |
+//    5 |   mix: { mamba2: 50%, attention: 7%, mlp: 50% }
+//      |        ^^^^^^^^^^^^^
+//      = help: 7% too much; lower one of the shares
+
+import { styleText } from "node:util";
+import type { Diagnostic, SourcePosition } from "./diagnostic.js";
+import { displayWidth, printable } from "./display_width.js";
+
+export interface RenderOptions {
+  readonly color: boolean;
+  /** Most diagnostics shown; the rest is counted. */
+  readonly limit?: number;
+}
+
+type Style = (format: Parameters<typeof styleText>[0], text: string) => string;
+
+const maxLineWidth = 100;
+const tab = "    ";
+
+/** Columns of the line to show, so that the marked part stays visible. UTF-16 units, [start, end). */
+function visibleWindow(line: string, column: number): readonly [number, number] {
+  if (line.length <= maxLineWidth) return [0, line.length];
+  let start = Math.max(0, Math.min(column - 1 - Math.floor(maxLineWidth / 3), line.length - maxLineWidth));
+  let end = Math.min(line.length, start + maxLineWidth);
+  const splitsPair = (at: number) => at > 0 && at < line.length && /[\udc00-\udfff]/.test(line[at]!);
+  if (splitsPair(start)) start -= 1;
+  if (splitsPair(end)) end += 1;
+  return [start, end];
+}
+
+function showText(text: string): string {
+  return printable(text).replaceAll("\t", tab);
+}
+
+function renderFrame(position: SourcePosition, style: Style): string[] {
+  const excerpt = position.excerpt;
+  if (excerpt === undefined) return [];
+  const lastLine = excerpt.firstLine + excerpt.lines.length - 1;
+  const gutterWidth = String(lastLine).length;
+  const gutter = (label: string) => style("blue", ` ${label.padStart(gutterWidth)} |`);
+  const marked = excerpt.lines[position.line - excerpt.firstLine] ?? "";
+  const [start, end] = visibleWindow(marked, position.column);
+  const rows = [gutter("")];
+  excerpt.lines.forEach((line, index) => {
+    const number = excerpt.firstLine + index;
+    const shown = showText(line.slice(start, end));
+    const clipped = `${start > 0 && line.length > 0 ? "…" : ""}${shown}${line.length > end ? "…" : ""}`;
+    rows.push(`${gutter(String(number))} ${clipped}`.trimEnd());
+    if (number !== position.line) return;
+    const from = Math.min(Math.max(position.column - 1, start), end);
+    const to = Math.min(Math.max(position.endColumn ?? position.column + 1, position.column + 1) - 1, end);
+    const indent = displayWidth(showText(line.slice(start, from))) + (start > 0 ? 1 : 0);
+    const carets = Math.max(1, displayWidth(showText(line.slice(from, to))));
+    rows.push(`${gutter("")} ${" ".repeat(indent)}${style("red", "^".repeat(carets))}`);
+  });
+  return rows;
+}
+
+function renderOne(diagnostic: Diagnostic, style: Style): string {
+  const color = diagnostic.severity === "error" ? "red" : "yellow";
+  const head = style(["bold", color], `${diagnostic.severity}[${diagnostic.code}]`);
+  const rows = [`${head}${style("bold", `: ${showText(diagnostic.message)}`)}`];
+  const position = diagnostic.position;
+  const gutterWidth =
+    position?.excerpt === undefined
+      ? 1
+      : String(position.excerpt.firstLine + position.excerpt.lines.length - 1).length;
+  const indent = " ".repeat(gutterWidth + 2);
+  if (position !== undefined) {
+    const place = `${printable(position.file)}:${position.line}:${position.column}`;
+    rows.push(`${indent.slice(1)}${style("blue", "-->")} ${place}`, ...renderFrame(position, style));
+  }
+  for (const help of diagnostic.help) rows.push(`${indent}${style("blue", "=")} help: ${showText(help)}`);
+  return rows.join("\n");
+}
+
+/** All diagnostics as one text, blank lines between them, no trailing newline. */
+export function renderDiagnostics(diagnostics: readonly Diagnostic[], options: RenderOptions): string {
+  const style: Style = (format, text) => (options.color ? styleText(format, text) : text);
+  const limit = options.limit ?? 20;
+  const blocks = diagnostics.slice(0, limit).map((diagnostic) => renderOne(diagnostic, style));
+  if (diagnostics.length > limit) blocks.push(`and ${diagnostics.length - limit} more`);
+  return blocks.join("\n\n");
+}
