@@ -3,6 +3,7 @@
 
 import type { Diagnostic, DiagnosticCode } from "../diag/diagnostic.js";
 import { exitCodes, LayermixError } from "../diag/diagnostic.js";
+import { similarName } from "../diag/suggest.js";
 import type { ProxySpec, TaskSpec } from "../spec/spec.js";
 import { resolveTaskOptions } from "./options.js";
 import { taskByName, taskKinds } from "./registry.js";
@@ -56,11 +57,13 @@ function resolveTask(
 ): { readonly resolved?: ResolvedTask; readonly problems: readonly Diagnostic[] } {
   const kind = taskByName(spec.task);
   if (kind === undefined) {
-    const names = taskKinds.map((known) => known.name).join(", ");
+    const names = taskKinds.map((known) => known.name);
+    const near = similarName("task", spec.task, names);
     return {
       problems: [
         problem("LMX7001", `${path}.task`, `Expected a known task at ${path}.task, got ${spec.task}`, [
-          `known tasks: ${names}`,
+          ...(near === undefined ? [] : [near]),
+          `known tasks: ${names.join(", ")}`,
         ]),
       ],
     };

@@ -16,11 +16,11 @@ export class DistinctDraw {
     this.swapped = new Int32Array(most);
   }
 
-  /** Writes `count` distinct integers to out[0..count). */
-  draw(random: RowRandom, count: number, out: Int32Array): void {
+  /** Writes `count` distinct integers of [0, range) to out[0..count); range may be smaller than the pool's. */
+  draw(random: RowRandom, count: number, out: Int32Array, range = this.pool.length): void {
     const { pool, swapped } = this;
     for (let i = 0; i < count; i++) {
-      const j = i + random.below(pool.length - i);
+      const j = i + random.below(range - i);
       const picked = pool[j]!;
       pool[j] = pool[i]!;
       pool[i] = picked;

@@ -1,5 +1,6 @@
 // Options of a task as data: one declaration gives the defaults, the check, and the table of `task show` and docs/tasks.md.
 
+import { similarName } from "../diag/suggest.js";
 import type { TaskIssue, TaskOptions } from "./task.js";
 
 interface OptionBase {
@@ -9,19 +10,14 @@ interface OptionBase {
 
 export type TaskOption =
   | (OptionBase & {
-      readonly kind: "integer";
-      readonly default: number;
-      readonly minimum: number;
-      readonly maximum: number;
-    })
-  | (OptionBase & {
-      readonly kind: "number";
+      /** A share is a fraction, or a text like "10%". */
+      readonly kind: "integer" | "number" | "share";
       readonly default: number;
       readonly minimum: number;
       readonly maximum: number;
     })
   | (OptionBase & { readonly kind: "choice"; readonly default: string; readonly choices: readonly string[] })
-  | (OptionBase & { readonly kind: "files"; readonly default: readonly string[] });
+  | (OptionBase & { readonly kind: "files" });
 
 /** Tokens of held-out data: every task has this option. */
 export const evaluationTokens: TaskOption = {
@@ -45,12 +41,12 @@ export function resolveTaskOptions(
   const issues: TaskIssue[] = [];
   const options: Record<string, number | string | readonly string[]> = {};
   for (const option of declared) {
-    options[option.name] = option.default;
+    options[option.name] = option.kind === "files" ? [] : option.default;
     const given = raw[option.name];
-    if (given === undefined) continue;
+    if (given === undefined && option.kind !== "files") continue;
     const value = readOption(option, given);
     if (value === undefined) {
-      const message = `Expected ${expectation(option)} for ${option.name}, got ${JSON.stringify(given)}`;
+      const message = `Expected ${expectation(option)} for ${option.name}, got ${given === undefined ? "nothing" : JSON.stringify(given)}`;
       issues.push({ option: option.name, message, help: [option.description] });
     } else {
       options[option.name] = value;
@@ -59,10 +55,11 @@ export function resolveTaskOptions(
   const names = declared.map((option) => option.name);
   for (const key of Object.keys(raw)) {
     if (names.includes(key)) continue;
+    const near = similarName("option", key, names);
     issues.push({
       option: key,
       message: `Unknown option ${key}`,
-      help: [`options of this task: ${names.join(", ")}`],
+      help: [...(near === undefined ? [] : [near]), `options of this task: ${names.join(", ")}`],
     });
   }
   return { options, issues };
@@ -75,8 +72,10 @@ export function expectation(option: TaskOption): string {
       return `an integer from ${option.minimum} to ${option.maximum}`;
     case "number":
       return `a number from ${option.minimum} to ${option.maximum}`;
+    case "share":
+      return `a share from ${option.minimum * 100}% to ${option.maximum * 100}%`;
     case "choice":
-      return `one of ${option.choices.join(", ")}`;
+      return option.choices.length === 1 ? option.choices[0]! : `one of ${option.choices.join(", ")}`;
     case "files":
       return "a list of file names or globs";
   }
@@ -85,10 +84,13 @@ export function expectation(option: TaskOption): string {
 function readOption(option: TaskOption, given: unknown): number | string | readonly string[] | undefined {
   switch (option.kind) {
     case "integer":
-    case "number": {
-      if (typeof given !== "number" || !(given >= option.minimum && given <= option.maximum))
+    case "number":
+    case "share": {
+      const value = option.kind === "share" ? readShare(given) : given;
+      if (typeof value !== "number" || !(value >= option.minimum && value <= option.maximum)) {
         return undefined;
-      return option.kind === "integer" && !Number.isInteger(given) ? undefined : given;
+      }
+      return option.kind === "integer" && !Number.isInteger(value) ? undefined : value;
     }
     case "choice":
       return typeof given === "string" && option.choices.includes(given) ? given : undefined;
@@ -100,4 +102,10 @@ function readOption(option: TaskOption, given: unknown): number | string | reado
         : undefined;
     }
   }
+}
+
+function readShare(given: unknown): unknown {
+  return typeof given === "string" && /^\d{1,3}(\.\d{1,9})?%$/.test(given)
+    ? Number(given.slice(0, -1)) / 100
+    : given;
 }

@@ -1,10 +1,12 @@
 // Every task kind, in the order `task list` shows them. A new task is one new file and one line here.
 
 import { copy } from "./copy.js";
+import { phonebook } from "./phonebook.js";
 import { recall } from "./recall.js";
 import type { TaskKind } from "./task.js";
+import { text } from "./text.js";
 
-export const taskKinds: readonly TaskKind[] = [recall, copy];
+export const taskKinds: readonly TaskKind[] = [text, recall, phonebook, copy];
 
 /** The kind of that name, or undefined. */
 export function taskByName(name: string): TaskKind | undefined {
