@@ -156,6 +156,7 @@ export const attention: Block<AttentionOptions> = {
   trainingBuffers,
   kvElementsPerToken: (o) => 2 * o.kvHeads * o.headDim,
   stateElementsPerSequence: () => 0,
+  widthOptions: ["heads", "kv_heads", "head_dim"],
   rescale,
   toNative: (o) => ({ kind: "attention", ...o }),
 };

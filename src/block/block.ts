@@ -108,6 +108,8 @@ export interface Block<O = unknown> {
   kvElementsPerToken(options: O): number;
   /** Elements of recurrent state per sequence (conv + SSM), independent of context (0 for kinds without one). */
   stateElementsPerSequence(options: O): number;
+  /** The options that follow the hidden width ("heads", "head_dim"): whoever overrides one of them decides them all. */
+  readonly widthOptions: readonly string[];
   /** Options scaled to another hidden width, keeping head dims and ratios: used by `match` and by proxies. */
   rescale(
     raw: Readonly<Record<string, unknown>>,

@@ -171,6 +171,7 @@ export const mamba2: Block<Mamba2Options> = {
   kvElementsPerToken: () => 0,
   // The SSM state and the conv - 1 inputs the next token's convolution looks back at.
   stateElementsPerSequence: (o) => inner(o) * o.state + channels(o) * (o.conv - 1),
+  widthOptions: ["expand", "heads", "head_dim", "groups"],
   rescale,
   toNative: (o) => ({
     kind: "mamba2",

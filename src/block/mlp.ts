@@ -80,6 +80,7 @@ export const mlp: Block<MlpOptions> = {
   trainingBuffers,
   kvElementsPerToken: () => 0,
   stateElementsPerSequence: () => 0,
+  widthOptions: ["width"],
   rescale,
   toNative: (o) => ({ kind: "mlp", ...o }),
 };

@@ -21,6 +21,8 @@ export interface Plan {
   readonly vocab: number;
   readonly tieEmbeddings: boolean;
   readonly normEps: number;
+  /** Shares asked for, by kind; absent where the pattern was given. */
+  readonly mix?: Readonly<Record<string, number>>;
   /** What the reader should know: rounded shares, counts the algorithm missed, sizes changed by `match`. */
   readonly notes: readonly PlanNote[];
 }

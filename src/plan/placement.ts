@@ -1,0 +1,98 @@
+// Where the layers go, once it is decided how many of each kind there are. Five placements, each a pure function:
+//
+//   even       Megatron's algorithm, exactly (pattern_from_ratios.ts).
+//   alternate  Mamba-2 and attention mixers take turns (M * M * ...), each followed by its share of MLPs.
+//   halves     all Mamba-2 mixers first, then all attention mixers, each followed by its share of MLPs.
+//   every: N   layers N, 2N, 3N ... (counted from 1) are attention; MLPs go between as in `even`.
+//   at: [...]  the listed layers (counted from 0) are attention; MLPs go between as in `even`.
+//
+// "Its share": after i of n mixers there are floor(i * mlps / n) MLPs, so that with as many MLPs as mixers every mixer is
+// followed by one, as in a Transformer block. Sources: halves and alternate as in MaskMamba (arXiv 2409.19937), `at` as the
+// hybrids of arXiv 2407.05489.
+
+import type { Mix, Placement } from "../spec/spec.js";
+import { allocate, type LayerCounts, ratiosOf } from "./allocation.js";
+import { patternFromRatios, placeMlps } from "./pattern_from_ratios.js";
+import { infeasible, percent } from "./plan_error.js";
+
+/**
+ * The layer pattern for shares that have passed checkMix.
+ * @throws LayermixError LMX2010 when the shares cannot be placed this way, with shares or placements that can
+ */
+export function placeLayers(layers: number, mix: Mix, placement: Placement): string {
+  const counts = allocate(layers, mix);
+  switch (placement.kind) {
+    case "even": {
+      const { attention, mlp } = ratiosOf(mix);
+      return patternFromRatios(layers, attention, mlp);
+    }
+    case "alternate":
+      return withMlps(alternating(counts, layers), counts.mlp);
+    case "halves":
+      return withMlps("M".repeat(counts.mamba2) + "*".repeat(counts.attention), counts.mlp);
+    case "every":
+      return atIndices(everyNth(layers, placement.every), counts, layers, `every: ${placement.every}`);
+    case "at":
+      return atIndices(placement.at, counts, layers, `at with ${placement.at.length} layers`);
+  }
+}
+
+/** Zero-based indices of every n-th layer: n - 1, 2n - 1, ... */
+function everyNth(layers: number, n: number): number[] {
+  return Array.from({ length: Math.floor(layers / n) }, (_, i) => (i + 1) * n - 1);
+}
+
+function alternating({ mamba2, attention, mlp }: LayerCounts, layers: number): string {
+  if (Math.abs(mamba2 - attention) > 1) {
+    const fair = percent((layers - mlp) / 2 / layers);
+    throw infeasible(
+      "LMX2010",
+      `Expected as many attention as Mamba-2 layers for placement alternate (one more at most), got ${attention} and ${mamba2}`,
+      [
+        `with ${mlp} of ${layers} layers MLP, ask for ${fair} of each`,
+        "or use placement even, which spreads any share",
+      ],
+      "model.placement",
+    );
+  }
+  const [first, second] = mamba2 >= attention ? ["M", "*"] : ["*", "M"];
+  return Array.from({ length: mamba2 + attention }, (_, i) => (i % 2 === 0 ? first : second)).join("");
+}
+
+function withMlps(mixers: string, mlps: number): string {
+  if (mixers.length === 0) return "-".repeat(mlps);
+  const before = (i: number) => Math.floor((i * mlps) / mixers.length);
+  return [...mixers].map((mixer, i) => mixer + "-".repeat(before(i + 1) - before(i))).join("");
+}
+
+function atIndices(indices: readonly number[], counts: LayerCounts, layers: number, what: string): string {
+  const outside = indices.find((index) => !Number.isInteger(index) || index < 0 || index >= layers);
+  if (outside !== undefined) {
+    throw infeasible(
+      "LMX2010",
+      `Expected placement.at between 0 and ${layers - 1} in a model of ${layers} layers, got ${outside}`,
+      ["layers count from 0; give the layers of this depth (proxy.model may have a placement of its own)"],
+      "model.placement.at",
+    );
+  }
+  const chosen = new Set(indices);
+  if (chosen.size !== counts.attention) {
+    throw infeasible(
+      "LMX2010",
+      `Expected ${counts.attention} attention layers of ${layers} from the mix, got ${chosen.size} from placement ${what}`,
+      placementHelp(chosen.size, counts.attention, layers),
+      "model.placement",
+    );
+  }
+  const types = Array.from({ length: layers }, (_, i) => (chosen.has(i) ? "*" : "M"));
+  placeMlps(types, layers - counts.attention, counts.mlp);
+  return types.join("");
+}
+
+function placementHelp(placed: number, asked: number, layers: number): string[] {
+  const help = [`set the attention share to ${percent(placed / layers)} (${placed} of ${layers} layers)`];
+  const n = asked === 0 ? 0 : Math.floor(layers / asked);
+  if (n > 0 && Math.floor(layers / n) === asked) help.push(`or use placement every: ${n}`);
+  else help.push("or use placement even, which spreads any share");
+  return help;
+}

@@ -1,0 +1,61 @@
+// Spec -> Plan: the layers in order, each with its resolved options. Pure; everything that costs time to work out once per
+// sweep (option resolution) is behind the resolver that the caller may share.
+
+import { blocks } from "../block/registry.js";
+import { exitCodes, LayermixError } from "../diag/diagnostic.js";
+import type { ModelSpec, Spec } from "../spec/spec.js";
+import { layOut } from "./layout.js";
+import type { Plan, PlanNote, PlannedLayer } from "./plan_types.js";
+import { type BlockResolver, createBlockResolver, type ResolvedBlock } from "./resolve_blocks.js";
+
+/**
+ * Decides every layer of the spec's model.
+ * @throws LayermixError LMX2xxx: exit 4 where the model cannot be built, exit 3 for a malformed pattern
+ */
+export function plan(spec: Spec): Plan {
+  return planModel(spec.model, spec.name);
+}
+
+/** As `plan`, for a model on its own. */
+export function planModel(
+  model: ModelSpec,
+  name: string,
+  resolver: BlockResolver = createBlockResolver(),
+): Plan {
+  const { pattern, counts, notes: layoutNotes } = layOut(model.layout);
+  const context = { hidden: model.hidden, layers: pattern.length };
+  const used = new Map<string, ResolvedBlock>();
+  const notes: PlanNote[] = [...layoutNotes];
+  for (const block of blocks) {
+    if (counts[block.kind] === 0) continue;
+    const resolved = resolver(block, model.blocks, context);
+    refuseProblems(resolved);
+    used.set(block.symbol, resolved);
+    for (const message of resolved.notes) notes.push({ code: "LMX2103", message });
+  }
+  const layers: PlannedLayer[] = [];
+  for (let index = 0; index < pattern.length; index += 1) {
+    const { block, options } = used.get(pattern.charAt(index))!;
+    layers.push({ index, block, options });
+  }
+  return {
+    name,
+    pattern,
+    layers,
+    counts,
+    hidden: model.hidden,
+    vocab: model.vocab,
+    tieEmbeddings: model.tieEmbeddings,
+    normEps: model.norm.eps,
+    ...(model.layout.kind === "mix" ? { mix: model.layout.mix } : {}),
+    notes,
+  };
+}
+
+function refuseProblems({ problems }: ResolvedBlock): void {
+  if (problems.length === 0) return;
+  throw new LayermixError(
+    problems.map((problem) => ({ code: "LMX2011", severity: "error", ...problem })),
+    exitCodes.infeasible,
+  );
+}
