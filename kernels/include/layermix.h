@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define LMX_VERSION "0.1.0"
+
 #ifdef __cplusplus
 extern "C" {
 #endif

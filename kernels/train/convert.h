@@ -1,0 +1,63 @@
+// Element types converted on the host, for tensors that enter or leave a trainer.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#include "backend.h"
+#include "common/error.h"
+
+namespace lmx {
+
+// The float nearest to a bf16 is exact; the bf16 nearest to a float rounds half to even and keeps NaN a NaN.
+inline float bf16_to_float(std::uint16_t bits) {
+  const std::uint32_t wide = std::uint32_t{bits} << 16;
+  float value;
+  std::memcpy(&value, &wide, sizeof value);
+  return value;
+}
+inline std::uint16_t float_to_bf16(float value) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  if (value != value) return static_cast<std::uint16_t>((bits >> 16) | 0x40u);
+  return static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
+// out[i] = in[i] for `count` elements of type `type`.
+template <class Real>
+void from_elements(const void* in, DType type, index_t count, Real* out) {
+  switch (type) {
+    case DType::f32:
+      for (index_t i = 0; i < count; ++i) out[i] = static_cast<Real>(static_cast<const float*>(in)[i]);
+      return;
+    case DType::f64:
+      for (index_t i = 0; i < count; ++i) out[i] = static_cast<Real>(static_cast<const double*>(in)[i]);
+      return;
+    case DType::bf16:
+      for (index_t i = 0; i < count; ++i) {
+        out[i] = static_cast<Real>(bf16_to_float(static_cast<const std::uint16_t*>(in)[i]));
+      }
+      return;
+    default: throw InvalidArgument("not a floating-point element type");
+  }
+}
+
+template <class Real>
+void to_elements(const Real* in, index_t count, DType type, void* out) {
+  switch (type) {
+    case DType::f32:
+      for (index_t i = 0; i < count; ++i) static_cast<float*>(out)[i] = static_cast<float>(in[i]);
+      return;
+    case DType::f64:
+      for (index_t i = 0; i < count; ++i) static_cast<double*>(out)[i] = static_cast<double>(in[i]);
+      return;
+    case DType::bf16:
+      for (index_t i = 0; i < count; ++i) {
+        static_cast<std::uint16_t*>(out)[i] = float_to_bf16(static_cast<float>(in[i]));
+      }
+      return;
+    default: throw InvalidArgument("not a floating-point element type");
+  }
+}
+
+}  // namespace lmx

@@ -1,0 +1,24 @@
+// Devices by name. "cpu" is always there; others are compiled in or absent, and say so.
+#pragma once
+
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "backend.h"
+
+namespace lmx {
+
+// The device named is not there.
+class NoDevice : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// Opens a device for a precision. threads: of the CPU backend, 0 = all cores. Throws NoDevice, InvalidArgument.
+std::unique_ptr<Backend> open_device(const std::string& name, const Precision& precision, int threads);
+
+// A backend good for planning workspace alone: needs no device and starts no threads.
+std::unique_ptr<Backend> planning_backend(const Precision& precision);
+
+}  // namespace lmx

@@ -1,0 +1,58 @@
+// A model in training on one device: parameters, AdamW, the step loop. A step zeroes the gradients, runs every micro-batch
+// forward and backward - the loss is the mean over the targets of the WHOLE batch, whatever the micro-batch - clips by the
+// global norm and updates (arXiv 1711.05101, no decay on vectors). Deterministic: equal configuration and calls give equal bits.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "layermix.h"
+#include "model/model.h"
+#include "train/memory.h"
+
+namespace lmx {
+
+// The memory a trainer of this configuration would allocate; needs no device. Throws InvalidArgument.
+lmx_memory plan_memory(const lmx_trainer_config& config);
+
+class Trainer {
+ public:
+  // Throws InvalidArgument, NoDevice, OutOfMemory.
+  explicit Trainer(const lmx_trainer_config& config);
+
+  // See the functions of the same names in layermix.h.
+  lmx_step_result step(const int32_t* tokens, const int32_t* targets);
+  void evaluate(int64_t count, const int32_t* tokens, const int32_t* targets, float* loss, uint8_t* correct);
+  double probe(const int32_t* tokens, const int32_t* targets, double* logits, double* hidden);
+
+  template <class Real>
+  void read(const std::string& name, lmx_tensor_part part, Real* out) const;
+  template <class Real>
+  void write(const std::string& name, lmx_tensor_part part, const Real* data);
+
+  const std::vector<Parameter>& tensors() const { return model_.parameters().all(); }
+  lmx_memory memory() const { return memory_; }
+  int64_t step_index() const { return step_; }
+  void set_step_index(int64_t step);
+
+ private:
+  void initialize(uint64_t seed);
+  void upload_batch(const int32_t* tokens, const int32_t* targets, int64_t sequences);
+  // Gradients and loss of the uploaded batch, accumulated over micro-batches.
+  void accumulate(const StepScalars& scalars, const LogitsSink& sink);
+  void update();
+  void* part_of(const Parameter& parameter, lmx_tensor_part part) const;
+  Pass pass(int64_t sequences) const { return {*backend_, sequences, work_.sequence}; }
+
+  Precision precision_;
+  Workload work_;
+  lmx_optimizer_config optimizer_;
+  Model model_;
+  std::unique_ptr<Backend> backend_;
+  std::unique_ptr<Allocation> allocation_;
+  TrainerBuffers buffers_{};
+  lmx_memory memory_{};
+  int64_t step_ = 0;
+};
+
+}  // namespace lmx
