@@ -33,4 +33,10 @@ export const taskCodes = {
       "The files are too short for the sequence length: no training window, or no held-out window, fits. " +
       "Add text or shorten the sequence.",
   },
+  LMX7010: {
+    title: "Unknown measure to rank by",
+    explanation:
+      "A ranking orders candidates by `score` (all tasks, weighted), by `loss` (held-out loss of all tasks, weighted) or " +
+      "by one task of the study, named as in the column of the table. `rank.by` in the study file and `--by` take the same names.",
+  },
 } as const satisfies CodeTable;

@@ -1,0 +1,172 @@
+// The ranking: candidates by their mean over seeds, with intervals, ties and what is missing. Pure: equal input, equal
+// output. A rank is shared by the best candidate of a group and everyone whose difference from it is not significant; the
+// first candidate that is significantly worse opens the next group (1, 1, 3). tiedWith says more: it lists every pair.
+
+import { exitCodes, LayermixError } from "../diag/diagnostic.js";
+import { similarName } from "../diag/suggest.js";
+import { type CandidateRecord, collectRecords } from "./collect.js";
+import { comparePairs, orderByMean, type SeedValues, significantPairs } from "./compare.js";
+import type { Comparison, RankedCandidate, RankInput, Ranking, RankTask, TaskColumn } from "./rank_types.js";
+import { formulaOf, primaryValue } from "./score.js";
+import { mean, meanInterval } from "./statistics.js";
+
+/**
+ * Ranks what is there; an incomplete study gives an incomplete ranking that says so.
+ * @throws LayermixError LMX7010 (exit 2) when `by` is neither score, loss nor a task of the study.
+ */
+export function rank(input: RankInput): Ranking {
+  const { tasks, by, confidence } = input;
+  const direction = directionOf(by, tasks);
+  const records = collectRecords(input);
+  const rankable = records.filter((record) => record.state === "complete" || record.state === "partial");
+  const measures = rankable.map(
+    (record): SeedValues => ({ candidate: record.candidate.name, values: record.measure }),
+  );
+  const ordered = orderByMean(measures, direction);
+  const comparisons = comparePairs(ordered, direction, confidence);
+  const ranking = [
+    ...rankGroups(ordered, comparisons, records, input),
+    ...unranked(records, "waiting", null, input),
+    ...unranked(records, "failed", records.filter((record) => record.state !== "failed").length + 1, input),
+  ];
+  const statuses = input.outcomes.map((outcome) => outcome.status);
+  return {
+    by,
+    direction,
+    confidence,
+    formula: formulaOf(by, tasks),
+    seeds: input.seeds,
+    tasks,
+    ranking,
+    comparisons,
+    taskComparisons: Object.fromEntries(
+      tasks.map((task) => [task.label, compareOnTask(task, rankable, confidence)]),
+    ),
+    trials: {
+      done: statuses.filter((status) => status === "done").length,
+      diverged: statuses.filter((status) => status === "diverged").length,
+      failed: statuses.filter((status) => status === "failed").length,
+      total: input.candidates.length * tasks.length * input.seeds.length,
+    },
+  };
+}
+
+function directionOf(by: string, tasks: readonly RankTask[]): "higher" | "lower" {
+  if (by === "score") return "higher";
+  if (by === "loss") return "lower";
+  const task = tasks.find((candidate) => candidate.label === by);
+  if (task !== undefined) return task.primary.direction;
+  const names = ["score", "loss", ...tasks.map((candidate) => candidate.label)];
+  const near = similarName("measure", by, names);
+  throw new LayermixError(
+    {
+      code: "LMX7010",
+      severity: "error",
+      message: `Expected a measure to rank by, got ${by}`,
+      help: [...(near === undefined ? [] : [near]), `this study can be ranked by: ${names.join(", ")}`],
+    },
+    exitCodes.usage,
+  );
+}
+
+function rankGroups(
+  ordered: readonly SeedValues[],
+  comparisons: readonly Comparison[],
+  records: readonly CandidateRecord[],
+  input: RankInput,
+): readonly RankedCandidate[] {
+  const differs = significantPairs(comparisons);
+  let leader = "";
+  let rankNumber = 0;
+  return ordered.map(({ candidate, values }, position) => {
+    if (position === 0 || differs(leader, candidate)) {
+      leader = candidate;
+      rankNumber = position + 1;
+    }
+    const others = ordered.map((entry) => entry.candidate).filter((other) => other !== candidate);
+    const record = records.find((entry) => entry.candidate.name === candidate)!;
+    const list = [...values.values()];
+    return {
+      ...describe(record, input),
+      rank: rankNumber,
+      score: mean(list),
+      interval: meanInterval(list, input.confidence),
+      tiedWith: others.filter((other) => !differs(candidate, other)),
+    };
+  });
+}
+
+function unranked(
+  records: readonly CandidateRecord[],
+  state: "waiting" | "failed",
+  rankNumber: number | null,
+  input: RankInput,
+): readonly RankedCandidate[] {
+  return records
+    .filter((record) => record.state === state)
+    .map((record) => ({
+      ...describe(record, input),
+      rank: rankNumber,
+      score: null,
+      interval: null,
+      tiedWith: [],
+    }));
+}
+
+type Described = Omit<RankedCandidate, "rank" | "score" | "interval" | "tiedWith">;
+
+function describe(record: CandidateRecord, input: RankInput): Described {
+  const { name, pattern, params, flopsPerToken } = record.candidate;
+  return {
+    candidate: name,
+    pattern,
+    params,
+    flopsPerToken,
+    state: record.state,
+    tasks: Object.fromEntries(
+      input.tasks.map((task) => [task.label, taskColumn(task, record, input.confidence)]),
+    ),
+    problems: record.problems,
+  };
+}
+
+function taskColumn(task: RankTask, record: CandidateRecord, confidence: number): TaskColumn {
+  const bySeed = [...record.metrics.get(task.label)!];
+  const values = bySeed.map(([seed, metrics]) => [seed, primaryValue(task, metrics)!] as const);
+  const list = values.map(([, value]) => value);
+  const entries = bySeed.flatMap(([, metrics]) =>
+    metrics.byEntries === undefined ? [] : [metrics.byEntries],
+  );
+  const byEntries =
+    entries.length === 0
+      ? {}
+      : {
+          byEntries: Object.fromEntries(
+            Object.keys(entries[0]!).map((count) => [count, mean(entries.map((entry) => entry[count]!))]),
+          ),
+        };
+  return {
+    metric: task.primary.name,
+    mean: list.length === 0 ? null : mean(list),
+    interval: meanInterval(list, confidence),
+    seeds: Object.fromEntries(values),
+    ...byEntries,
+  };
+}
+
+function compareOnTask(
+  task: RankTask,
+  records: readonly CandidateRecord[],
+  confidence: number,
+): readonly Comparison[] {
+  const measures = records.map(
+    (record): SeedValues => ({
+      candidate: record.candidate.name,
+      values: new Map(
+        [...record.metrics.get(task.label)!].map(([seed, metrics]) => [seed, primaryValue(task, metrics)!]),
+      ),
+    }),
+  );
+  const { direction } = task.primary;
+  return comparePairs(orderByMean(measures, direction), direction, confidence);
+}

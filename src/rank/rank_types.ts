@@ -1,0 +1,120 @@
+// What the ranking reads and what it says. Input: what every finished trial measured. Output: plain data with no clock,
+// host or path in it, so that ranking.json has the same bytes however the study was run. Field names of RankedCandidate
+// are those of `layermix rank --json`.
+
+import type { Metrics, PrimaryMetric } from "../task/task.js";
+
+/** A candidate as it was trained: the proxy's pattern, parameters and cost. */
+export interface RankCandidate {
+  readonly name: string;
+  readonly pattern: string;
+  readonly params: number;
+  /** Exact training FLOPs per token. */
+  readonly flopsPerToken: number;
+}
+
+export interface RankTask {
+  /** Unique in the study: see taskLabels(). */
+  readonly label: string;
+  readonly weight: number;
+  readonly primary: PrimaryMetric;
+}
+
+/** The end of one trial. */
+export interface RankOutcome {
+  readonly candidate: string;
+  readonly task: string;
+  readonly seed: number;
+  readonly status: "done" | "diverged" | "failed";
+  /** Held-out figures, when done. */
+  readonly metrics?: Metrics;
+  /** One sentence, when failed. */
+  readonly reason?: string;
+}
+
+export interface RankInput {
+  readonly candidates: readonly RankCandidate[];
+  readonly tasks: readonly RankTask[];
+  /** Seeds that the study asks for. */
+  readonly seeds: readonly number[];
+  /** Trials that ended, in any order; what is missing has not run yet. */
+  readonly outcomes: readonly RankOutcome[];
+  /** "score", "loss", or a task's label. */
+  readonly by: string;
+  /** 0.95 */
+  readonly confidence: number;
+}
+
+/** [low, high] */
+export type Interval = readonly [number, number];
+
+/** Mean over seeds; null where nothing is known (no seed, or one seed and therefore no interval). */
+export interface Estimate {
+  readonly mean: number | null;
+  readonly interval: Interval | null;
+}
+
+export interface TaskColumn extends Estimate {
+  readonly metric: PrimaryMetric["name"];
+  /** Value by seed, ascending. */
+  readonly seeds: Readonly<Record<string, number>>;
+  /** Mean accuracy by number of phone book entries. */
+  readonly byEntries?: Readonly<Record<string, number>>;
+}
+
+/**
+ * complete: every trial done. partial: some trials still to run; ranked on the seeds for which every task is done.
+ * waiting: no such seed yet. failed: a trial diverged or failed; ranked last, whatever its other trials say.
+ */
+export type CandidateState = "complete" | "partial" | "waiting" | "failed";
+
+export interface RankedCandidate {
+  /** Shared by candidates that are tied with the best of their group (1, 1, 3); null while waiting. */
+  readonly rank: number | null;
+  readonly candidate: string;
+  readonly pattern: string;
+  readonly params: number;
+  readonly flopsPerToken: number;
+  readonly state: CandidateState;
+  /** In units of `by`; null while waiting or failed. */
+  readonly score: number | null;
+  readonly interval: Interval | null;
+  /** Every ranked candidate whose difference from this one is not significant, best first. */
+  readonly tiedWith: readonly string[];
+  readonly tasks: Readonly<Record<string, TaskColumn>>;
+  /** What is missing or went wrong, one sentence each. */
+  readonly problems: readonly string[];
+}
+
+/** Two candidates on one measure; better and worse by the mean. */
+export interface Comparison {
+  readonly better: string;
+  readonly worse: string;
+  /** Seeds that both have. */
+  readonly seeds: number;
+  /** Two-sided paired t-test, Holm-adjusted over all pairs of the measure; 1 with fewer than two seeds. */
+  readonly pValue: number;
+  readonly significant: boolean;
+}
+
+export interface Ranking {
+  readonly by: string;
+  readonly direction: "higher" | "lower";
+  readonly confidence: number;
+  /** How the score is made, in one line. */
+  readonly formula: string;
+  readonly seeds: readonly number[];
+  readonly tasks: readonly RankTask[];
+  /** Best first. */
+  readonly ranking: readonly RankedCandidate[];
+  /** On the ranked measure. */
+  readonly comparisons: readonly Comparison[];
+  /** On each task alone, by label. */
+  readonly taskComparisons: Readonly<Record<string, readonly Comparison[]>>;
+  readonly trials: {
+    readonly done: number;
+    readonly diverged: number;
+    readonly failed: number;
+    readonly total: number;
+  };
+}
