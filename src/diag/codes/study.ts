@@ -1,5 +1,107 @@
-// Codes 4xxx (see code_table.ts).
+// Codes 4xxx (see code_table.ts): study folders, sweeps and the trials in them.
 
 import type { CodeTable } from "../code_table.js";
 
-export const studyCodes: CodeTable = {};
+export const studyCodes: CodeTable = {
+  LMX4001: {
+    title: "Disk full",
+    explanation: `A file of the study could not be written because the disk, the quota or the largest allowed file size is used up.
+
+Nothing is damaged: files are written beside their target and renamed when they are complete, so every finished trial and the last checkpoint of each running one are still there. The command exits with 6.`,
+    help: "Free some space, then run the same command again; it goes on from the last checkpoints.",
+  },
+  LMX4002: {
+    title: "Folder cannot be written or read",
+    explanation: `The operating system refused access to a file or folder of the study: a read-only file system, missing permission, or a path through something that is not a folder. The command exits with 6.`,
+    help: "Choose another folder with --out, or change the permissions.",
+  },
+  LMX4003: {
+    title: "Disk error",
+    explanation: `Reading or writing a file of the study failed for the reason in the message, which comes from the operating system: a network file system that went away, a failing disk, too many open files. The command exits with 6.
+
+Finished trials and checkpoints that were written before are not affected.`,
+    help: "Repair the cause, then run the same command again.",
+  },
+  LMX4004: {
+    title: "Not a study folder",
+    explanation: `The commands status, rank and report read a folder that layermix sweep or layermix train has written. Such a folder has a study.json.`,
+    help: "Name the value of --out, or layermix-studies/NAME where NAME is the name in the study file.",
+  },
+  LMX4005: {
+    title: "Study folder of a newer layermix",
+    explanation: `Every document in a study folder carries a format number, and this one is higher than what this version knows. Reading it anyway could misread it, so it is refused.`,
+    help: "Update layermix, or start a new folder with --out.",
+  },
+  LMX4006: {
+    title: "Damaged file in a study folder",
+    explanation: `layermix writes its documents whole or not at all, so a crash cannot cut one short. This one does not parse: it was edited, truncated or corrupted from outside.
+
+Every trial's outcome is in its own folder. If study.json is damaged, run the sweep again and it is written anew; if a result.json is damaged, remove it and the trial is run again.`,
+    help: "Restore the file, or remove it and run the study again.",
+  },
+  LMX4007: {
+    title: "Worker died on a trial",
+    explanation: `The process that ran this trial died three times of itself: a fault in native code, or the kernel stopped it for want of memory. The trial is marked failed and the others go on; the sweep ends with exit code 5 and ranks what is there.
+
+failure.json in the trial's folder holds the last lines the worker wrote. A worker that is killed from outside does not count; its trial is taken up again.`,
+    help: "Read failure.json; for want of memory use fewer --workers; then run the sweep with --retry-failed.",
+  },
+  LMX4008: {
+    title: "Data changed during a study",
+    explanation: `A trial is defined by the content of the files it trains on. When the worker opened them, the content was not what it had been when the sweep started, so the trial would not have been the one its name says.`,
+    help: "Run layermix sweep again: trials are defined anew from the files as they are now.",
+  },
+  LMX4009: {
+    title: "Trial stopped by an error",
+    explanation: `The native library or the task refused to run this trial, for the reason in the message; the same trial would meet it again. It is marked failed and the others go on; the sweep ends with exit code 5 and ranks what is there.`,
+    help: "Correct the study file, or the cause, and run the sweep with --retry-failed.",
+  },
+  LMX4010: {
+    title: "Worker processes do not start",
+    explanation: `Three workers in a row died before they had loaded the native library. That says nothing about the trials; the installation does not work on this machine (a library built for another processor, a missing shared library, no memory).`,
+    help: "Run layermix doctor; it loads the native library and says what is wrong with it.",
+  },
+  LMX4011: {
+    title: "Strategy not available yet",
+    explanation: `sweep.strategy may be grid (every candidate) or random (a seeded sample of them). Successive halving is a valid value of the format but this version does not run it.`,
+    help: "Use grid or random; for a cheap first look, lower proxy.tokens or proxy.seeds.",
+  },
+  LMX4012: {
+    title: "Study without a proxy",
+    explanation: `sweep and train run the short training runs that the proxy section describes: sequence, tokens, optimizer, tasks. The file has no such section, so there is nothing to train. plan and project need none.
+
+    proxy:
+      model: { layers: 8, hidden: 64 }
+      tokens: 2M
+      tasks:
+        - { task: recall }`,
+    help: "Add a proxy section; layermix preset show quickstart prints a complete study.",
+  },
+  LMX4013: {
+    title: "No candidate left to train",
+    explanation: `Every point of the sweep was dropped - as a duplicate, as impossible to build, or by a where constraint. layermix plan FILE shows each with its reason.`,
+    help: "Relax sweep.where or add values to sweep.over.",
+  },
+  LMX4014: {
+    title: "Interrupted",
+    explanation: `Ctrl-C or SIGTERM stopped the run. Every worker finished its step and saved a checkpoint; finished trials are kept. The command exits with 130 (Ctrl-C) or 143 (SIGTERM). A second Ctrl-C leaves at once, and costs at most the work since the last checkpoints.`,
+    help: "Run the same command again to go on.",
+  },
+  LMX4015: {
+    title: "Some trials failed",
+    explanation: `The study is finished, but some of its trials could not be run to their end; failure.json in each one's folder says why. The ranking shows what is there, failed candidates last. The command exits with 5.
+
+A diverged trial (its loss was not a finite number) is a result, not a failure: it is ranked last and does not cause this.`,
+    help: "layermix status DIR names the failed trials; after correcting the cause run the sweep with --retry-failed.",
+  },
+  LMX4016: {
+    title: "Vocabulary too small for a task",
+    explanation: `proxy.model.vocab is set, and a task uses token ids beyond it. Without that setting the vocabulary of a proxy run is the one its task needs.`,
+    help: "Remove proxy.model.vocab, or raise it to what the message says.",
+  },
+  LMX4017: {
+    title: "Device cannot train yet",
+    explanation: `This build trains on the CPU. The device named with --device is recognised, but nothing in this build can run on it. The command exits with 7.`,
+    help: "Use --device cpu, or leave the flag out.",
+  },
+};

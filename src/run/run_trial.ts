@@ -1,0 +1,236 @@
+// Runs one claimed trial from wherever it stands to its end: restore, then step by step train, log, evaluate, save.
+// What is written to metrics.jsonl and result.json depends on the trial alone. When something is saved, or how often the
+// run was interrupted, depends on the clock - and leaves no trace in them.
+
+import { exitCodes, LayermixError } from "../diag/diagnostic.js";
+import { canonicalJson } from "../study/canonical_json.js";
+import { studyFormat } from "../study/json_file.js";
+import { isEvaluation, type MetricsLine, MetricsLog } from "../study/metrics_log.js";
+import { publishResult, type TrialEvaluation, type TrialResult } from "../study/outcome.js";
+import { trialLayout } from "../study/study_layout.js";
+import { type TrialDefinition, type TrialFile, trialTokens } from "../study/trial.js";
+import { createTask } from "../task/create_task.js";
+import type { EvaluatedBatch, Metrics, Task } from "../task/task.js";
+import {
+  type CheckpointedTrainer,
+  removeCheckpoints,
+  restoreCheckpoint,
+  saveCheckpoint,
+} from "./checkpoint.js";
+import type { ClaimHold } from "./claim_hold.js";
+import type { NativeLibrary, NativeTrainer, NativeTrainerConfig } from "./native.js";
+import { removeStrayFiles } from "./stray_files.js";
+import { TrialClock } from "./trial_clock.js";
+import type { FromWorker, TrialEnd, WorkerOrder } from "./worker_messages.js";
+
+export interface TrialRun {
+  readonly native: NativeLibrary;
+  readonly trialFolder: string;
+  readonly file: TrialFile;
+  readonly hold: ClaimHold;
+  /** Aborted to save and give the trial back after the step at hand. */
+  readonly stop: AbortSignal;
+  readonly order: Pick<WorkerOrder, "device" | "threads" | "checkpointSeconds" | "keepCheckpoints">;
+  readonly report: (message: FromWorker) => void;
+}
+
+/** At most about this many training lines per trial: longer runs log every n-th step. */
+const maxTrainLines = 2_000;
+const reportMilliseconds = 250;
+
+/**
+ * Runs the trial. Ends the claim, except when it was lost.
+ * Throws LMX4008 when the data are no longer those the trial was defined with; disk errors; what the library throws.
+ */
+export async function runTrial(run: TrialRun): Promise<TrialEnd> {
+  const { definition } = run.file;
+  removeStrayFiles(run.trialFolder);
+  const task = await taskOf(run.file);
+  const trainer = new run.native.Trainer(trainerConfig(definition, run.order));
+  try {
+    return await new TrialSession(run, task, trainer).run();
+  } finally {
+    trainer.dispose();
+  }
+}
+
+class TrialSession {
+  readonly #run: TrialRun;
+  readonly #definition: TrialDefinition;
+  readonly #task: Task;
+  readonly #trainer: NativeTrainer;
+  readonly #log: MetricsLog;
+  readonly #clock: TrialClock;
+  readonly #evaluations: TrialEvaluation[] = [];
+  #reportedAt = 0;
+
+  constructor(run: TrialRun, task: Task, trainer: NativeTrainer) {
+    this.#run = run;
+    this.#definition = run.file.definition;
+    this.#task = task;
+    this.#trainer = trainer;
+    const restored = restoreCheckpoint(run.trialFolder, this.#checkpointed);
+    this.#log = new MetricsLog(trialLayout.metrics(run.trialFolder), restored?.metricsBytes ?? 0);
+    for (const line of restored?.lines ?? []) this.#remember(line);
+    this.#clock = new TrialClock(run, task.sequence * this.#definition.batch);
+    run.report({ kind: "claimed", id: run.file.id, step: trainer.stepIndex });
+  }
+
+  get #checkpointed(): CheckpointedTrainer {
+    const type = this.#definition.precision === "fp64" ? "float64" : "float32";
+    return { trainer: this.#trainer, id: this.#run.file.id, type };
+  }
+
+  async run(): Promise<TrialEnd> {
+    try {
+      return await this.#loop();
+    } finally {
+      this.#log.close();
+    }
+  }
+
+  async #loop(): Promise<TrialEnd> {
+    const { steps } = this.#definition;
+    const { hold, stop, order } = this.#run;
+    for (;;) {
+      if (hold.lost) return "lost";
+      if (this.#evaluationDue()) {
+        const metrics = await this.#evaluate();
+        if (metrics === undefined) return this.#giveBack();
+        this.#append({ step: this.#trainer.stepIndex, eval: { ...metrics } });
+        if (!Number.isFinite(metrics.loss)) return this.#finish("diverged");
+      }
+      if (this.#trainer.stepIndex === steps) return this.#finish("done");
+      if (stop.aborted) return this.#giveBack();
+      if (this.#clock.saveDue(order.checkpointSeconds)) this.#save();
+      if (!(await this.#step())) return this.#finish("diverged");
+    }
+  }
+
+  /** One optimizer step and its line. False when the loss is not a finite number. */
+  async #step(): Promise<boolean> {
+    const { batch, sequence, steps } = this.#definition;
+    const { tokens, targets } = this.#task.trainBatch(this.#trainer.stepIndex, batch);
+    const result = await this.#clock.train(() => this.#trainer.step(tokens, targets));
+    const finite = Number.isFinite(result.loss);
+    const every = Math.ceil(steps / maxTrainLines);
+    if (!finite || result.step % every === 0 || result.step === steps) {
+      this.#append({
+        step: result.step,
+        tokens: result.step * batch * sequence,
+        loss: orNull(result.loss),
+        gradNorm: orNull(result.gradNorm),
+        learningRate: result.learningRate,
+      });
+    }
+    this.#report(result.step, orNull(result.loss));
+    return finite;
+  }
+
+  #evaluationDue(): boolean {
+    const step = this.#trainer.stepIndex;
+    if (step === 0 || this.#evaluations.at(-1)?.step === step) return false;
+    return step === this.#definition.steps || step % this.#definition.evaluateEverySteps === 0;
+  }
+
+  /** Held-out figures, or undefined when the run is to stop: the evaluation is then made again on resuming. */
+  async #evaluate(): Promise<Metrics | undefined> {
+    const rows = this.#definition.microBatch;
+    const evaluated: EvaluatedBatch[] = [];
+    for (let index = 0; index < this.#task.evaluationBatches(rows); index++) {
+      if (this.#run.stop.aborted || this.#run.hold.lost) return undefined;
+      const batch = this.#task.evaluationBatch(index, rows);
+      const { loss, correct } = await this.#clock.evaluate(() =>
+        this.#trainer.evaluate(batch.tokens, batch.targets),
+      );
+      evaluated.push({ batch, loss, correct });
+    }
+    return this.#task.measure(evaluated);
+  }
+
+  #append(line: MetricsLine): void {
+    this.#log.append(line);
+    this.#remember(line);
+  }
+
+  #remember(line: MetricsLine): void {
+    if (isEvaluation(line))
+      this.#evaluations.push({ step: line.step, metrics: line.eval as unknown as Metrics });
+  }
+
+  #save(): void {
+    this.#clock.save(() =>
+      saveCheckpoint(this.#run.trialFolder, this.#checkpointed, {
+        metrics: this.#log.sync(),
+        build: this.#run.native.info().build,
+      }),
+    );
+  }
+
+  #giveBack(): TrialEnd {
+    if (!this.#run.hold.check()) return "lost";
+    this.#save();
+    this.#run.hold.end("released");
+    return "released";
+  }
+
+  #finish(status: TrialResult["status"]): TrialEnd {
+    const { trialFolder, file, hold, order } = this.#run;
+    if (!hold.check()) return "lost";
+    if (order.keepCheckpoints) this.#save();
+    this.#log.sync();
+    this.#clock.record();
+    const last = this.#evaluations.at(-1);
+    const steps = this.#trainer.stepIndex;
+    publishResult(trialFolder, {
+      format: studyFormat,
+      id: file.id,
+      status,
+      steps,
+      tokens: (trialTokens(file.definition) / file.definition.steps) * steps,
+      ...(status === "done" && last !== undefined ? { metrics: last.metrics } : {}),
+      evaluations: this.#evaluations,
+    });
+    hold.end("finished");
+    if (!order.keepCheckpoints) removeCheckpoints(trialFolder);
+    return status;
+  }
+
+  #report(step: number, loss: number | null): void {
+    const now = performance.now();
+    if (now - this.#reportedAt < reportMilliseconds && step !== this.#definition.steps) return;
+    this.#reportedAt = now;
+    const { id } = this.#run.file;
+    this.#run.report({ kind: "progress", id, step, loss, tokensPerSecond: this.#clock.tokensPerSecond });
+  }
+}
+
+function trainerConfig(
+  definition: TrialDefinition,
+  order: Pick<WorkerOrder, "device" | "threads">,
+): NativeTrainerConfig {
+  const { model, optimizer, batch, microBatch, sequence, precision, seed, initStd } = definition;
+  const { device, threads } = order;
+  return { model, optimizer, batch, microBatch, sequence, precision, seed, initStd, device, threads };
+}
+
+/** The task of a trial; its content must still be what the trial was defined with. */
+async function taskOf({ id, definition, source }: TrialFile): Promise<Task> {
+  const { sequence, seed } = definition;
+  const spec = { task: definition.task.name, weight: 1, options: source.options };
+  const task = await createTask({ sequence }, spec, seed, source.folder);
+  if (canonicalJson(task.identity) === canonicalJson(definition.task.identity)) return task;
+  throw new LayermixError(
+    {
+      code: "LMX4008",
+      severity: "error",
+      message: `Expected the data of trial ${id} as they were when the study began, got other content`,
+      help: ["Run layermix sweep again: trials are defined anew from the files as they are now."],
+    },
+    exitCodes.invalidFile,
+  );
+}
+
+function orNull(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}

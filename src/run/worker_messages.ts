@@ -1,0 +1,43 @@
+// What the pool and a worker tell each other over the channel between them. Nothing here is needed for correctness:
+// claims, metrics and results are files, and a message that is lost with its process loses only a line of progress.
+
+import type { Diagnostic, ExitCode } from "../diag/diagnostic.js";
+
+/** First message to a worker: what to work on, and how. */
+export interface WorkerOrder {
+  readonly kind: "order";
+  readonly studyFolder: string;
+  /** Ids in the order they should be taken. */
+  readonly trials: readonly string[];
+  readonly device: string;
+  readonly threads: number;
+  /** Seconds of work that a crash may lose. */
+  readonly checkpointSeconds: number;
+  /** Keep the checkpoint of a finished trial, at its last step. */
+  readonly keepCheckpoints: boolean;
+}
+
+/** Finish the step, save, give the trial back, exit. */
+export interface WorkerStop {
+  readonly kind: "stop";
+}
+
+export type ToWorker = WorkerOrder | WorkerStop;
+
+/** How a worker's part in a trial ended: "released" is given back unfinished, "lost" taken over by somebody else. */
+export type TrialEnd = "done" | "diverged" | "failed" | "released" | "lost";
+
+export type FromWorker =
+  /** The native library is loaded. */
+  | { readonly kind: "ready"; readonly build: string }
+  | { readonly kind: "claimed"; readonly id: string; readonly step: number }
+  | {
+      readonly kind: "progress";
+      readonly id: string;
+      readonly step: number;
+      readonly loss: number | null;
+      readonly tokensPerSecond: number;
+    }
+  | { readonly kind: "ended"; readonly id: string; readonly how: TrialEnd }
+  /** Nothing can go on: no native library, the disk is full. The worker exits with this code. */
+  | { readonly kind: "fatal"; readonly diagnostics: readonly Diagnostic[]; readonly exitCode: ExitCode };

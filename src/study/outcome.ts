@@ -1,0 +1,90 @@
+// How a trial ended: result.json (done or diverged), or failure.json. Both hold nothing that depends on when, where or
+// in how many pieces the trial ran; the clock's part is in timing.json.
+
+import type { Metrics } from "../task/task.js";
+import { readJson, type studyFormat, writeJson } from "./json_file.js";
+import { trialLayout } from "./study_layout.js";
+
+export interface TrialEvaluation {
+  readonly step: number;
+  readonly metrics: Metrics;
+}
+
+/** trials/ID/result.json, published once by the owner. */
+export interface TrialResult {
+  readonly format: typeof studyFormat;
+  readonly id: string;
+  /** "diverged": a loss was not a finite number; the trial stopped there. */
+  readonly status: "done" | "diverged";
+  /** Steps taken. */
+  readonly steps: number;
+  readonly tokens: number;
+  /** Held-out figures after the last step; absent when diverged. */
+  readonly metrics?: Metrics;
+  /** Every held-out evaluation, the last one included. */
+  readonly evaluations: readonly TrialEvaluation[];
+}
+
+/** trials/ID/failure.json: the trial cannot be run; others go on. */
+export interface TrialFailure {
+  readonly format: typeof studyFormat;
+  readonly id: string;
+  /** LMX code of the reason. */
+  readonly code: string;
+  readonly message: string;
+  /** Last lines the worker wrote to its log before it died; empty when it reported the failure itself. */
+  readonly stderr: readonly string[];
+}
+
+/** trials/ID/crash-N.json: the worker died of itself while it ran this trial. Written by the process that saw it. */
+export interface TrialCrash {
+  readonly format: typeof studyFormat;
+  /** "SIGSEGV", "exit code 134", "out of memory (killed by the kernel)". */
+  readonly reason: string;
+  readonly stderr: readonly string[];
+}
+
+/** trials/ID/timing.json: what the clock said, summed over all attempts that kept their work. */
+export interface TrialTiming {
+  readonly format: typeof studyFormat;
+  readonly steps: number;
+  readonly trainSeconds: number;
+  readonly evaluationSeconds: number;
+  /** Training tokens per second of trainSeconds; 0 before the first step. */
+  readonly tokensPerSecond: number;
+  readonly threads: number;
+  readonly device: string;
+  readonly host: string;
+  /** lmx_build_info: compiler, vector width, BLAS. */
+  readonly build: string;
+}
+
+export type TrialOutcome = TrialResult | TrialFailure;
+
+export function isFailure(outcome: TrialOutcome): outcome is TrialFailure {
+  return "code" in outcome;
+}
+
+/** The end of a trial, or undefined while it has none. A result outweighs a failure. */
+export function readOutcome(trialFolder: string): TrialOutcome | undefined {
+  return (
+    readJson<TrialResult>(trialLayout.result(trialFolder)) ??
+    readJson<TrialFailure>(trialLayout.failure(trialFolder))
+  );
+}
+
+export function publishResult(trialFolder: string, result: TrialResult): void {
+  writeJson(trialLayout.result(trialFolder), result);
+}
+
+export function publishFailure(trialFolder: string, failure: TrialFailure): void {
+  writeJson(trialLayout.failure(trialFolder), failure);
+}
+
+export function readTiming(trialFolder: string): TrialTiming | undefined {
+  return readJson<TrialTiming>(trialLayout.timing(trialFolder));
+}
+
+export function writeTiming(trialFolder: string, timing: TrialTiming): void {
+  writeJson(trialLayout.timing(trialFolder), timing);
+}

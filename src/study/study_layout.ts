@@ -1,0 +1,27 @@
+// Names of everything in a study folder (docs/study-folder.md says who writes what).
+
+import { join } from "node:path";
+
+export const studyLayout = {
+  /** The study file as the user wrote it, for reading and for `layermix rank DIR`. */
+  source: (folder: string) => join(folder, "study.yaml"),
+  document: (folder: string) => join(folder, "study.json"),
+  ranking: (folder: string) => join(folder, "ranking.json"),
+  rankingTable: (folder: string) => join(folder, "ranking.csv"),
+  trials: (folder: string) => join(folder, "trials"),
+  trial: (folder: string, id: string) => join(folder, "trials", id),
+  logs: (folder: string) => join(folder, "logs"),
+} as const;
+
+/** Names in the folder of one trial. */
+export const trialLayout = {
+  definition: (trial: string) => join(trial, "trial.json"),
+  claims: (trial: string) => join(trial, "claims"),
+  metrics: (trial: string) => join(trial, "metrics.jsonl"),
+  checkpoint: (trial: string) => join(trial, "checkpoint.safetensors"),
+  previousCheckpoint: (trial: string) => join(trial, "checkpoint.previous.safetensors"),
+  timing: (trial: string) => join(trial, "timing.json"),
+  result: (trial: string) => join(trial, "result.json"),
+  crash: (trial: string, count: number) => join(trial, `crash-${count}.json`),
+  failure: (trial: string) => join(trial, "failure.json"),
+} as const;
