@@ -3,8 +3,9 @@
 
 import type { Mix } from "../spec/spec.js";
 import { roundHalfEven } from "./pattern_from_ratios.js";
-import { infeasible, percent } from "./plan_error.js";
+import { infeasible } from "./plan_error.js";
 import type { PlanNote } from "./plan_types.js";
+import { percent } from "./words.js";
 
 /** Layers by kind; mamba2 + attention + mlp = layers. */
 export interface LayerCounts {

@@ -13,7 +13,8 @@
 import type { Mix, Placement } from "../spec/spec.js";
 import { allocate, type LayerCounts, ratiosOf } from "./allocation.js";
 import { patternFromRatios, placeMlps } from "./pattern_from_ratios.js";
-import { infeasible, percent } from "./plan_error.js";
+import { infeasible } from "./plan_error.js";
+import { percent } from "./words.js";
 
 /**
  * The layer pattern for shares that have passed checkMix.

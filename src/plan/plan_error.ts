@@ -12,8 +12,3 @@ export function infeasible(
   const diagnostic = { code, severity: "error" as const, message, help };
   return new LayermixError(path === undefined ? diagnostic : { ...diagnostic, path }, exitCodes.infeasible);
 }
-
-/** A share as people write it: 0.07 -> "7%", 4/56 -> "7.14%". */
-export function percent(share: number): string {
-  return `${Number((share * 100).toFixed(2))}%`;
-}

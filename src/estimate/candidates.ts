@@ -1,0 +1,37 @@
+// A study's candidates and their proxies with real costs: expandSweep and planProxy of plan/, given estimate's metrics.
+
+import { type ExpandedSweep, expandSweep } from "../plan/expand_sweep.js";
+import type { MetricOf } from "../plan/match.js";
+import type { Candidate, Plan } from "../plan/plan_types.js";
+import { planProxy } from "../plan/proxy.js";
+import type { Spec } from "../spec/spec.js";
+import { defaultEstimateOptions, type EstimateOptions } from "./estimate.js";
+import { metricOf } from "./metrics.js";
+
+/**
+ * The candidates of a study, kept and dropped, in the order of its axes. FLOPs and memory (for `match` and `where`) are those
+ * of one step of `options`.
+ * @throws LayermixError LMX2xxx when no candidate is left, or the model itself cannot be built
+ */
+export function planCandidates(spec: Spec, options: EstimateOptions = defaultEstimateOptions): ExpandedSweep {
+  return expandSweep(spec, (plan, metric) => metricOf(plan, metric, options));
+}
+
+/** The plan that a candidate's trials run: proxy.model's depth and width, the candidate's mix. @throws LayermixError LMX2xxx */
+export function proxyPlan(spec: Spec, candidate: Candidate): Plan {
+  return planProxy(spec, candidate, proxyMetric(spec));
+}
+
+/** Matching proxies by FLOPs counts one step of the proxy run, not of the full model's. */
+function proxyMetric(spec: Spec): MetricOf {
+  const { proxy } = spec;
+  const options: EstimateOptions =
+    proxy === undefined
+      ? defaultEstimateOptions
+      : {
+          sequence: proxy.sequence,
+          batch: Math.max(1, Math.round(proxy.batchTokens / proxy.sequence)),
+          precision: "fp32",
+        };
+  return (plan, metric) => metricOf(plan, metric, options);
+}

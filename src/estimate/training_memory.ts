@@ -1,0 +1,102 @@
+// Bytes a native trainer allocates, in closed form: the rule of kernels/model/MEMORY.md, buffer by buffer, each padded to 256
+// bytes. fp32 and fp64 are what the CPU trainer does; bf16 keeps bf16 activations and matrices beside fp32 masters, gradients
+// and AdamW moments. A test compares it with the native planner and with a real trainer, byte for byte.
+
+import type { BlockContext, ParameterTensor, Workload } from "../block/block.js";
+import type { Plan } from "../plan/plan_types.js";
+import type { TrainingMemory } from "./cost.js";
+import { blockContext, layerGroups } from "./layer_groups.js";
+
+export type TrainingPrecision = "fp32" | "fp64" | "bf16";
+
+/** Bytes per element of activations, working weights, and everything precision-critical. */
+const elementBytes: Readonly<Record<TrainingPrecision, { act: number; weight: number; stat: number }>> = {
+  fp32: { act: 4, weight: 4, stat: 4 },
+  fp64: { act: 8, weight: 8, stat: 8 },
+  bf16: { act: 2, weight: 2, stat: 4 },
+};
+const tokenBytes = 4; // token ids and targets are i32
+
+/** Every buffer starts on a 256-byte boundary. */
+function buffer(elements: number, bytesPerElement: number): number {
+  return Math.ceil((elements * bytesPerElement) / 256) * 256;
+}
+
+/** Elements a block of parameters takes in the flat array: multiples of 16. */
+function blockElements(elements: number): number {
+  return Math.ceil(elements / 16) * 16;
+}
+
+const elementCount = ({ shape }: ParameterTensor): number => shape.reduce((a, b) => a * b, 1);
+
+/** Flat parameter array: all elements, and those of matrices (which have working copies where weights are narrower). */
+function parameterElements(plan: Plan, context: BlockContext): { all: number; matrices: number } {
+  let matrices = blockElements(plan.vocab * plan.hidden) * (plan.tieEmbeddings ? 1 : 2);
+  let others = blockElements(plan.hidden); // the final norm
+  for (const { block, options, count } of layerGroups(plan)) {
+    const stored = new Map<string, { elements: number; matrix: boolean }>();
+    for (const tensor of block.parameters(options, context)) {
+      const name = tensor.fused ?? tensor.name;
+      const elements = (stored.get(name)?.elements ?? 0) + elementCount(tensor);
+      stored.set(name, { elements, matrix: tensor.decayed && tensor.shape.length === 2 });
+    }
+    for (const { elements, matrix } of stored.values()) {
+      if (matrix) matrices += count * blockElements(elements);
+      else others += count * blockElements(elements);
+    }
+  }
+  return { all: matrices + others, matrices };
+}
+
+/** Rows of logits that are in memory at a time: at most 2^27 elements, in multiples of 64 rows. */
+export function headChunkRows(rows: number, vocab: number): number {
+  return Math.min(rows, Math.max(64, Math.floor(2 ** 27 / vocab / 64) * 64));
+}
+
+function activationBytes(
+  plan: Plan,
+  context: BlockContext,
+  step: Workload,
+  micro: Workload,
+  act: number,
+  stat: number,
+) {
+  const rows = micro.batch * micro.sequence;
+  const depth = plan.layers.length;
+  const stream = buffer(rows * plan.hidden, act);
+  let bytes = 2 * buffer(step.batch * step.sequence, tokenBytes);
+  bytes += buffer(rows, stat) + buffer(rows, 1); // loss and hit of every row
+  bytes += (depth + 1) * stream + 2 * stream; // residual stream; its gradient and a normed input's
+  bytes += (depth + 1) * (stream + buffer(rows, stat)); // output and 1/rms of the norms
+  let transient = buffer(headChunkRows(rows, plan.vocab) * plan.vocab, act);
+  for (const { block, options, count } of layerGroups(plan)) {
+    const needs = block.trainingBuffers(options, context, micro);
+    for (const elements of needs.savedActivations) bytes += count * buffer(elements, act);
+    for (const elements of needs.savedStatistics) bytes += count * buffer(elements, stat);
+    transient = Math.max(
+      transient,
+      needs.transient.reduce((sum, elements) => sum + buffer(elements, act), 0),
+    );
+  }
+  return bytes + transient;
+}
+
+/**
+ * Training memory of one step of `batch` sequences of `sequence` tokens, `microBatch` (default: all) at a time.
+ * @returns bytes by category; total is their sum
+ */
+export function trainingMemory(
+  plan: Plan,
+  work: Workload & { readonly microBatch?: number },
+  precision: TrainingPrecision,
+): TrainingMemory {
+  const { act, weight, stat } = elementBytes[precision];
+  const context = blockContext(plan);
+  const { all, matrices } = parameterElements(plan, context);
+  const weights = buffer(all, stat) + (weight === stat ? 0 : buffer(matrices, weight));
+  const gradients = buffer(all, stat);
+  const optimizer = 2 * buffer(all, stat) + 256; // two AdamW moments, and the scalars of a step
+  const micro = { batch: work.microBatch ?? work.batch, sequence: work.sequence };
+  const activations = activationBytes(plan, context, work, micro, act, stat);
+  return { weights, gradients, optimizer, activations, total: weights + gradients + optimizer + activations };
+}

@@ -1,0 +1,18 @@
+// Numbers in the words of plan notes and reasons.
+
+/** A share as people write it: 0.07 -> "7%", 4/56 -> "7.14%". */
+export function percent(share: number): string {
+  return `${Number((share * 100).toFixed(2))}%`;
+}
+
+/** A large count in powers of 1000, four digits: 8654517248 -> "8.655B". */
+export function compactCount(count: number): string {
+  const units = ["", "K", "M", "B", "T", "P", "E"];
+  let value = count;
+  let unit = 0;
+  while (Math.abs(value) >= 1000 && unit < units.length - 1) {
+    value /= 1000;
+    unit += 1;
+  }
+  return `${unit === 0 ? value : value.toPrecision(4)}${units[unit]}`;
+}
