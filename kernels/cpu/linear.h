@@ -38,4 +38,8 @@ void linear_backward_weight(const Context&, const LinearShape& s, const T* x, co
   }
 }
 
+void linear_forward(const Context&, const LinearShape&, const float* x, const float* w, const float* residual, float* y);
+void linear_backward_input(const Context&, const LinearShape&, const float* dy, const float* w, float* dx);
+void linear_backward_weight(const Context&, const LinearShape&, const float* x, const float* dy, float* dw);
+
 }  // namespace lmx::cpu

@@ -1,0 +1,50 @@
+// Matrix products of any size in float: C (m, n) = initial + A (m, k) · B (k, n), blocked for the caches, packed, on matmul's
+// register tiles. The caller cuts C into tiles (Tiling), a pure function of the shape, and runs each tile as one task: every
+// element of C is computed by one task in one order, on any number of threads.
+#pragma once
+
+#include "context.h"
+#include "matmul.h"
+
+namespace lmx::cpu {
+
+// element(i, j) = data[i * row_stride + j * col_stride]; one of the strides is 1.
+struct Matrix {
+  const float* data;
+  index_t row_stride, col_stride;
+};
+
+struct Gemm {
+  index_t m, n, k;
+  Matrix a, b;
+  const float* initial;  // (m, n) rows `initial_stride` apart; null = zero; may equal c
+  index_t initial_stride;
+  float* c;
+  index_t c_stride;
+};
+
+struct Tile {
+  index_t row, rows, col, cols;
+};
+
+// How C is cut: tiles of at most `row_tile` x `col_tile`, of nearly equal size.
+class Tiling {
+ public:
+  Tiling(index_t m, index_t n);
+  index_t count() const { return row_parts_ * col_parts_; }
+  Tile operator[](index_t task) const;
+
+ private:
+  index_t m_, n_, row_parts_, col_parts_;
+};
+
+// Computes one tile of C on the calling thread.
+void gemm_tile(const Gemm& gemm, const Tile& tile);
+
+// Computes all of C on the threads of the context.
+void gemm(const Context& context, const Gemm& gemm);
+
+// "own", or the name of the BLAS that computes large tiles.
+const char* gemm_provider();
+
+}  // namespace lmx::cpu
