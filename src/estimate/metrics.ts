@@ -23,7 +23,6 @@ function trainFlops(plan: Plan, options: EstimateOptions): number {
 export const metrics: Readonly<Record<string, Metric>> = {
   params: (plan) => countParameters(plan).total,
   active_params: (plan) => countParameters(plan).active,
-  non_embedding_params: (plan) => countParameters(plan).nonEmbedding,
   flops: trainFlops,
   flops_per_token: (plan, options) => trainFlops(plan, options) / (options.batch * options.sequence),
   megatron_flops: megatronTrainFlops,

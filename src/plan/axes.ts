@@ -1,7 +1,7 @@
 // The points of a sweep: the cartesian product of its axes, the last axis fastest, each with its values, its name and the model
 // it stands for. `fill` gives one kind what the shares of the others leave of 100%.
 
-import type { ModelSpec, SweepAxis, SweepSpec } from "../spec/spec.js";
+import type { ModelSpec, Spec, SweepAxis, SweepSpec } from "../spec/spec.js";
 import { setModelValue } from "./model_values.js";
 import { percent } from "./words.js";
 
@@ -53,6 +53,16 @@ export function pointModel(model: ModelSpec, sweep: SweepSpec, values: SweepPoin
   let changed = model;
   for (const [path, value] of Object.entries(values)) changed = setModelValue(changed, path, value);
   return fillShare(changed, sweep.fill);
+}
+
+/**
+ * The model as declared, without the axes: what a sweep is matched to. Shares that leave room, because an axis has the others,
+ * are made up by `fill`.
+ */
+export function declaredModel({ model, sweep }: Spec): ModelSpec {
+  if (model.layout.kind !== "mix" || sweep === undefined) return model;
+  const total = Object.values(model.layout.mix).reduce((sum, share) => sum + share, 0);
+  return Math.abs(total - 1) < 1e-6 ? model : fillShare(model, sweep.fill);
 }
 
 function fillShare(model: ModelSpec, fill: string | undefined): ModelSpec {

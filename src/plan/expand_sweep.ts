@@ -5,7 +5,7 @@ import { LayermixError } from "../diag/diagnostic.js";
 import type { Spec, SweepSpec } from "../spec/spec.js";
 import { pointModel, type SweepPoint, sweepPoints } from "./axes.js";
 import { type MatchTarget, type MetricOf, matchSize } from "./match.js";
-import { planModel } from "./plan.js";
+import { plan, planModel } from "./plan.js";
 import { infeasible } from "./plan_error.js";
 import type { Candidate, DroppedCandidate, Plan } from "./plan_types.js";
 import { createBlockResolver } from "./resolve_blocks.js";
@@ -28,7 +28,10 @@ export function expandSweep(spec: Spec, metric: MetricOf): ExpandedSweep {
       dropped: [],
     };
   }
-  const target = matchTarget(spec, sweep, metric);
+  const target: MatchTarget | undefined = sweep.match && {
+    ...sweep.match,
+    value: metric(plan(spec), sweep.match.on),
+  };
   const candidates: Candidate[] = [];
   const dropped: DroppedCandidate[] = [];
   const seen = new Map<string, string>();
@@ -51,10 +54,10 @@ export function expandSweep(spec: Spec, metric: MetricOf): ExpandedSweep {
 
   /** The plan of a point, or the reason why it is not kept. */
   function planPoint({ name, values }: SweepPoint): Plan | string {
-    let plan: Plan;
+    let planned: Plan;
     try {
       const model = pointModel(spec.model, sweep!, values);
-      plan =
+      planned =
         target === undefined
           ? planModel(model, name, resolver)
           : matchSize(model, name, target, metric, resolver);
@@ -62,18 +65,12 @@ export function expandSweep(spec: Spec, metric: MetricOf): ExpandedSweep {
       if (error instanceof LayermixError) return error.diagnostics.map(({ message }) => message).join("; ");
       throw error;
     }
-    const key = identity(plan, optionTexts);
+    const key = identity(planned, optionTexts);
     const twin = seen.get(key);
     if (twin !== undefined) return `same layers and sizes as ${twin}`;
     seen.set(key, name);
-    return brokenConstraint(plan, sweep!, metric) ?? plan;
+    return brokenConstraint(planned, sweep!, metric) ?? planned;
   }
-}
-
-/** What candidates are matched to: the model as declared. */
-export function matchTarget(spec: Spec, sweep: SweepSpec, metric: MetricOf): MatchTarget | undefined {
-  if (sweep.match === undefined) return undefined;
-  return { ...sweep.match, value: metric(planModel(spec.model, spec.name), sweep.match.on) };
 }
 
 /** Text that is equal for equal models, whatever they are called. */

@@ -4,6 +4,7 @@
 import { blocks } from "../block/registry.js";
 import { exitCodes, LayermixError } from "../diag/diagnostic.js";
 import type { ModelSpec, Spec } from "../spec/spec.js";
+import { declaredModel } from "./axes.js";
 import { layOut } from "./layout.js";
 import type { Plan, PlanNote, PlannedLayer } from "./plan_types.js";
 import { type BlockResolver, createBlockResolver, type ResolvedBlock } from "./resolve_blocks.js";
@@ -13,7 +14,7 @@ import { type BlockResolver, createBlockResolver, type ResolvedBlock } from "./r
  * @throws LayermixError LMX2xxx: exit 4 where the model cannot be built, exit 3 for a malformed pattern
  */
 export function plan(spec: Spec): Plan {
-  return planModel(spec.model, spec.name);
+  return planModel(declaredModel(spec), spec.name);
 }
 
 /** As `plan`, for a model on its own. */
@@ -35,8 +36,7 @@ export function planModel(
   }
   const layers: PlannedLayer[] = [];
   for (let index = 0; index < pattern.length; index += 1) {
-    const { block, options } = used.get(pattern.charAt(index))!;
-    layers.push({ index, block, options });
+    layers.push(used.get(pattern.charAt(index))!.layerAt(index));
   }
   return {
     name,

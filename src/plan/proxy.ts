@@ -4,7 +4,7 @@
 
 import { blockByKind, blocks } from "../block/registry.js";
 import type { ModelSpec, Spec } from "../spec/spec.js";
-import { pointModel } from "./axes.js";
+import { declaredModel, pointModel } from "./axes.js";
 import { type MetricOf, matchSize } from "./match.js";
 import { setModelValue } from "./model_values.js";
 import { parsePattern } from "./parse_pattern.js";
@@ -22,11 +22,11 @@ type Values = Readonly<Record<string, unknown>>;
 export function planProxy(spec: Spec, candidate: Candidate, metric: MetricOf): Plan {
   if (spec.proxy === undefined) return candidate.plan;
   const { sweep } = spec;
-  const declared = sweep === undefined ? spec.model : pointModel(spec.model, sweep, candidate.values);
-  const { model, notes } = proxyModel(declared, spec.proxy.model);
+  const own = sweep === undefined ? spec.model : pointModel(spec.model, sweep, candidate.values);
+  const { model, notes } = proxyModel(own, spec.proxy.model);
   const resolver = createBlockResolver();
   if (sweep?.match === undefined) return withNotes(planModel(model, candidate.name, resolver), notes);
-  const reference = planModel(proxyModel(spec.model, spec.proxy.model).model, spec.name, resolver);
+  const reference = planModel(proxyModel(declaredModel(spec), spec.proxy.model).model, spec.name, resolver);
   const target = { ...sweep.match, value: metric(reference, sweep.match.on) };
   return withNotes(matchSize(model, candidate.name, target, metric, resolver), notes);
 }

@@ -5,11 +5,14 @@
 import type { Block, BlockContext } from "../block/block.js";
 import { blocks } from "../block/registry.js";
 import type { BlockOptions } from "../spec/spec.js";
+import type { PlannedLayer } from "./plan_types.js";
 
 export interface ResolvedBlock {
   readonly block: Block;
   readonly options: unknown;
   readonly notes: readonly string[];
+  /** The layer of this kind at `index`; equal layers of different candidates are one object. */
+  layerAt(index: number): PlannedLayer;
   /** What is wrong with the options at this width, empty when they can be built. */
   readonly problems: readonly {
     readonly path: string;
@@ -55,7 +58,12 @@ function resolveBlock(
     message,
     help,
   }));
-  return { block, options, notes: block.notes(raw, options, context), problems };
+  const layers: PlannedLayer[] = [];
+  const layerAt = (index: number): PlannedLayer => {
+    layers[index] ??= { index, block, options };
+    return layers[index];
+  };
+  return { block, options, notes: block.notes(raw, options, context), problems, layerAt };
 }
 
 /** Layers by kind of a pattern, in registry order, zeros included. */
