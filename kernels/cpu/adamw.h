@@ -25,4 +25,7 @@ void adamw(const Context&, index_t count, T* master, T* working, const T* gradie
   }
 }
 
+void adamw(const Context&, index_t count, float* master, float* working, const float* gradients, float* exp_avg,
+           float* exp_avg_sq, bool decay, const StepScalars&);
+
 }  // namespace lmx::cpu

@@ -59,4 +59,10 @@ void causal_conv1d_backward(const Context&, const ConvShape& s, const T* dy, Str
   }
 }
 
+void causal_conv1d_forward(const Context&, const ConvShape&, StridedOf<const float*> x, const float* w,
+                           const float* bias, float* y);
+void causal_conv1d_backward(const Context&, const ConvShape&, const float* dy, StridedOf<const float*> x,
+                            const float* w, const float* bias, StridedOf<float*> dx, float* dw, float* dbias);
+std::size_t causal_conv1d_workspace_bytes(const ConvShape&);  // of the float path
+
 }  // namespace lmx::cpu

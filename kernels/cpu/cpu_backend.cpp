@@ -68,9 +68,15 @@ class CpuBackend final : public Backend {
   }
 
   std::size_t workspace_bytes(const LinearShape&) const override { return 0; }
-  std::size_t workspace_bytes(const NormShape&) const override { return 0; }
-  std::size_t workspace_bytes(const GatedNormShape&) const override { return 0; }
-  std::size_t workspace_bytes(const ConvShape&) const override { return 0; }
+  std::size_t workspace_bytes(const NormShape& s) const override {
+    return planned(cpu::rms_norm_workspace_bytes(s));
+  }
+  std::size_t workspace_bytes(const GatedNormShape& s) const override {
+    return planned(cpu::gated_rms_norm_workspace_bytes(s));
+  }
+  std::size_t workspace_bytes(const ConvShape& s) const override {
+    return planned(cpu::causal_conv1d_workspace_bytes(s));
+  }
   std::size_t workspace_bytes(const SsdShape&) const override { return 0; }
   std::size_t workspace_bytes(const AttentionShape&) const override { return 0; }
   std::size_t workspace_bytes(const CrossEntropyShape&) const override { return 0; }
@@ -184,6 +190,9 @@ class CpuBackend final : public Backend {
 
  private:
   static constexpr DType dtype = sizeof(T) == 8 ? DType::f64 : DType::f32;
+
+  // The plain operations keep their scratch to themselves.
+  static std::size_t planned(std::size_t bytes) { return std::is_same_v<T, float> ? bytes : 0; }
 
   static void require(bool holds, const char* expectation, index_t a, index_t b) {
     if (!holds) throw InvalidArgument(std::string(expectation) + ", got " + std::to_string(a) + " and " + std::to_string(b));

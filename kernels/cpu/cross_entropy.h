@@ -37,4 +37,7 @@ double sum_losses(const Context&, index_t rows, const T* row_loss) {
   return sum;
 }
 
+void cross_entropy(const Context&, const CrossEntropyShape&, float* logits, const std::int32_t* targets, float* row_loss,
+                   std::uint8_t* row_correct, double inverse_target_count, bool write_gradient);
+
 }  // namespace lmx::cpu

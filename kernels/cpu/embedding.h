@@ -23,4 +23,9 @@ void embedding_backward(const Context&, index_t rows, index_t cols, const std::i
   }
 }
 
+void embedding_forward(const Context&, index_t rows, index_t cols, const std::int32_t* tokens, const float* weight,
+                       float* x);
+void embedding_backward(const Context&, index_t rows, index_t cols, const std::int32_t* tokens, const float* dx,
+                        float* dweight);
+
 }  // namespace lmx::cpu

@@ -54,4 +54,11 @@ void gated_rms_norm_backward(const Context&, const GatedNormShape& s, const T* d
   }
 }
 
+void gated_rms_norm_forward(const Context&, const GatedNormShape&, const float* y, StridedOf<const float*> z,
+                            const float* weight, float* out, float* rstd);
+void gated_rms_norm_backward(const Context&, const GatedNormShape&, const float* dout, const float* y,
+                             StridedOf<const float*> z, const float* weight, const float* rstd, float* dy,
+                             StridedOf<float*> dz, float* dweight);
+std::size_t gated_rms_norm_workspace_bytes(const GatedNormShape&);  // of the float path
+
 }  // namespace lmx::cpu

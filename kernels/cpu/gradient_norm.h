@@ -13,4 +13,6 @@ double sum_of_squares(const Context&, index_t count, const T* values) {
   return sum;
 }
 
+double sum_of_squares(const Context&, index_t count, const float* values);
+
 }  // namespace lmx::cpu

@@ -71,4 +71,8 @@ void linear_activation_backward_input(const Context&, const MlpShape& s, const T
   }
 }
 
+void linear_activation_forward(const Context&, const MlpShape&, const float* x, const float* w_up, float* u, float* a);
+void linear_activation_backward_input(const Context&, const MlpShape&, const float* dy, const float* w_down,
+                                      const float* u, float* du);
+
 }  // namespace lmx::cpu

@@ -37,4 +37,9 @@ void rms_norm_backward(const Context&, const NormShape& s, const T* dy, const T*
   }
 }
 
+void rms_norm_forward(const Context&, const NormShape&, const float* x, const float* weight, float* y, float* rstd);
+void rms_norm_backward(const Context&, const NormShape&, const float* dy, const float* x, const float* weight,
+                       const float* rstd, const float* dresidual, float* dx, float* dweight);
+std::size_t rms_norm_workspace_bytes(const NormShape&);  // of the float path
+
 }  // namespace lmx::cpu

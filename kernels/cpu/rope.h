@@ -29,4 +29,6 @@ void rope(const Context&, const RopeShape& s, T* qkv, int direction) {
   }
 }
 
+void rope(const Context&, const RopeShape&, float* qkv, int direction);
+
 }  // namespace lmx::cpu

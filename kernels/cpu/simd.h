@@ -3,6 +3,7 @@
 // same input in every lane. Loops over n elements go through for_each_vector, which hands the rest to partial loads and stores.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <utility>
@@ -74,6 +75,11 @@ LMX_INLINE Floats from_bits(Ints i) {
   return v;
 }
 LMX_INLINE Floats abs(Floats v) { return from_bits(bits(v) & 0x7fffffff); }
+
+LMX_INLINE Floats sqrt(Floats v) {
+  for (index_t i = 0; i < lanes; ++i) v[i] = std::sqrt(v[i]);
+  return v;
+}
 
 // Sum of the lanes, pairwise, always in the same order.
 LMX_INLINE float sum(Floats v) {
