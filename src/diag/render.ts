@@ -22,15 +22,15 @@ type Style = (format: Parameters<typeof styleText>[0], text: string) => string;
 const maxLineWidth = 100;
 const tab = "    ";
 
-/** Columns of the line to show, so that the marked part stays visible. UTF-16 units, [start, end). */
-function visibleWindow(line: string, column: number): readonly [number, number] {
-  if (line.length <= maxLineWidth) return [0, line.length];
-  let start = Math.max(0, Math.min(column - 1 - Math.floor(maxLineWidth / 3), line.length - maxLineWidth));
-  let end = Math.min(line.length, start + maxLineWidth);
-  const splitsPair = (at: number) => at > 0 && at < line.length && /[\udc00-\udfff]/.test(line[at]!);
-  if (splitsPair(start)) start -= 1;
-  if (splitsPair(end)) end += 1;
-  return [start, end];
+/** First column to show, so that the marked part of a long line stays visible. UTF-16 units. */
+function firstVisible(line: string, column: number): number {
+  if (line.length <= maxLineWidth) return 0;
+  return Math.max(0, Math.min(column - 1 - Math.floor(maxLineWidth / 3), line.length - maxLineWidth));
+}
+
+/** Moves a cut out of the middle of a surrogate pair. */
+function wholeCharacter(line: string, at: number): number {
+  return at > 0 && at < line.length && /[\udc00-\udfff]/.test(line[at]!) ? at - 1 : at;
 }
 
 function showText(text: string): string {
@@ -44,10 +44,12 @@ function renderFrame(position: SourcePosition, style: Style): string[] {
   const gutterWidth = String(lastLine).length;
   const gutter = (label: string) => style("blue", ` ${label.padStart(gutterWidth)} |`);
   const marked = excerpt.lines[position.line - excerpt.firstLine] ?? "";
-  const [start, end] = visibleWindow(marked, position.column);
+  const first = firstVisible(marked, position.column);
   const rows = [gutter("")];
   excerpt.lines.forEach((line, index) => {
     const number = excerpt.firstLine + index;
+    const start = wholeCharacter(line, Math.min(first, line.length));
+    const end = wholeCharacter(line, Math.min(first + maxLineWidth, line.length));
     const shown = showText(line.slice(start, end));
     const clipped = `${start > 0 && line.length > 0 ? "…" : ""}${shown}${line.length > end ? "…" : ""}`;
     rows.push(`${gutter(String(number))} ${clipped}`.trimEnd());

@@ -29,20 +29,30 @@ export function editDistance(a: string, b: string, limit = Number.POSITIVE_INFIN
   return previous[b.length]!;
 }
 
+function commonPrefix(a: string, b: string): number {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length++;
+  return length;
+}
+
 /**
  * The name closest to `wanted`, or undefined if none is close: at most a third of the letters (at least one) may
- * differ, or `wanted` is a beginning of exactly one name ("attn" is not, "atten" is).
+ * differ, or `wanted` is a beginning of exactly one name ("attn" is not, "atten" is). Among equally distant names the
+ * one with the longer common beginning wins: "relu" is nearer to "relu2" than to "gelu".
  */
 export function nearestName(wanted: string, names: readonly string[]): string | undefined {
   const target = normalise(wanted);
   if (target.length === 0 || target.length > 64) return undefined;
   let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(target.length / 3)) + 1;
+  let bestDistance = Math.max(1, Math.floor(target.length / 3));
+  let bestPrefix = -1;
   for (const name of names) {
-    const distance = editDistance(target, normalise(name), bestDistance - 1);
-    if (distance < bestDistance) {
+    const distance = editDistance(target, normalise(name), bestDistance);
+    const prefix = commonPrefix(target, normalise(name));
+    if (distance < bestDistance || (distance === bestDistance && prefix > bestPrefix)) {
       best = name;
       bestDistance = distance;
+      bestPrefix = prefix;
     }
   }
   if (best !== undefined) return best;

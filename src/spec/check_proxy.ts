@@ -1,0 +1,127 @@
+// The meaning of `proxy` and `rank`: batches of whole sequences, runs of at least one batch, weights that weigh.
+// Task names and task options are checked by task/, which knows them.
+
+import { similarName } from "../diag/suggest.js";
+import type { Checker, Section } from "./checker.js";
+import { defaults } from "./defaults.js";
+import { listNames } from "./describe.js";
+import type { Path } from "./path.js";
+import { parseCount, parseLength, parseShare, showShare } from "./quantity.js";
+
+export function checkProxy(checker: Checker): void {
+  const proxy = checker.section(["proxy"]);
+  if (proxy === undefined) {
+    checkRank(checker, []);
+    return;
+  }
+  checkWholeNumbers(checker, ["proxy"]);
+  checkBudget(checker, ["proxy"], {});
+  const tasks = checker.sound(["proxy", "tasks"], false) ? checker.document.at(["proxy", "tasks"]) : [];
+  const list = Array.isArray(tasks) ? tasks : [];
+  list.forEach((_, i) => {
+    checkWholeNumbers(checker, ["proxy", "tasks", i]);
+    checkBudget(checker, ["proxy", "tasks", i], proxy);
+  });
+  checkWeights(checker, list);
+  checkSchedule(checker);
+  checkPositive(checker, ["proxy", "evaluate_every"]);
+  checkRank(
+    checker,
+    list.map((task) => String((task as Section).task)),
+  );
+}
+
+const budgetKeys = { sequence: parseLength, tokens: parseCount, batch_tokens: parseCount } as const;
+
+/** "1.0001K" has the form of a count but is no whole number. */
+function checkWholeNumbers(checker: Checker, place: Path): void {
+  for (const [key, parse] of Object.entries(budgetKeys)) {
+    const path = [...place, key];
+    const value = checker.read(path);
+    if (value === undefined) continue;
+    const number = parse(value);
+    if (Number.isSafeInteger(number) && number >= 1) continue;
+    checker.error(
+      path,
+      "LMX1103",
+      `Expected a whole number at ${path.join(".")}, got ${value} = ${number}`,
+      [],
+    );
+  }
+}
+
+/** sequence | batch_tokens <= tokens, for the proxy or for a task with its own values (`outer`: the proxy's). */
+function checkBudget(checker: Checker, place: Path, outer: Section): void {
+  const own = checker.section(place);
+  if (own === undefined) return;
+  const budgetOf = (key: keyof typeof budgetKeys): number | undefined => {
+    const value = own[key] ?? outer[key] ?? (key === "tokens" ? undefined : defaults.proxy[key]);
+    const path = own[key] === undefined ? ["proxy", key] : [...place, key];
+    const usable = checker.document.at(path) === undefined || checker.sound(path);
+    return value === undefined || !usable ? undefined : budgetKeys[key](value);
+  };
+  const isTask = place.length > 1;
+  if (isTask && own.sequence === undefined && own.batch_tokens === undefined && own.tokens === undefined)
+    return;
+  const sequence = budgetOf("sequence");
+  const batchTokens = budgetOf("batch_tokens");
+  const tokens = budgetOf("tokens");
+  const blame = (...keys: string[]): Path => [
+    ...place,
+    keys.find((key) => own[key] !== undefined) ?? keys[0]!,
+  ];
+  if (sequence !== undefined && batchTokens !== undefined && batchTokens % sequence !== 0) {
+    const near = Math.max(1, Math.round(batchTokens / sequence)) * sequence;
+    const message = `Expected batch_tokens to be a multiple of sequence, got ${batchTokens} and ${sequence}`;
+    checker.error(blame("batch_tokens", "sequence"), "LMX1401", message, [`the nearest multiple is ${near}`]);
+  } else if (tokens !== undefined && batchTokens !== undefined && tokens < batchTokens) {
+    const message = `Expected tokens to hold at least one batch of ${batchTokens}, got ${tokens}`;
+    checker.error(blame("tokens", "batch_tokens"), "LMX1402", message, [
+      "raise tokens or lower batch_tokens",
+    ]);
+  }
+}
+
+function checkWeights(checker: Checker, tasks: readonly unknown[]): void {
+  if (tasks.length === 0 || !checker.sound(["proxy", "tasks"])) return;
+  const total = tasks.reduce<number>((sum, task) => sum + Number((task as Section).weight ?? 1), 0);
+  if (total > 0) return;
+  checker.error(
+    ["proxy", "tasks"],
+    "LMX1403",
+    "Expected a task with a weight above 0 at proxy.tasks, got none",
+    ["a task of weight 0 is measured, but does not count"],
+    "key",
+  );
+}
+
+function checkSchedule(checker: Checker): void {
+  const optimizer = checker.read(["proxy", "optimizer"]) as Section | undefined;
+  if (optimizer?.schedule !== "wsd") return;
+  const warmup = parseShare(optimizer.warmup ?? defaults.optimizer.warmup);
+  const decay = parseShare(optimizer.decay ?? defaults.optimizer.decay);
+  if (warmup + decay <= 1) return;
+  const message = `Expected warmup and decay to total at most 100%, got ${showShare(warmup + decay)}`;
+  checker.error(["proxy", "optimizer", "decay"], "LMX1404", message, ["shorten one of the two"]);
+}
+
+/** Shares of which zero makes no sense. */
+function checkPositive(checker: Checker, path: Path, below = Number.POSITIVE_INFINITY): void {
+  const share = checker.read(path);
+  if (share === undefined) return;
+  const number = parseShare(share);
+  if (number > 0 && number < below) return;
+  const range = below === 1 ? "a share above 0% and below 100%" : "a share above 0%";
+  checker.error(path, "LMX1105", `Expected ${range} at ${path.join(".")}, got ${showShare(number)}`, []);
+}
+
+function checkRank(checker: Checker, tasks: readonly string[]): void {
+  checkPositive(checker, ["rank", "confidence"], 1);
+  const by = checker.read(["rank", "by"]);
+  if (by === undefined || tasks.length === 0) return;
+  const names = ["score", "loss", ...new Set(tasks)];
+  if (names.includes(String(by))) return;
+  const near = similarName("name", String(by), names);
+  const message = `Expected ${listNames(names)} at rank.by, got ${JSON.stringify(by)}`;
+  checker.error(["rank", "by"], "LMX1405", message, near === undefined ? [] : [near]);
+}

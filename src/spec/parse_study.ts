@@ -1,0 +1,100 @@
+// Text -> Spec, without touching a file: guard, YAML, overrides, schema, meaning. Every independent problem is found in
+// one pass; a Spec comes out only when there is none.
+
+import { type Diagnostic, exitCodes, LayermixError } from "../diag/diagnostic.js";
+import { orderDiagnostics } from "../diag/order.js";
+import { similarName } from "../diag/suggest.js";
+import { checkModel } from "./check_model.js";
+import { checkProxy } from "./check_proxy.js";
+import { checkSweep, sweptPaths } from "./check_sweep.js";
+import { Checker, type Section } from "./checker.js";
+import { SpecDocument } from "./document.js";
+import { checkText, decodeSource } from "./guard.js";
+import { applyOverrides } from "./overrides.js";
+import { resolveSpec } from "./resolve_spec.js";
+import { schemaProblems, toDiagnostic } from "./schema_problems.js";
+import type { Spec } from "./spec.js";
+import { studySchemaErrors } from "./validators.js";
+import { parseYaml } from "./yaml_tree.js";
+
+export interface ParseOptions {
+  /** The file as messages name it. */
+  readonly file: string;
+  /** Folder that relative paths in the file start from; "." by default. */
+  readonly folder?: string;
+  /** Name of a study that does not give one; "study" by default. */
+  readonly defaultName?: string;
+  /** `--set` overrides, "path=value". */
+  readonly set?: readonly string[];
+  /** Names that `project.baseline` may use; unchecked if absent. */
+  readonly presets?: readonly string[];
+}
+
+export interface LoadedStudy {
+  readonly spec: Spec;
+  /** The file with the places of its values, to point at what a later room complains about. */
+  readonly document: SpecDocument;
+  readonly warnings: readonly Diagnostic[];
+}
+
+function refuse(diagnostics: readonly Diagnostic[]): never {
+  const usage = diagnostics.every((diagnostic) => diagnostic.code.startsWith("LMX6"));
+  throw new LayermixError(orderDiagnostics(diagnostics), usage ? exitCodes.usage : exitCodes.invalidFile);
+}
+
+/**
+ * Reads a study from its text (or bytes, decoded as UTF-8).
+ * @throws LayermixError with every independent problem, each with its position (exit code 3; 2 for a malformed --set)
+ */
+export function parseStudy(source: string | Uint8Array, options: ParseOptions): LoadedStudy {
+  const { file } = options;
+  const guarded = typeof source === "string" ? checkText(file, source) : decodeSource(file, source);
+  if ("problem" in guarded) refuse([guarded.problem]);
+  const tree = parseYaml(guarded.source);
+  if (tree.value === undefined) refuse(tree.problems);
+  const read = new SpecDocument(file, tree.value, tree.places);
+  const { document, problems } = applyOverrides(read, options.set ?? []);
+  if (problems.length > 0) refuse([...tree.problems, ...problems]);
+
+  const schema = schemaProblems(studySchemaErrors(document.value));
+  // A file of another format version is not judged by the rules of this one.
+  const version = schema.find((problem) => problem.code === "LMX1107");
+  if (version !== undefined) refuse([toDiagnostic(version, (path, what) => document.locate(path, what))]);
+  const checker = new Checker(
+    document,
+    schema.map((problem) => (problem.code === "LMX1102" ? problem.path.slice(0, -1) : problem.path)),
+  );
+  checkMeaning(checker, options.presets);
+  const found = [
+    ...tree.problems,
+    ...schema.map((problem) => toDiagnostic(problem, (path, what) => document.locate(path, what))),
+    ...checker.diagnostics,
+  ];
+  if (found.some((diagnostic) => diagnostic.severity === "error")) refuse(found);
+  const { folder = ".", defaultName = "study" } = options;
+  const spec = resolveSpec(document.value as Section, { file, folder, defaultName });
+  return { spec, document, warnings: orderDiagnostics(found) };
+}
+
+function checkMeaning(checker: Checker, presets: readonly string[] | undefined): void {
+  const fill = checker.read(["sweep", "fill"]);
+  checkModel(checker, sweptPaths(checker), typeof fill === "string" ? fill : undefined);
+  checkSweep(checker);
+  checkProxy(checker);
+  if (presets !== undefined) checkBaseline(checker, presets);
+}
+
+/** A baseline is a preset by its name, or a file (recognised by its slash or extension). */
+function checkBaseline(checker: Checker, presets: readonly string[]): void {
+  const baseline = checker.read(["project", "baseline"]);
+  if (typeof baseline !== "string" || /[/\\]|\.ya?ml$/.test(baseline)) return;
+  const name = baseline.replace(/^preset:/, "");
+  if (presets.includes(name)) return;
+  const near = similarName("preset", name, presets);
+  checker.error(
+    ["project", "baseline"],
+    "LMX1501",
+    `Unknown preset ${JSON.stringify(name)} at project.baseline`,
+    [near ?? "layermix preset list shows all presets; another study file is named with its extension"],
+  );
+}

@@ -1,0 +1,25 @@
+// Paths into a study file. As JSON pointers ("/model/mix/mamba2", RFC 6901) they are keys of maps and what the schema
+// validators speak; with dots ("model.mix.mamba2") they are what messages and --set speak.
+
+export type Path = readonly (string | number)[];
+
+export function toPointer(path: Path): string {
+  return path.map((step) => `/${String(step).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+}
+
+export function fromPointer(pointer: string): string[] {
+  if (pointer === "") return [];
+  return pointer
+    .slice(1)
+    .split("/")
+    .map((step) => step.replaceAll("~1", "/").replaceAll("~0", "~"));
+}
+
+export function fromDots(text: string): string[] {
+  return text === "" ? [] : text.split(".");
+}
+
+/** "model.mix.mamba2"; the root is "the file". */
+export function showPath(path: Path): string {
+  return path.length === 0 ? "the file" : path.join(".");
+}

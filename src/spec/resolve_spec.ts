@@ -1,0 +1,166 @@
+// A document that has passed every check -> Spec: defaults filled in, shares as fractions, counts as numbers, snake_case
+// keys as camelCase fields. Options of blocks and tasks stay as written; block/ and task/ resolve them.
+
+import type { Section } from "./checker.js";
+import { defaults } from "./defaults.js";
+import { parseAmount, parseCount, parseLength, parseShare } from "./quantity.js";
+import type {
+  BlockOptions,
+  LayoutSource,
+  MatchOn,
+  ModelSpec,
+  OptimizerSpec,
+  Placement,
+  ProjectSpec,
+  ProxySpec,
+  RankSpec,
+  Spec,
+  SweepSpec,
+  TaskSpec,
+} from "./spec.js";
+
+/** Where the file stands and what it is called if it does not say. */
+export interface SpecOrigin {
+  readonly file: string;
+  readonly folder: string;
+  readonly defaultName: string;
+}
+
+function section(value: unknown): Section | undefined {
+  return typeof value === "object" && value !== null ? (value as Section) : undefined;
+}
+
+function resolvePlacement(raw: unknown): Placement {
+  const object = section(raw);
+  if (object?.every !== undefined) return { kind: "every", every: object.every as number };
+  if (object?.at !== undefined) return { kind: "at", at: [...(object.at as number[])].sort((a, b) => a - b) };
+  return { kind: (raw ?? defaults.model.placement) as "even" | "alternate" | "halves" };
+}
+
+function resolveLayout(model: Section): LayoutSource {
+  if (model.pattern !== undefined) return { kind: "pattern", pattern: model.pattern as string };
+  const shares = Object.entries(section(model.mix) ?? {}).map(([kind, share]) => [kind, parseShare(share)]);
+  return {
+    kind: "mix",
+    mix: Object.fromEntries(shares),
+    layers: model.layers as number,
+    placement: resolvePlacement(model.placement),
+  };
+}
+
+function resolveModel(model: Section): ModelSpec {
+  return {
+    layout: resolveLayout(model),
+    hidden: model.hidden as number,
+    vocab: model.vocab as number,
+    tieEmbeddings: (model.tie_embeddings ?? defaults.model.tieEmbeddings) as boolean,
+    norm: { kind: "rmsnorm", eps: (section(model.norm)?.eps ?? defaults.model.normEps) as number },
+    blocks: (model.blocks ?? {}) as BlockOptions,
+  };
+}
+
+function resolveStrategy(raw: unknown): SweepSpec["strategy"] {
+  const random = section(section(raw)?.random);
+  if (random !== undefined) return { kind: "random", trials: random.trials as number };
+  const halving = section(section(raw)?.halving);
+  if (halving === undefined) return { kind: "grid" };
+  return {
+    kind: "halving",
+    rungs: halving.rungs as number,
+    keep: parseShare(halving.keep ?? defaults.halving.keep),
+  };
+}
+
+function resolveSweep(sweep: Section): SweepSpec {
+  const over = Object.entries(sweep.over as Readonly<Record<string, readonly unknown[]>>);
+  const match = Object.entries(section(sweep.match) ?? {})[0];
+  const where = (sweep.where ?? []) as readonly Section[];
+  return {
+    over: over.map(([path, values]) => ({
+      path,
+      values: path.startsWith("mix.") ? values.map(parseShare) : values,
+    })),
+    ...(sweep.fill === undefined ? {} : { fill: sweep.fill as string }),
+    ...(match === undefined ? {} : { match: { on: match[0] as MatchOn, tolerance: parseShare(match[1]) } }),
+    where: where.map(({ metric, min, max }) => ({
+      metric: metric as string,
+      ...(min === undefined ? {} : { min: parseAmount(min) }),
+      ...(max === undefined ? {} : { max: parseAmount(max) }),
+    })),
+    strategy: resolveStrategy(sweep.strategy),
+  };
+}
+
+function resolveOptimizer(raw: Section): OptimizerSpec {
+  const base = defaults.optimizer;
+  return {
+    kind: "adamw",
+    learningRate: (raw.lr ?? base.learningRate) as number,
+    betas: (raw.betas ?? base.betas) as readonly [number, number],
+    epsilon: (raw.eps ?? base.epsilon) as number,
+    weightDecay: (raw.weight_decay ?? base.weightDecay) as number,
+    warmup: parseShare(raw.warmup ?? base.warmup),
+    schedule: (raw.schedule ?? base.schedule) as OptimizerSpec["schedule"],
+    minimum: parseShare(raw.minimum ?? base.minimum),
+    decay: parseShare(raw.decay ?? base.decay),
+    clip: (raw.clip ?? base.clip) as number,
+  };
+}
+
+function resolveTask(raw: Section): TaskSpec {
+  const { task, weight, sequence, tokens, batch_tokens: batchTokens, ...options } = raw;
+  return {
+    task: task as string,
+    weight: (weight ?? 1) as number,
+    options,
+    ...(sequence === undefined ? {} : { sequence: parseLength(sequence) }),
+    ...(tokens === undefined ? {} : { tokens: parseCount(tokens) }),
+    ...(batchTokens === undefined ? {} : { batchTokens: parseCount(batchTokens) }),
+  };
+}
+
+function resolveProxy(proxy: Section): ProxySpec {
+  return {
+    model: section(proxy.model) ?? {},
+    sequence: parseLength(proxy.sequence ?? defaults.proxy.sequence),
+    batchTokens: parseCount(proxy.batch_tokens ?? defaults.proxy.batch_tokens),
+    tokens: parseCount(proxy.tokens),
+    seeds: (proxy.seeds ?? defaults.proxy.seeds) as number,
+    optimizer: resolveOptimizer(section(proxy.optimizer) ?? {}),
+    tasks: (proxy.tasks as readonly Section[]).map(resolveTask),
+    evaluateEvery: parseShare(proxy.evaluate_every ?? defaults.proxy.evaluateEvery),
+  };
+}
+
+function resolveRank(rank: Section): RankSpec {
+  return {
+    by: (rank.by ?? defaults.rank.by) as string,
+    confidence: parseShare(rank.confidence ?? defaults.rank.confidence),
+  };
+}
+
+function resolveProject(project: Section): ProjectSpec {
+  return {
+    hardware: (project.hardware ?? defaults.project.hardware) as string,
+    contexts: ((project.contexts ?? defaults.project.contexts) as readonly unknown[]).map(parseLength),
+    batch: (project.batch ?? defaults.project.batch) as number,
+    ...(project.baseline === undefined ? {} : { baseline: project.baseline as string }),
+  };
+}
+
+/** The resolved study; `root` is the value of a checked document. */
+export function resolveSpec(root: Section, origin: SpecOrigin): Spec {
+  const sweep = section(root.sweep);
+  const proxy = section(root.proxy);
+  const project = section(root.project);
+  return {
+    name: (root.name ?? origin.defaultName) as string,
+    file: origin.file,
+    folder: origin.folder,
+    model: resolveModel(section(root.model)!),
+    ...(sweep === undefined ? {} : { sweep: resolveSweep(sweep) }),
+    ...(proxy === undefined ? {} : { proxy: resolveProxy(proxy) }),
+    rank: resolveRank(section(root.rank) ?? {}),
+    ...(project === undefined ? {} : { project: resolveProject(project) }),
+  };
+}
