@@ -146,7 +146,7 @@ Napi::Value TrainerObject::probe(const Napi::CallbackInfo& info) {
   const int64_t rows = batch_ * sequence_;
   return start<ProbeWorker>(info.Env(), int32_copy(info[0], "tokens", rows, 1),
                             int32_copy(info[1], "targets", rows, 1), static_cast<size_t>(rows * vocab_),
-                            static_cast<size_t>((layers_ + 1) * rows * hidden_));
+                            static_cast<size_t>((layers_ + 2) * rows * hidden_));
 }
 
 Napi::Value TrainerObject::read(const Napi::CallbackInfo& info) {

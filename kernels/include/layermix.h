@@ -118,8 +118,8 @@ lmx_status lmx_trainer_step(lmx_trainer* trainer, const int32_t* tokens, const i
 lmx_status lmx_trainer_evaluate(lmx_trainer* trainer, int64_t count, const int32_t* tokens, const int32_t* targets,
                                 float* loss, uint8_t* correct);
 // Forward and backward of one batch without an optimizer step, for verification: gradients are left to be read with
-// lmx_trainer_read. logits (batch*sequence*vocab) and hidden ((layers+1)*batch*sequence*hidden: the embedding output,
-// then the input of the next layer, the last one after the final norm) may be null. batch must equal micro_batch.
+// lmx_trainer_read. logits (batch*sequence*vocab) and hidden ((layers+2)*batch*sequence*hidden: the embedding output,
+// then every layer's output, then the final norm's) may be null. batch must equal micro_batch.
 lmx_status lmx_trainer_probe(lmx_trainer* trainer, const int32_t* tokens, const int32_t* targets, double* logits,
                              double* hidden, double* loss);
 

@@ -76,7 +76,7 @@ void Model::run(const Pass& pass, const std::int32_t* tokens, const std::int32_t
 }
 
 const void* Model::hidden(std::size_t index) const {
-  return index < layers_.size() ? residual_[index] : head_->normed();
+  return index < residual_.size() ? residual_[index] : head_->normed();
 }
 
 }  // namespace lmx

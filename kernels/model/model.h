@@ -25,8 +25,8 @@ class Model {
   void run(const Pass& pass, const std::int32_t* tokens, const std::int32_t* targets, const LossBuffers& loss, bool train,
            const LogitsSink& sink = {});
 
-  // Residual stream of the last run (rows, hidden): 0 is the embedding, i the input of layer i; hidden(layers) is the final
-  // norm's output, as Hugging Face counts hidden states.
+  // Hidden states of the last run (rows, hidden): 0 is the embedding, i the output of layer i - 1, layers + 1 that of the
+  // final norm.
   const void* hidden(std::size_t index) const;
 
   const ModelConfig& config() const { return config_; }

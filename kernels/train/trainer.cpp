@@ -164,7 +164,7 @@ double Trainer::probe(const int32_t* tokens, const int32_t* targets, double* log
   accumulate(scalars, [&](index_t first, index_t count, const void* chunk) {
     if (logits != nullptr) fetch(chunk, count * config.vocab, logits + first * config.vocab);
   });
-  for (std::size_t i = 0; hidden != nullptr && i <= config.layers.size(); ++i) {
+  for (std::size_t i = 0; hidden != nullptr && i < config.layers.size() + 2; ++i) {
     fetch(model_.hidden(i), rows * config.hidden, hidden + static_cast<int64_t>(i) * rows * config.hidden);
   }
   backend_->read_scalars(scalars, buffers_.loss.scalars);

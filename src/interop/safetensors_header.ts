@@ -93,7 +93,7 @@ function parseText(header: Uint8Array, file: string): Readonly<Record<string, Js
     throw malformed("LMX5002", file, "Expected UTF-8 in the header", error);
   }
   try {
-    return parseStrictJson(text, 8) as Readonly<Record<string, Json>>; // begins with '{'
+    return parseStrictJson(text, { maxDepth: 8 }) as Readonly<Record<string, Json>>; // begins with '{'
   } catch (error) {
     if (!(error instanceof JsonSyntaxError)) throw error;
     const byte = prefixBytes + Buffer.byteLength(text.slice(0, error.index));

@@ -18,8 +18,15 @@ export class JsonSyntaxError extends Error {
 const numberToken = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y;
 const whitespace = /[ \t\n\r]*/y;
 
+export interface StrictJsonOptions {
+  readonly maxDepth?: number;
+  /** Accept the bare words Infinity and NaN, as Python's json module writes them. */
+  readonly nonFinite?: boolean;
+}
+
 /** Parses the whole text as one JSON value. Throws JsonSyntaxError. */
-export function parseStrictJson(text: string, maxDepth = 16): Json {
+export function parseStrictJson(text: string, options: StrictJsonOptions = {}): Json {
+  const { maxDepth = 16, nonFinite = false } = options;
   let at = 0;
 
   const fail = (expected: string): never => {
@@ -106,6 +113,11 @@ export function parseStrictJson(text: string, maxDepth = 16): Json {
       case "n":
         return literal("null", null);
       default:
+        if (nonFinite && text.startsWith("Infinity", at))
+          return literal("Infinity", Number.POSITIVE_INFINITY);
+        if (nonFinite && text.startsWith("-Infinity", at))
+          return literal("-Infinity", Number.NEGATIVE_INFINITY);
+        if (nonFinite && text.startsWith("NaN", at)) return literal("NaN", Number.NaN);
         return Number(take(numberToken, "a value"));
     }
   };

@@ -106,7 +106,7 @@ export interface NativeProbe {
   readonly loss: number;
   /** (batch, sequence, vocab). */
   readonly logits: Float64Array;
-  /** (layers + 1, batch, sequence, hidden): embedding output, input of layers 1 and on, final norm's output. */
+  /** (layers + 2, batch, sequence, hidden): embedding output, output of every layer, final norm's output. */
   readonly hidden: Float64Array;
 }
 

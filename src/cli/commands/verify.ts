@@ -1,0 +1,52 @@
+// `layermix verify DIR --against FILE`: does layermix compute the function of a published model?
+
+import { Args, Flags } from "@oclif/core";
+import { exitCodes } from "../../diag/diagnostic.js";
+import { renderVerification } from "../../interop/render_verification.js";
+import { verify } from "../../interop/verify.js";
+import type { Precision } from "../../run/native.js";
+import { type CommandResult, LayermixCommand } from "../base_command.js";
+import { sharedFlags } from "../shared_flags.js";
+
+export class Verify extends LayermixCommand {
+  static override summary = "Compare a Hugging Face checkpoint in layermix with a recorded run.";
+  static override description =
+    `Loads config.json and the weights into the native library, runs the recorded input forward and backward, and
+compares logits, loss, hidden states and every gradient. Equal means: logits and loss within 2e-5, each gradient within 1e-4
+(relative Frobenius norm). Exits with 5 when they are not.`;
+  static override examples = [
+    "<%= config.bin %> verify checkpoint --against recorded.safetensors",
+    "<%= config.bin %> verify checkpoint --precision fp64 --json",
+  ];
+  static override args = {
+    dir: Args.string({
+      description: "Checkpoint folder: config.json and model.safetensors.",
+      required: true,
+    }),
+  };
+  static override flags = {
+    against: Flags.string({
+      description:
+        "Recorded run: input_ids, logits, and optionally loss, hidden_states.N, grad.NAME. Default: DIR/io.safetensors",
+      helpValue: "FILE",
+    }),
+    device: sharedFlags.device,
+    precision: Flags.string({
+      description: "Compute in fp64 (one thread, the oracle) or fp32. Example: --precision fp32",
+      options: ["fp64", "fp32"],
+      default: "fp64",
+    }),
+  };
+
+  protected override async execute(): Promise<CommandResult> {
+    const { args, flags } = await this.parse(Verify);
+    const data = await verify({
+      folder: args.dir,
+      device: flags.device === "auto" ? "cpu" : flags.device,
+      precision: flags.precision as Precision,
+      ...(flags.against !== undefined && { reference: flags.against }),
+    });
+    if (!data.ok) process.exitCode = exitCodes.trialFailed;
+    return { data, text: renderVerification(data) };
+  }
+}

@@ -1,0 +1,183 @@
+// Does layermix compute the function of a published model? Loads a Hugging Face checkpoint into the native library, feeds the
+// recorded input, runs forward and backward, and measures the distance to the recorded logits, loss, hidden states and
+// gradients. Labels are shifted as Hugging Face does: the target of token t is token t+1, the last has none.
+
+import { join } from "node:path";
+import { loadNative } from "../run/load_native.js";
+import type { NativeLibrary, NativeModelConfig, NativeTrainer, Precision } from "../run/native.js";
+import { fromNativeError } from "../run/native_error.js";
+import { HuggingFaceCheckpoint } from "./huggingface_checkpoint.js";
+import { type Reference, readReference } from "./reference.js";
+
+/** What counts as equal, against a reference recorded in fp32. */
+export const tolerances = {
+  /** Largest difference of a logit, and of the loss. */
+  logits: 2e-5,
+  /** ‖got − reference‖ / ‖reference‖ of each gradient tensor (Frobenius). */
+  gradient: 1e-4,
+  /**
+   * A gradient whose norm is below this share of the largest one's is divided by that share instead of its own norm:
+   * there, the recorded fp32 gradient is rounding noise itself.
+   */
+  gradientFloor: 1e-6,
+} as const;
+
+export interface VerifyRequest {
+  /** Checkpoint folder: config.json and weights. */
+  readonly folder: string;
+  /** Recorded run; DIR/io.safetensors when absent. */
+  readonly reference?: string;
+  readonly device: string;
+  readonly precision: Precision;
+}
+
+/** The `data` of `layermix verify --json`. */
+export interface Verification {
+  readonly logitsMaxAbs: number;
+  /** Null when the reference has no loss. */
+  readonly lossAbs: number | null;
+  readonly hiddenMaxAbs: readonly number[];
+  /** By parameter. */
+  readonly gradients: Readonly<Record<string, number>>;
+  /** The largest of `gradients`, 0 when there are none. */
+  readonly worstGradient: number;
+  readonly ok: boolean;
+}
+
+/** Runs the comparison. Throws LMX30xx (native library), LMX50xx and LMX51xx (files). */
+export async function verify(
+  request: VerifyRequest,
+  native: NativeLibrary = loadNative(),
+): Promise<Verification> {
+  const checkpoint = new HuggingFaceCheckpoint(request.folder);
+  try {
+    return await compare(request, checkpoint, native);
+  } catch (error) {
+    throw fromNativeError(error);
+  } finally {
+    checkpoint.close();
+  }
+}
+
+async function compare(
+  request: VerifyRequest,
+  checkpoint: HuggingFaceCheckpoint,
+  native: NativeLibrary,
+): Promise<Verification> {
+  const { model } = checkpoint;
+  // A tiny trainer knows the parameters; the one that runs needs the reference's batch, which needs the parameters' shapes.
+  const tensors = withTrainer(native, trainerConfig(model, request, 1, 1), (trainer) => trainer.tensors);
+  checkpoint.check(tensors);
+  const reference = readReference(request.reference ?? join(request.folder, "io.safetensors"), {
+    hidden: model.hidden,
+    vocab: model.vocab,
+    layers: model.layers.length,
+    shapes: new Map(tensors.map(({ name, shape }) => [name, shape])),
+  });
+  const trainer = new native.Trainer(trainerConfig(model, request, reference.batch, reference.sequence));
+  try {
+    for (const { name } of tensors) trainer.write(name, "value", checkpoint.read(name));
+    return await measure(trainer, reference, checkpoint.hiddenStates);
+  } finally {
+    trainer.dispose();
+  }
+}
+
+async function measure(
+  trainer: NativeTrainer,
+  reference: Reference,
+  hiddenStates: readonly number[],
+): Promise<Verification> {
+  const got = await trainer.probe(reference.inputIds, shiftedTargets(reference));
+  const logitsMaxAbs = maxAbsDifference(got.logits, reference.logits);
+  const lossAbs = reference.loss === undefined ? null : Math.abs(got.loss - reference.loss);
+  const hiddenMaxAbs = reference.hidden.map((expected, index) => {
+    const start = hiddenStates[index]! * expected.length;
+    return maxAbsDifference(got.hidden.subarray(start, start + expected.length), expected);
+  });
+  const norms = [...reference.gradients.values()].map(norm);
+  const floor = tolerances.gradientFloor * norms.reduce((a, b) => Math.max(a, b), 0);
+  const gradients: Record<string, number> = {};
+  let worstGradient = 0;
+  for (const [name, expected] of reference.gradients) {
+    const error = differenceNorm(trainer.read(name, "gradient", "float64"), expected);
+    const relative = error === 0 ? 0 : error / Math.max(norm(expected), floor);
+    gradients[name] = relative;
+    worstGradient = largest(worstGradient, relative);
+  }
+  // Written so that NaN is not ok.
+  const ok =
+    logitsMaxAbs <= tolerances.logits &&
+    (lossAbs === null || lossAbs <= tolerances.logits) &&
+    worstGradient <= tolerances.gradient;
+  return { logitsMaxAbs, lossAbs, hiddenMaxAbs, gradients, worstGradient, ok };
+}
+
+function shiftedTargets(reference: Reference): Int32Array {
+  return Int32Array.from(reference.inputIds, (_, row) =>
+    (row + 1) % reference.sequence === 0 ? -1 : reference.inputIds[row + 1]!,
+  );
+}
+
+function trainerConfig(model: NativeModelConfig, request: VerifyRequest, batch: number, sequence: number) {
+  const optimizer = {
+    learningRate: 0,
+    minimumLearningRate: 0,
+    beta1: 0.9,
+    beta2: 0.95,
+    epsilon: 1e-8,
+    weightDecay: 0,
+    clipNorm: 0,
+    schedule: "constant",
+    totalSteps: 1,
+    warmupSteps: 0,
+    decaySteps: 0,
+  } as const;
+  const { device, precision } = request;
+  return {
+    model,
+    optimizer,
+    batch,
+    microBatch: batch,
+    sequence,
+    precision,
+    device,
+    threads: 0,
+    seed: 0,
+    initStd: 0,
+  };
+}
+
+function withTrainer<T>(
+  native: NativeLibrary,
+  config: ReturnType<typeof trainerConfig>,
+  use: (trainer: NativeTrainer) => T,
+): T {
+  const trainer = new native.Trainer(config);
+  try {
+    return use(trainer);
+  } finally {
+    trainer.dispose();
+  }
+}
+
+// Math.max, but NaN also when only one of the two is.
+function largest(a: number, b: number): number {
+  return a >= b ? a : b >= a ? b : Number.NaN;
+}
+
+function maxAbsDifference(a: Float64Array, b: Float64Array): number {
+  let most = 0;
+  for (let i = 0; i < b.length; i++) most = largest(most, Math.abs(a[i]! - b[i]!));
+  return most;
+}
+
+function norm(a: Float64Array): number {
+  return Math.sqrt(a.reduce((sum, value) => sum + value * value, 0));
+}
+
+function differenceNorm(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < b.length; i++) sum += (a[i]! - b[i]!) ** 2;
+  return Math.sqrt(sum);
+}

@@ -1,0 +1,32 @@
+// Errors of the native library as diagnostics: the message stays, the code and the exit code are ours.
+
+import { type DiagnosticCode, type ExitCode, exitCodes, LayermixError } from "../diag/diagnostic.js";
+import type { NativeErrorCode } from "./native.js";
+
+const meaning: Readonly<Record<NativeErrorCode, readonly [DiagnosticCode, ExitCode, string?]>> = {
+  no_device: ["LMX3003", exitCodes.noDevice, "Use --device cpu."],
+  out_of_memory: [
+    "LMX3004",
+    exitCodes.infeasible,
+    "Use a smaller model, sequence or batch, or fewer workers.",
+  ],
+  invalid_argument: ["LMX3005", exitCodes.infeasible],
+  not_found: ["LMX3006", exitCodes.internal],
+  internal: ["LMX3006", exitCodes.internal],
+  busy: ["LMX3006", exitCodes.internal],
+  disposed: ["LMX3006", exitCodes.internal],
+};
+
+/** What a native call threw, as a LayermixError; anything else is returned as it is. */
+export function fromNativeError(thrown: unknown): unknown {
+  if (!(thrown instanceof Error) || !("code" in thrown)) return thrown;
+  const code = String(thrown.code);
+  if (!Object.hasOwn(meaning, code)) return thrown;
+  const [diagnostic, exit, help] = meaning[code as NativeErrorCode];
+  const message = thrown.message.charAt(0).toUpperCase() + thrown.message.slice(1);
+  return new LayermixError(
+    { code: diagnostic, severity: "error", message, help: help === undefined ? [] : [help] },
+    exit,
+    { cause: thrown },
+  );
+}
