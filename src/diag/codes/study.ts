@@ -78,9 +78,11 @@ failure.json in the trial's folder holds the last lines the worker wrote. A work
     help: "Add a proxy section; layermix preset show quickstart prints a complete study.",
   },
   LMX4013: {
-    title: "No candidate left to train",
-    explanation: `Every point of the sweep was dropped - as a duplicate, as impossible to build, or by a where constraint. layermix plan FILE shows each with its reason.`,
-    help: "Relax sweep.where or add values to sweep.over.",
+    title: "Candidates with the same proxy",
+    explanation: `Candidates that differ as full models can be the same model at the proxy's depth: 4% and 8% attention are one layer each of 12. Their trials are then the same trials - they run once - and the ranking can only show them as equal.
+
+This is a warning; the sweep runs.`,
+    help: "Raise proxy.model.layers until the shares round to different layer counts.",
   },
   LMX4014: {
     title: "Interrupted",

@@ -1,0 +1,82 @@
+// One trial as it will run: a proxy plan, a task and a seed, with every fraction of the run resolved to steps.
+
+import { toNativeModel } from "../plan/native_model.js";
+import type { Plan } from "../plan/plan_types.js";
+import type { OptimizerSpec, ProxySpec, TaskSpec } from "../spec/spec.js";
+import { type TrialDefinition, type TrialOptimizer, trialFormat } from "../study/trial.js";
+import { taskSequence } from "../task/create_task.js";
+import type { Task } from "../task/task.js";
+
+/** Standard deviation of initial weight matrices: Megatron's --init-method-std. */
+const initStd = 0.02;
+/** Tokens per forward pass: enough for the matrix products to be efficient, little enough to stay in memory. */
+const microBatchTokens = 8_192;
+
+/** What a task's run consumes. */
+export interface TaskBudget {
+  /** Tokens per sequence. */
+  readonly sequence: number;
+  /** Sequences per step. */
+  readonly batch: number;
+  /** The budget in tokens, rounded up to whole steps. */
+  readonly steps: number;
+}
+
+/** The budget of a task: its own overrides, else the proxy's. */
+export function taskBudget(proxy: ProxySpec, task: TaskSpec): TaskBudget {
+  const sequence = taskSequence(proxy, task);
+  const batch = Math.max(1, Math.round((task.batchTokens ?? proxy.batchTokens) / sequence));
+  const steps = Math.max(1, Math.ceil((task.tokens ?? proxy.tokens) / (batch * sequence)));
+  return { sequence, batch, steps };
+}
+
+/** The trial of one proxy plan on one task with one seed. */
+export function defineTrial(
+  plan: Plan,
+  task: Task,
+  budget: TaskBudget,
+  proxy: Pick<ProxySpec, "optimizer" | "evaluateEvery">,
+  seed: number,
+): TrialDefinition {
+  const { sequence, batch, steps } = budget;
+  const evaluations = proxy.evaluateEvery > 0 ? Math.round(proxy.evaluateEvery * steps) : steps;
+  return {
+    format: trialFormat,
+    model: toNativeModel(plan),
+    optimizer: resolveOptimizer(proxy.optimizer, steps),
+    task: { name: task.name, identity: task.identity },
+    sequence,
+    batch,
+    microBatch: microBatchOf(batch, sequence),
+    steps,
+    evaluateEverySteps: Math.min(steps, Math.max(1, evaluations)),
+    seed,
+    precision: "fp32",
+    initStd,
+  };
+}
+
+/** The largest divisor of `batch` whose sequences together hold at most `microBatchTokens` tokens; at least 1. */
+export function microBatchOf(batch: number, sequence: number): number {
+  for (let size = Math.min(batch, Math.floor(microBatchTokens / sequence)); size > 1; size--) {
+    if (batch % size === 0) return size;
+  }
+  return 1;
+}
+
+function resolveOptimizer(spec: OptimizerSpec, steps: number): TrialOptimizer {
+  return {
+    kind: spec.kind,
+    learningRate: spec.learningRate,
+    beta1: spec.betas[0],
+    beta2: spec.betas[1],
+    epsilon: spec.epsilon,
+    weightDecay: spec.weightDecay,
+    clipNorm: spec.clip,
+    schedule: spec.schedule,
+    totalSteps: steps,
+    warmupSteps: Math.round(spec.warmup * steps),
+    decaySteps: Math.round(spec.decay * steps),
+    minimumLearningRate: spec.minimum * spec.learningRate,
+  };
+}
