@@ -106,16 +106,18 @@ function parameters(o: Mamba2Options, { hidden }: BlockContext): readonly Parame
   ];
 }
 
-// Per token. Projections 2 in out; convolution 2 c taps; the scan as the recurrence h <- a h + B (dt x)', y = h'C + D x:
-// forward 5 d N (decay, outer product, read-out) + 3 d, backward 11 d N + 8 d (docs/flops.md derives both).
+// Projections 2 in out per token; the convolution 2 per channel and tap inside the sequence; the scan as the recurrence
+// h <- a h + (dt x) B', y = h C + D x, whose FLOPs per token docs/flops.md derives: 5 d N + 3 d forward, 11 d N + 7 d backward.
 function flops(o: Mamba2Options, { hidden }: BlockContext, { batch, sequence }: Workload): LayerFlops {
   const tokens = batch * sequence;
   const d = inner(o);
   const c = channels(o);
-  const products = 2 * hidden * (d + c + o.heads) + 2 * d * hidden + 2 * c * o.conv;
+  const ramp = Math.min(sequence, o.conv); // the first tokens reach 1, 2, ... taps back
+  const taps = batch * ((ramp * (ramp + 1)) / 2 + (sequence - ramp) * o.conv);
+  const products = tokens * (2 * hidden * (d + c + o.heads) + 2 * d * hidden) + taps * 2 * c;
   return {
-    forward: tokens * (products + 5 * d * o.state + 3 * d),
-    backward: tokens * (2 * products + 11 * d * o.state + 8 * d),
+    forward: products + tokens * (5 * d * o.state + 3 * d),
+    backward: 2 * products + tokens * (11 * d * o.state + 7 * d),
   };
 }
 

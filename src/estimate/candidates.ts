@@ -17,9 +17,13 @@ export function planCandidates(spec: Spec, options: EstimateOptions = defaultEst
   return expandSweep(spec, (plan, metric) => metricOf(plan, metric, options));
 }
 
-/** The plan that a candidate's trials run: proxy.model's depth and width, the candidate's mix. @throws LayermixError LMX2xxx */
-export function proxyPlan(spec: Spec, candidate: Candidate): Plan {
-  return planProxy(spec, candidate, proxyMetric(spec));
+/**
+ * The plan that a candidate's trials run: proxy.model's depth and width, the candidate's mix. `taskVocab` is the vocabulary of
+ * the task, used where proxy.model does not set one.
+ * @throws LayermixError LMX2xxx
+ */
+export function proxyPlan(spec: Spec, candidate: Candidate, taskVocab?: number): Plan {
+  return planProxy(spec, candidate, proxyMetric(spec), taskVocab);
 }
 
 /** Matching proxies by FLOPs counts one step of the proxy run, not of the full model's. */

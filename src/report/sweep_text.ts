@@ -1,0 +1,64 @@
+// The candidates of a sweep as a table, and what was dropped, with the reasons.
+
+import { blocks } from "../block/registry.js";
+import type { DroppedCandidate } from "../plan/plan_types.js";
+import { columns, paint, type TextStyle } from "./columns.js";
+import { formatBytes, formatCount, formatFlops } from "./format.js";
+import type { PlannedModel } from "./plan_json.js";
+
+/** Rows that a person can still read; --json has them all. */
+const longestTable = 200;
+
+/** Candidates in their order, then the dropped points, then the notes that are not the same for all. */
+export function sweepText(
+  candidates: readonly PlannedModel[],
+  dropped: readonly DroppedCandidate[],
+  style: TextStyle,
+): string {
+  const parts = [candidateTable(candidates.slice(0, longestTable), style)];
+  if (candidates.length > longestTable)
+    parts.push(`... and ${candidates.length - longestTable} more (--json lists all)`);
+  const notes = candidates
+    .slice(0, longestTable)
+    .flatMap(({ name, plan }) =>
+      plan.notes.filter(({ code }) => code !== "LMX2101").map(({ message }) => `${name}: ${message}`),
+    );
+  if (notes.length > 0) parts.push(notes.join("\n"));
+  if (dropped.length > 0) parts.push(droppedList(dropped, style));
+  return parts.join("\n\n");
+}
+
+function candidateTable(candidates: readonly PlannedModel[], style: TextStyle): string {
+  const kinds = blocks.filter(({ kind }) => candidates.some(({ plan }) => (plan.counts[kind] ?? 0) > 0));
+  const head = [
+    `${candidates.length} candidate${candidates.length === 1 ? "" : "s"}`,
+    ...kinds.map(({ symbol }) => symbol),
+    "hidden",
+    "parameters",
+    "train/token",
+    "memory",
+    "KV/token",
+    "state",
+  ];
+  const rows = candidates.map(({ name, plan, cost }) => [
+    name,
+    ...kinds.map(({ kind }) => String(plan.counts[kind] ?? 0)),
+    String(plan.hidden),
+    formatCount(cost.params.total),
+    formatFlops(cost.flops.trainPerToken),
+    formatBytes(cost.memory.training.total),
+    formatBytes(cost.memory.kvBytesPerToken),
+    formatBytes(cost.memory.stateBytesPerSequence),
+  ]);
+  return columns(
+    [head.map((cell) => paint(cell, "dim", style)), ...rows],
+    ["left", ...head.slice(1).map(() => "right" as const)],
+  );
+}
+
+function droppedList(dropped: readonly DroppedCandidate[], style: TextStyle): string {
+  const shown = dropped.slice(0, longestTable).map(({ name, reason }) => [name, reason]);
+  const more =
+    dropped.length > longestTable ? `\n... and ${dropped.length - longestTable} more (--json lists all)` : "";
+  return `${paint(`${dropped.length} dropped`, "dim", style)}\n${columns(shown, ["left", "left"])}${more}`;
+}
