@@ -30,7 +30,8 @@ int main(int argc, char** argv) {
     for (Buffer& gradient : run.input_gradients) gradient.fill(0);
     const BoundWorkspace workspace(*backend, op);
     std::printf("%s\n", op.name.c_str());
-    // The copies around operations that work in place are not part of them: they are made once, before timing.
+    // What an operation in place overwrites is restored once, not between repeats: the values drift, the work does not.
+    if (op.restore) op.restore(run);
     report("forward", bench::fastest({[&] { op.forward(*backend, run); }}, budget)[0], op.forward_flops,
            op.forward_bytes);
     if (op.backward) {

@@ -77,7 +77,9 @@ class CpuBackend final : public Backend {
   std::size_t workspace_bytes(const ConvShape& s) const override {
     return planned(cpu::causal_conv1d_workspace_bytes(s));
   }
-  std::size_t workspace_bytes(const SsdShape&) const override { return 0; }
+  std::size_t workspace_bytes(const SsdShape& s) const override {
+    return planned(cpu::ssd_scan_workspace_bytes(s));
+  }
   std::size_t workspace_bytes(const AttentionShape&) const override { return 0; }
   std::size_t workspace_bytes(const CrossEntropyShape&) const override { return 0; }
 

@@ -194,4 +194,13 @@ void ssd_scan_backward(const Context&, const SsdShape& s, const T* dy, const T* 
   }
 }
 
+void ssd_scan_forward(const Context&, const SsdShape&, const float* xbc, StridedOf<const float*> dt, const float* a_log,
+                      const float* d, const float* dt_bias, const float* initial_state, float* y, float* states,
+                      float* final_state);
+void ssd_scan_backward(const Context&, const SsdShape&, const float* dy, const float* xbc, StridedOf<const float*> dt,
+                       const float* a_log, const float* d, const float* dt_bias, const float* states,
+                       const float* dfinal_state, float* dxbc, StridedOf<float*> ddt, float* da_log, float* dd,
+                       float* ddt_bias, float* dinitial_state);
+std::size_t ssd_scan_workspace_bytes(const SsdShape&);  // of the float path
+
 }  // namespace lmx::cpu

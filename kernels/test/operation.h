@@ -71,6 +71,8 @@ class Buffer {
     for (index_t i = 0; i < tensor_.count(); ++i) result[i] = get(i);
     return result;
   }
+  // The content of a buffer of the same shape and type.
+  void copy(const Buffer& other) { std::memcpy(data(), other.bytes_.data() + guard * dtype_bytes(dtype_), payload_bytes()); }
   // Whether guards and gaps are as they were.
   bool intact() const {
     const std::size_t width = dtype_bytes(dtype_);
@@ -94,6 +96,7 @@ class Buffer {
     std::memcpy(&value, at, sizeof value);
     return value;
   }
+  std::size_t payload_bytes() const { return tensor_.rows * tensor_.stride() * dtype_bytes(dtype_); }
   index_t element(index_t i) const { return guard + i / tensor_.cols * tensor_.stride() + i % tensor_.cols; }
 
   Tensor tensor_;
@@ -111,6 +114,7 @@ struct Run {
 struct Operation {
   std::string name;   // with its shape, for messages
   std::vector<Tensor> inputs, outputs, saved;
+  std::function<void(Run&)> restore;                      // what an operation in place needs before each forward; may be empty
   std::function<void(Backend&, Run&)> forward, backward;  // backward may be empty
   std::function<std::size_t(const Backend&)> workspace;   // bytes; may be empty
   double forward_flops = 0, backward_flops = 0;
@@ -165,9 +169,14 @@ inline Run prepare(const Operation& operation, DType dtype, std::uint64_t seed) 
   return run;
 }
 
+inline void execute_forward(Backend& backend, const Operation& operation, Run& run) {
+  if (operation.restore) operation.restore(run);
+  operation.forward(backend, run);
+}
+
 inline void execute(Backend& backend, const Operation& operation, Run& run) {
   const BoundWorkspace workspace(backend, operation);
-  operation.forward(backend, run);
+  execute_forward(backend, operation, run);
   if (operation.backward) operation.backward(backend, run);
 }
 

@@ -14,7 +14,7 @@ static double objective(Backend& backend, const Operation& op, Run& run, std::si
   for (index_t i = 0; i < op.inputs[which].count(); ++i) {
     run.inputs[which].set(i, kept[i] + step * random_normal(seed, 5, i));
   }
-  op.forward(backend, run);
+  execute_forward(backend, op, run);
   for (index_t i = 0; i < op.inputs[which].count(); ++i) run.inputs[which].set(i, kept[i]);
   double sum = 0;
   for (std::size_t o = 0; o < run.outputs.size(); ++o) {
@@ -31,7 +31,7 @@ int main() {
     std::vector<std::vector<double>> before;
     for (const Buffer& gradient : run.input_gradients) before.push_back(gradient.values());
     const BoundWorkspace workspace(*backend, op);
-    op.forward(*backend, run);
+    execute_forward(*backend, op, run);
     op.backward(*backend, run);
 
     for (std::size_t which = 0; which < op.inputs.size(); ++which) {
