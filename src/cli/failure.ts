@@ -68,8 +68,12 @@ function fromParserError(error: ParserError, context: FailureContext): LayermixE
       const reasons = error.message.split("\n").slice(1, -1);
       return usageError("LMX6006", reasons.map((reason) => reason.trim()).join("; "), [seeHelp]);
     }
-    case "CLIError":
+    case "CLIError": {
+      const missing = /^Command (.+) not found/.exec(firstLine)?.[1];
+      if (missing !== undefined)
+        return usageError("LMX6001", `Unknown command ${missing}`, ["run layermix --help"]);
       return usageError("LMX6005", firstLine, [seeHelp]);
+    }
     default:
       return undefined;
   }

@@ -5,7 +5,7 @@ import { similarName } from "../diag/suggest.js";
 import type { Checker, Section } from "./checker.js";
 import { defaults } from "./defaults.js";
 import { listNames } from "./describe.js";
-import type { Path } from "./path.js";
+import { type Path, showPath } from "./path.js";
 import { parseCount, parseLength, parseShare, showShare } from "./quantity.js";
 
 export function checkProxy(checker: Checker): void {
@@ -44,7 +44,7 @@ function checkWholeNumbers(checker: Checker, place: Path): void {
     checker.error(
       path,
       "LMX1103",
-      `Expected a whole number at ${path.join(".")}, got ${value} = ${number}`,
+      `Expected a whole number at ${showPath(path)}, got ${value} = ${number}`,
       [],
     );
   }
@@ -112,7 +112,7 @@ function checkPositive(checker: Checker, path: Path, below = Number.POSITIVE_INF
   const number = parseShare(share);
   if (number > 0 && number < below) return;
   const range = below === 1 ? "a share above 0% and below 100%" : "a share above 0%";
-  checker.error(path, "LMX1105", `Expected ${range} at ${path.join(".")}, got ${showShare(number)}`, []);
+  checker.error(path, "LMX1105", `Expected ${range} at ${showPath(path)}, got ${showShare(number)}`, []);
 }
 
 function checkRank(checker: Checker, tasks: readonly string[]): void {

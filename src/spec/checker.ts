@@ -3,7 +3,7 @@
 
 import type { Diagnostic, DiagnosticCode } from "../diag/diagnostic.js";
 import type { SpecDocument } from "./document.js";
-import { type Path, toPointer } from "./path.js";
+import { type Path, showPath, toPointer } from "./path.js";
 
 /** A section of the file whose form is known to be right. */
 export type Section = Readonly<Record<string, unknown>>;
@@ -69,6 +69,6 @@ export class Checker {
   ): void {
     const position = this.document.locate(path, what);
     const place = position === undefined ? {} : { position };
-    this.diagnostics.push({ code, severity, message, help, path: path.join("."), ...place });
+    this.diagnostics.push({ code, severity, message, help, path: showPath(path), ...place });
   }
 }

@@ -6,7 +6,7 @@ import type { Diagnostic } from "../diag/diagnostic.js";
 import { describeValue } from "./describe.js";
 import { type Place, SpecDocument } from "./document.js";
 import { checkText } from "./guard.js";
-import { fromPointer, type Path, toPointer } from "./path.js";
+import { fromDots, fromPointer, type Path, toPointer } from "./path.js";
 import { SourceText, type TextRange } from "./source_text.js";
 import { parseYaml, reservedKeys, type YamlTree } from "./yaml_tree.js";
 
@@ -30,11 +30,16 @@ function applyOne(root: unknown, places: Map<string, Place>, text: string): read
   const shown = new SourceText("command line", prefix + text);
   const equals = shown.text.indexOf("=");
   const key: TextRange = { start: prefix.length, end: equals === -1 ? shown.text.length : equals };
-  const steps = shown.text.slice(key.start, key.end).trim().split(".");
+  const steps = fromDots(shown.text.slice(key.start, key.end).trim());
   const malformed = (message: string, help: string): Diagnostic[] => [
     { code: "LMX6007", severity: "error", message, help: [help], position: shown.positionOf(key) },
   ];
-  if (equals === -1 || steps.includes("") || shown.text.slice(equals + 1).trim() === "") {
+  if (
+    equals === -1 ||
+    steps.length === 0 ||
+    steps.includes("") ||
+    shown.text.slice(equals + 1).trim() === ""
+  ) {
     return malformed(
       `Expected ${prefix}PATH=VALUE, got ${shown.text}`,
       "for example --set model.hidden=2048",

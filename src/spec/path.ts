@@ -15,11 +15,14 @@ export function fromPointer(pointer: string): string[] {
     .map((step) => step.replaceAll("~1", "/").replaceAll("~0", "~"));
 }
 
+/** "proxy.tasks[0].weight" and "proxy.tasks.0.weight" -> ["proxy", "tasks", "0", "weight"]. */
 export function fromDots(text: string): string[] {
-  return text === "" ? [] : text.split(".");
+  return text === "" ? [] : text.replace(/\[(\d+)\]/g, ".$1").split(".");
 }
 
-/** "model.mix.mamba2"; the root is "the file". */
+/** "model.mix.mamba2", "proxy.tasks[0].weight"; the root is "the file". */
 export function showPath(path: Path): string {
-  return path.length === 0 ? "the file" : path.join(".");
+  if (path.length === 0) return "the file";
+  const steps = path.map((step, i) => (/^\d+$/.test(String(step)) && i > 0 ? `[${step}]` : `.${step}`));
+  return steps.join("").slice(1);
 }

@@ -194,7 +194,7 @@ export function toDiagnostic(
     severity: "error",
     message,
     help,
-    path: path.join("."),
+    path: showPath(path),
     ...(position === undefined ? {} : { position }),
   };
 }

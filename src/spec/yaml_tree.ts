@@ -52,7 +52,7 @@ class TreeBuilder {
       message,
       help,
       position: this.source.positionOf(range),
-      ...(path === undefined ? {} : { path: path.join(".") }),
+      ...(path === undefined ? {} : { path: showPath(path) }),
     });
   }
 

@@ -61,4 +61,9 @@ The value null removes the key. A path that runs through a number or a text cann
     explanation: "The command would overwrite a file, and refuses to without --force.",
     help: "Choose another name or add --force.",
   },
+  LMX6011: {
+    title: "File cannot be written",
+    explanation: "The folder does not exist, may not be written to, or the disk is full. Exit code 6.",
+    help: "Check the path and the free space.",
+  },
 };

@@ -1,0 +1,59 @@
+// Everything that can be known about a study without running it: the file itself, its tasks, its plan, the candidates of
+// its sweep and their proxies. All problems of one file at once, except that plans wait for a file without problems.
+
+import { type Diagnostic, type ExitCode, exitCodes, LayermixError } from "../diag/diagnostic.js";
+import { planCandidates, proxyPlan } from "../estimate/candidates.js";
+import { plan } from "../plan/plan.js";
+import type { Plan } from "../plan/plan_types.js";
+import { loadStudy } from "../spec/load_study.js";
+import { locating, withPositions } from "../spec/locate_error.js";
+import { checkTasks } from "../task/create_task.js";
+
+export interface CheckedStudy {
+  readonly file: string;
+  readonly name: string;
+  /** Layers by kind of the model itself. */
+  readonly counts: Readonly<Record<string, number>>;
+  readonly candidates: number;
+  readonly dropped: number;
+  /** Trials of the sweep: candidates x tasks x seeds; 0 without a proxy. */
+  readonly trials: number;
+  readonly warnings: readonly Diagnostic[];
+}
+
+export type CheckOutcome =
+  | { readonly ok: true; readonly study: CheckedStudy }
+  | { readonly ok: false; readonly problems: readonly Diagnostic[]; readonly exitCode: ExitCode };
+
+/** Checks one study; never throws for what is wrong with the file. */
+export async function checkStudy(source: string, set: readonly string[]): Promise<CheckOutcome> {
+  try {
+    return { ok: true, study: await checked(source, set) };
+  } catch (error) {
+    if (!(error instanceof LayermixError)) throw error;
+    return { ok: false, problems: error.diagnostics, exitCode: error.exitCode };
+  }
+}
+
+async function checked(source: string, set: readonly string[]): Promise<CheckedStudy> {
+  const { spec, document, warnings } = await loadStudy(source, { set });
+  const taskProblems = spec.proxy === undefined ? [] : checkTasks(spec.proxy);
+  if (taskProblems.length > 0) {
+    throw new LayermixError(withPositions(taskProblems, document), exitCodes.invalidFile);
+  }
+  return locating(document, () => {
+    const model: Plan = plan(spec);
+    const { candidates, dropped } = planCandidates(spec);
+    if (spec.proxy !== undefined) for (const candidate of candidates) proxyPlan(spec, candidate);
+    const runs = spec.proxy === undefined ? 0 : spec.proxy.tasks.length * spec.proxy.seeds;
+    return {
+      file: spec.file,
+      name: spec.name,
+      counts: model.counts,
+      candidates: candidates.length,
+      dropped: dropped.length,
+      trials: candidates.length * runs,
+      warnings,
+    };
+  });
+}

@@ -1,0 +1,66 @@
+// `layermix check FILE...`: is this study valid, and can it be planned? One line per file.
+
+import { Args } from "@oclif/core";
+import { type Diagnostic, type ExitCode, exitCodes, LayermixError } from "../../diag/diagnostic.js";
+import { type CommandResult, LayermixCommand } from "../base_command.js";
+import { type CheckedStudy, checkStudy } from "../check_study.js";
+import { sharedFlags } from "../shared_flags.js";
+
+function summary(study: CheckedStudy): string {
+  const layers = Object.entries(study.counts).filter(([, count]) => count > 0);
+  const parts = [layers.map(([kind, count]) => `${count} ${kind}`).join(", ")];
+  if (study.candidates > 1) {
+    const dropped = study.dropped === 0 ? "" : ` (${study.dropped} dropped)`;
+    parts.push(`${study.candidates} candidates${dropped}`);
+  }
+  if (study.trials > 0) parts.push(`${study.trials} trials`);
+  return `ok  ${study.file}: ${parts.join("; ")}`;
+}
+
+export class Check extends LayermixCommand {
+  static override summary = "Check study files.";
+  static override description =
+    `Reads each file, checks its form and its meaning, and plans its model and candidates.
+Every independent problem is shown with its place in the file, what was expected, and what to do. Exit code: 3 for an
+invalid file, 4 for one whose model cannot be built.`;
+  static override examples = [
+    "<%= config.bin %> check study.yaml",
+    "<%= config.bin %> check preset:attention-share --set model.hidden=2048",
+    "cat study.yaml | <%= config.bin %> check - --json",
+  ];
+  static override strict = false;
+  static override args = {
+    file: Args.string({
+      description: "Study files; preset:NAME is a preset, - is stdin. Example: study.yaml",
+      required: true,
+    }),
+  };
+  static override flags = { set: sharedFlags.set };
+
+  protected override async execute(): Promise<CommandResult> {
+    const { argv, flags } = await this.parse(Check);
+    const studies: CheckedStudy[] = [];
+    const problems: Diagnostic[] = [];
+    let exitCode: ExitCode = exitCodes.ok;
+    for (const file of new Set(argv as string[])) {
+      const outcome = await checkStudy(file, flags.set ?? []);
+      if (outcome.ok) {
+        studies.push(outcome.study);
+      } else {
+        problems.push(...outcome.problems);
+        exitCode = exitCode === exitCodes.ok ? outcome.exitCode : exitCode;
+      }
+    }
+    if (problems.length > 0) {
+      for (const study of studies) this.note(summary(study));
+      throw new LayermixError(problems, exitCode);
+    }
+    const [first] = studies;
+    return {
+      data: { files: studies.map(({ warnings: _, ...study }) => study) },
+      text: studies.map(summary).join("\n"),
+      warnings: studies.flatMap((study) => study.warnings),
+      next: `layermix plan ${first!.file}`,
+    };
+  }
+}

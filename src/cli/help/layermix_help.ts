@@ -1,0 +1,54 @@
+// Help of the whole tool: what it is, examples first, then the commands by what they are for. Help of single commands is
+// oclif's.
+
+import { type Command, Help } from "@oclif/core";
+
+const examples: readonly (readonly [string, string])[] = [
+  ["layermix init study.yaml", "write a study to start from"],
+  ["layermix plan preset:mamba2-hybrid-8b", "layers, parameters, FLOPs and memory of a model"],
+  ["layermix sweep preset:quickstart", "train and rank candidates on this machine"],
+];
+
+/** Commands by job, in the order in which they are used; what is not named here comes last. */
+const groups: readonly (readonly [string, readonly string[]])[] = [
+  ["Author", ["init", "check", "pattern", "plan", "project"]],
+  ["Sweep", ["sweep", "train", "status", "rank", "report"]],
+  ["Exchange", ["import", "export", "verify"]],
+  ["Reference", ["preset", "task", "hardware", "schema", "explain", "doctor", "bench", "calibrate"]],
+];
+
+export class LayermixHelp extends Help {
+  protected override async showRootHelp(): Promise<void> {
+    this.log(this.formatRoot());
+  }
+
+  override formatRoot(): string {
+    const width = Math.max(...examples.map(([command]) => command.length));
+    const shown = examples.map(([command, purpose]) => `  $ ${command.padEnd(width)}  ${purpose}`);
+    return [
+      "Design hybrid language models: declare a layer mix, see its layout and its cost, rank candidates.",
+      "",
+      ...shown,
+      "",
+      ...this.#groupedCommands(),
+      "layermix COMMAND --help explains a command; docs/study-file.md explains the study file.",
+    ].join("\n");
+  }
+
+  #groupedCommands(): string[] {
+    const commands = this.sortedCommands.filter((command) => command.pluginName === this.config.name);
+    const word = (command: Command.Loadable) => command.id.split(":")[0]!;
+    const placed = new Set(groups.flatMap(([, words]) => words));
+    const rest = commands.map(word).filter((first) => !placed.has(first));
+    const width = Math.max(...commands.map((command) => command.id.length));
+    return [...groups, ["Other", [...new Set(rest)]] as const].flatMap(([title, words]) => {
+      const members = words.flatMap((name) => commands.filter((command) => word(command) === name));
+      if (members.length === 0) return [];
+      const lines = members.map((command) => {
+        const id = command.id.replaceAll(":", " ");
+        return `  ${id.padEnd(width)}  ${this.summary(command) ?? ""}`.trimEnd();
+      });
+      return [title, ...lines, ""];
+    });
+  }
+}
