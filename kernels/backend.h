@@ -107,6 +107,10 @@ struct CrossEntropyShape {
   index_t rows, vocab;
 };
 
+struct EmbeddingShape {
+  index_t rows, cols, vocab;
+};
+
 // Numbers of one optimizer step. Lives in backend memory so that a captured step can be replayed; written by
 // Backend::write_scalars before the step, read back with read_scalars after it.
 struct StepScalars {
@@ -146,6 +150,15 @@ class Backend {
   virtual std::size_t workspace_bytes(const SsdShape&) const = 0;
   virtual std::size_t workspace_bytes(const AttentionShape&) const = 0;
   virtual std::size_t workspace_bytes(const CrossEntropyShape&) const = 0;
+  virtual std::size_t workspace_bytes(const EmbeddingShape&) const { return 0; }
+
+  // ---- training steps -------------------------------------------------------------------------------------------
+  // Between begin_step and end_step the caller makes the same calls with the same pointers in every step; what
+  // differs from step to step is data that was uploaded before. So a backend may record a step and replay it: where
+  // begin_step returns false it has replayed the recording, and the caller makes neither the calls nor end_step.
+  // Binding another workspace or releasing memory ends a recording's life.
+  virtual bool begin_step() { return true; }
+  virtual void end_step() {}
 
   // ---- embedding: x (rows, cols) = weight[tokens] ---------------------------------------------------------------
   virtual void embedding_forward(index_t rows, index_t cols, const std::int32_t* tokens, const void* weight,
