@@ -116,12 +116,13 @@ function unranked(
 type Described = Omit<RankedCandidate, "rank" | "score" | "interval" | "tiedWith">;
 
 function describe(record: CandidateRecord, input: RankInput): Described {
-  const { name, pattern, params, flopsPerToken } = record.candidate;
+  const { name, pattern, params, flopsPerToken, proxy } = record.candidate;
   return {
     candidate: name,
     pattern,
     params,
     flopsPerToken,
+    proxy,
     state: record.state,
     tasks: Object.fromEntries(
       input.tasks.map((task) => [task.label, taskColumn(task, record, input.confidence)]),

@@ -4,13 +4,18 @@
 
 import type { Metrics, PrimaryMetric } from "../task/task.js";
 
-/** A candidate as it was trained: the proxy's pattern, parameters and cost. */
-export interface RankCandidate {
-  readonly name: string;
+/** Size and cost of a model. */
+export interface ModelFigures {
   readonly pattern: string;
   readonly params: number;
   /** Exact training FLOPs per token. */
   readonly flopsPerToken: number;
+}
+
+/** A candidate: the model it stands for, and the proxy that was trained in its place. */
+export interface RankCandidate extends ModelFigures {
+  readonly name: string;
+  readonly proxy: ModelFigures;
 }
 
 export interface RankTask {
@@ -68,13 +73,11 @@ export interface TaskColumn extends Estimate {
  */
 export type CandidateState = "complete" | "partial" | "waiting" | "failed";
 
-export interface RankedCandidate {
+export interface RankedCandidate extends ModelFigures {
   /** Shared by candidates that are tied with the best of their group (1, 1, 3); null while waiting. */
   readonly rank: number | null;
   readonly candidate: string;
-  readonly pattern: string;
-  readonly params: number;
-  readonly flopsPerToken: number;
+  readonly proxy: ModelFigures;
   readonly state: CandidateState;
   /** In units of `by`; null while waiting or failed. */
   readonly score: number | null;

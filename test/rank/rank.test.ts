@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { LayermixError } from "../../src/diag/diagnostic.js";
 import { rank } from "../../src/rank/rank.js";
-import type { RankInput, RankOutcome, RankTask } from "../../src/rank/rank_types.js";
+import type { RankCandidate, RankInput, RankOutcome, RankTask } from "../../src/rank/rank_types.js";
 
 const text: RankTask = {
   label: "text",
@@ -14,15 +14,15 @@ const recall: RankTask = {
   primary: { name: "accuracy", direction: "higher", title: "accuracy" },
 };
 
+function candidateNamed(name: string): RankCandidate {
+  const figures = { pattern: "M-", params: 1000, flopsPerToken: 6000 };
+  return { name, ...figures, proxy: figures };
+}
+
 /** A study of accuracies by candidate and seed 0, 1, 2. */
 function recallStudy(values: Record<string, (number | undefined)[]>): RankInput {
   return {
-    candidates: Object.keys(values).map((name) => ({
-      name,
-      pattern: "M-",
-      params: 1000,
-      flopsPerToken: 6000,
-    })),
+    candidates: Object.keys(values).map(candidateNamed),
     tasks: [recall],
     seeds: [0, 1, 2],
     outcomes: Object.entries(values).flatMap(([candidate, list]) =>
@@ -90,7 +90,7 @@ describe("rank", () => {
 
   it("scores each task by a fixed rule: accuracy as it is, 2^-bits for text, weighted", () => {
     const input: RankInput = {
-      candidates: [{ name: "a", pattern: "M-", params: 1, flopsPerToken: 1 }],
+      candidates: [candidateNamed("a")],
       tasks: [text, { ...recall, weight: 3 }],
       seeds: [7, 8],
       outcomes: [7, 8].flatMap((seed): RankOutcome[] => [

@@ -1,0 +1,61 @@
+// From a study's document and the ends of its trials to a ranking. Where the trials' results lie is the caller's business,
+// so this stays pure.
+
+import { isFailure, type TrialOutcome } from "../study/outcome.js";
+import type { StudyDocument } from "../study/study_document.js";
+import { rank } from "./rank.js";
+import type { RankInput, Ranking, RankOutcome } from "./rank_types.js";
+import { taskLabels } from "./task_labels.js";
+
+export interface RankChoice {
+  /** "score", "loss" or a task's label; the study's rank.by when absent. */
+  readonly by?: string | undefined;
+  /** 0.95; the study's rank.confidence when absent. */
+  readonly confidence?: number | undefined;
+}
+
+/**
+ * @param outcomeOf the end of a trial by its id; undefined while it has none.
+ * @throws LayermixError LMX7010 for an unknown measure.
+ */
+export function rankStudy(
+  document: StudyDocument,
+  outcomeOf: (trialId: string) => TrialOutcome | undefined,
+  choice: RankChoice = {},
+): Ranking {
+  return rank(rankInput(document, outcomeOf, choice));
+}
+
+/** What a study has measured so far, as the ranking reads it. */
+export function rankInput(
+  document: StudyDocument,
+  outcomeOf: (trialId: string) => TrialOutcome | undefined,
+  choice: RankChoice = {},
+): RankInput {
+  const labels = taskLabels(document.spec.proxy?.tasks ?? []);
+  return {
+    candidates: document.candidates.map(({ name, pattern, params, flopsPerToken, proxy }) => ({
+      name,
+      pattern,
+      params: params.total,
+      flopsPerToken,
+      proxy,
+    })),
+    tasks: document.tasks.map(({ weight, primary }, index) => ({ label: labels[index]!, weight, primary })),
+    seeds: document.seeds,
+    outcomes: document.trials.flatMap((trial): RankOutcome[] => {
+      const outcome = outcomeOf(trial.id);
+      if (outcome === undefined) return [];
+      const place = {
+        candidate: document.candidates[trial.candidate]!.name,
+        task: labels[trial.task]!,
+        seed: trial.seed,
+      };
+      if (isFailure(outcome)) return [{ ...place, status: "failed", reason: outcome.message }];
+      const metrics = outcome.metrics === undefined ? {} : { metrics: outcome.metrics };
+      return [{ ...place, status: outcome.status, ...metrics }];
+    }),
+    by: choice.by ?? document.spec.rank.by,
+    confidence: choice.confidence ?? document.spec.rank.confidence,
+  };
+}
