@@ -3,10 +3,10 @@
 // stderr; results and exit codes are the same with and without --json.
 
 import { Command } from "@oclif/core";
-import type { Diagnostic } from "../diag/diagnostic.js";
+import type { Diagnostic, LayermixError } from "../diag/diagnostic.js";
 import { orderDiagnostics } from "../diag/order.js";
 import { renderDiagnostics } from "../diag/render.js";
-import { successEnvelope } from "./envelope.js";
+import { failureEnvelope, successEnvelope } from "./envelope.js";
 import { reportFailure } from "./failure.js";
 import { baseFlags } from "./shared_flags.js";
 import { flagsBeforeDashes, wantsColor, writeLine } from "./terminal.js";
@@ -18,6 +18,8 @@ export interface CommandResult {
   /** The same for people, on stdout; "" prints nothing. */
   readonly text: string;
   readonly warnings?: readonly Diagnostic[];
+  /** What went wrong although there is a result; its exit code becomes that of the process. */
+  readonly failure?: LayermixError;
   /** The next useful command, shown on stderr: "layermix plan study.yaml". */
   readonly next?: string;
 }
@@ -70,13 +72,20 @@ export abstract class LayermixCommand extends Command {
 
   private show(command: string, result: CommandResult): void {
     const warnings = orderDiagnostics(result.warnings ?? []);
+    const { data, failure } = result;
+    if (failure !== undefined) process.exitCode = failure.exitCode;
     if (this.json) {
-      writeLine(process.stdout, JSON.stringify(successEnvelope(command, result.data, warnings)));
+      const envelope =
+        failure === undefined
+          ? successEnvelope(command, data, warnings)
+          : failureEnvelope(command, failure, data);
+      writeLine(process.stdout, JSON.stringify(envelope));
       return;
     }
     writeLine(process.stdout, result.text);
     const color = wantsColor(process.stderr, process.env, this.argv);
-    writeLine(process.stderr, renderDiagnostics(warnings, { color }));
+    const messages = [...warnings, ...orderDiagnostics(failure?.diagnostics ?? [])];
+    writeLine(process.stderr, renderDiagnostics(messages, { color }));
     if (result.next !== undefined) this.note(`Next: ${result.next}`);
   }
 }

@@ -32,6 +32,8 @@ export interface FailureEnvelope {
   /** The first of `errors`. */
   readonly error: MessageJson;
   readonly errors: readonly MessageJson[];
+  /** What was done all the same: the ranking of a study some of whose trials failed. */
+  readonly data?: unknown;
 }
 
 function messageJson(diagnostic: Diagnostic): MessageJson {
@@ -54,8 +56,9 @@ export function successEnvelope(
   return { schema: envelopeSchema, command, ok: true, data, warnings: warnings.map(messageJson) };
 }
 
-export function failureEnvelope(command: string, error: LayermixError): FailureEnvelope {
+export function failureEnvelope(command: string, error: LayermixError, data?: unknown): FailureEnvelope {
   const errors = error.diagnostics.map(messageJson);
   const first = errors[0] ?? { code: "LMX0001", message: error.message, help: [] };
-  return { schema: envelopeSchema, command, ok: false, error: first, errors };
+  const partial = data === undefined ? {} : { data };
+  return { schema: envelopeSchema, command, ok: false, error: first, errors, ...partial };
 }

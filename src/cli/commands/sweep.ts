@@ -1,0 +1,121 @@
+// `layermix sweep`: trains every candidate's proxy on every task with every seed, and ranks them.
+
+import { resolve } from "node:path";
+import { Args } from "@oclif/core";
+import { exitCodes, LayermixError } from "../../diag/diagnostic.js";
+import { renderRanking } from "../../report/ranking_table.js";
+import { chooseDevice } from "../../run/device.js";
+import { type PreparedStudy, prepareStudy } from "../../search/prepare_study.js";
+import { loadStudy } from "../../spec/load_study.js";
+import type { TrialStatus } from "../../study/trial_status.js";
+import { type CommandResult, LayermixCommand } from "../base_command.js";
+import { withPositions } from "../locate_errors.js";
+import { rankingData, trainingSpeeds, writeRanking } from "../ranked_folder.js";
+import { sharedFlags } from "../shared_flags.js";
+import { studyFlags } from "../study_flags.js";
+import { overviewText, sharedProxyWarnings, studySize, trialList } from "../study_overview.js";
+import { defaultStudyFolder, runStudy } from "../study_session.js";
+
+export class Sweep extends LayermixCommand {
+  static override summary = "Run, or resume, the study of a file and rank its candidates.";
+  static override description =
+    "Trains a small proxy of every candidate on every task with every seed, in worker processes, and ranks what they " +
+    "learned. Everything is kept in a folder; the same command again goes on where it stopped, whatever stopped it.";
+  static override examples = [
+    "<%= config.bin %> sweep preset:quickstart",
+    "<%= config.bin %> sweep study.yaml --workers 8 --out studies/attention",
+    "<%= config.bin %> sweep study.yaml --set proxy.seeds=5 --dry-run",
+  ];
+  static override args = {
+    file: Args.string({ description: "Study file, preset:NAME, or - for stdin.", required: true }),
+  };
+  static override flags = {
+    out: sharedFlags.out,
+    workers: sharedFlags.workers,
+    seed: sharedFlags.seed,
+    device: sharedFlags.device,
+    set: sharedFlags.set,
+    "dry-run": sharedFlags["dry-run"],
+    ...studyFlags,
+  };
+
+  protected override async execute(): Promise<CommandResult> {
+    const { args, flags } = await this.parse(Sweep);
+    const device = chooseDevice(flags.device);
+    const loaded = await loadStudy(args.file, { set: flags.set ?? [] });
+    const spec = { ...loaded.spec, folder: resolve(loaded.spec.folder) };
+    const { version } = this.config;
+    const study = await prepareStudy(spec, { seed: flags.seed ?? 0, device, version }).catch(
+      (error: unknown) =>
+        withPositions(loaded.document, () => {
+          throw error;
+        }),
+    );
+    const folder = flags.out ?? defaultStudyFolder(spec.name);
+    const warnings = [...loaded.warnings, ...sharedProxyWarnings(study.document)];
+    if (flags["dry-run"]) return dryRun(study, folder, warnings);
+    this.note(overviewText(study, folder));
+    const statuses = await runStudy({
+      study,
+      folder,
+      source: loaded.document.value,
+      file: args.file,
+      resume: `layermix sweep ${this.argv.join(" ")}`,
+      device,
+      workers: flags.workers,
+      checkpointSeconds: flags["checkpoint-every"],
+      keepCheckpoints: false,
+      retryFailed: flags["retry-failed"],
+      interactive: this.interactive,
+      note: (text) => this.note(text),
+    });
+    const ranking = writeRanking(folder, study.document);
+    const speeds = trainingSpeeds(folder, study.document);
+    const failure = failedTrials(statuses, folder);
+    return {
+      data: { folder, name: spec.name, ...rankingData(ranking, speeds) },
+      text: renderRanking(ranking, {
+        color: this.color,
+        width: process.stdout.columns ?? 100,
+        tokensPerSecond: speeds,
+      }),
+      warnings,
+      ...(failure === undefined ? {} : { failure }),
+      next: `layermix rank ${folder}`,
+    };
+  }
+}
+
+function dryRun(
+  study: PreparedStudy,
+  folder: string,
+  warnings: CommandResult["warnings"] = [],
+): CommandResult {
+  const trials = study.document.trials.map(({ id, candidate, task, seed }) => ({
+    id,
+    candidate: study.document.candidates[candidate]!.name,
+    task: study.document.tasks[task]!.task,
+    seed,
+  }));
+  return {
+    data: { folder, name: study.document.name, size: studySize(study), trials },
+    text: `${overviewText(study, folder)}\n${trialList(study)}`,
+    warnings,
+    next: "the same command without --dry-run",
+  };
+}
+
+/** Exit 5 when trials could not be run to an end; a diverged trial has ended. */
+function failedTrials(statuses: ReadonlyMap<string, TrialStatus>, folder: string): LayermixError | undefined {
+  const failed = [...statuses.values()].filter((status) => status.state === "failed").length;
+  if (failed === 0) return undefined;
+  return new LayermixError(
+    {
+      code: "LMX4015",
+      severity: "error",
+      message: `${failed} of ${statuses.size} trials failed; the ranking shows what is there`,
+      help: [`layermix status ${folder} says why; --retry-failed tries them again.`],
+    },
+    exitCodes.trialFailed,
+  );
+}

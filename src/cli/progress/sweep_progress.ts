@@ -1,0 +1,159 @@
+// Where a sweep stands, as data: fed with the pool's events, asked for lines of text. No clock and no terminal in here;
+// both are passed in. One line per running trial, and a bar over all trials whose ETA counts the tokens trained so far.
+
+import { formatCount } from "../../report/format.js";
+import type { PoolEvent } from "../../run/pool.js";
+import type { StudyDocument } from "../../study/study_document.js";
+import type { TrialFile } from "../../study/trial.js";
+import { trialTokens } from "../../study/trial.js";
+import { clockTime } from "./clock_time.js";
+import { trialNames } from "./trial_names.js";
+
+interface RunningTrial {
+  step: number;
+  /** Steps it had when this session took it up. */
+  firstStep: number;
+  loss: number | null;
+  tokensPerSecond: number;
+}
+
+interface TrialInfo {
+  readonly name: readonly string[];
+  readonly steps: number;
+  readonly tokens: number;
+}
+
+const barCells = 24;
+
+export class SweepProgress {
+  readonly #trials: ReadonlyMap<string, TrialInfo>;
+  readonly #running = new Map<string, RunningTrial>();
+  readonly #settled = new Set<string>();
+  /** Tokens trained in this session by trials that are no longer running. */
+  #tokensBehind = 0;
+  /** Tokens of trials that have not settled. */
+  #tokensOpen = 0;
+  /** Monotonic seconds of the first training step seen. */
+  #begin: number | undefined;
+
+  constructor(document: StudyDocument, trials: readonly TrialFile[]) {
+    const names = trialNames(document);
+    this.#trials = new Map(
+      trials.map(({ id, definition }) => [
+        id,
+        { name: names.get(id) ?? [id], steps: definition.steps, tokens: trialTokens(definition) },
+      ]),
+    );
+    for (const trial of this.#trials.values()) this.#tokensOpen += trial.tokens;
+  }
+
+  /** @param now monotonic, in seconds. */
+  apply(event: PoolEvent, now: number): void {
+    switch (event.kind) {
+      case "claimed":
+        this.#running.set(event.id, {
+          step: event.step,
+          firstStep: event.step,
+          loss: null,
+          tokensPerSecond: 0,
+        });
+        this.#begin ??= now;
+        return;
+      case "progress": {
+        const running = this.#running.get(event.id);
+        if (running !== undefined) Object.assign(running, event);
+        return;
+      }
+      case "ended":
+        this.#retire(event.id);
+        return;
+      case "died":
+        if (event.trial !== undefined) this.#retire(event.trial);
+        return;
+      case "settled":
+        this.#retire(event.id);
+        if (this.#settled.has(event.id)) return;
+        this.#settled.add(event.id);
+        this.#tokensOpen -= this.#trials.get(event.id)?.tokens ?? 0;
+        return;
+      case "ready":
+      case "fatal":
+        return;
+    }
+  }
+
+  get settled(): number {
+    return this.#settled.size;
+  }
+
+  get total(): number {
+    return this.#trials.size;
+  }
+
+  /** Seconds until every trial has ended, at the pace of this session; undefined before there is one. */
+  etaSeconds(now: number): number | undefined {
+    if (this.#begin === undefined) return undefined;
+    let trained = this.#tokensBehind;
+    let open = this.#tokensOpen;
+    for (const [id, running] of this.#running) {
+      trained += this.#tokensOf(id, running.step - running.firstStep);
+      open -= this.#tokensOf(id, running.step);
+    }
+    const seconds = now - this.#begin;
+    if (trained <= 0 || seconds < 1) return undefined;
+    return (open * seconds) / trained;
+  }
+
+  /** The live display, at most `width` columns wide. */
+  lines(now: number, width: number): string[] {
+    const rows = [...this.#running].map(([id, running]) => this.#row(id, running));
+    const widths = [0, 1, 2].map((column) => Math.max(0, ...rows.map((row) => (row[column] ?? "").length)));
+    const running = rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join("  ")}`);
+    return [...running, this.#overall(now)].map((line) => line.trimEnd().slice(0, Math.max(1, width)));
+  }
+
+  #row(id: string, running: RunningTrial): string[] {
+    const info = this.#trials.get(id);
+    if (info === undefined) return [id];
+    const { step, loss, tokensPerSecond } = running;
+    const left =
+      tokensPerSecond === 0 ? undefined : (info.tokens - this.#tokensOf(id, step)) / tokensPerSecond;
+    return [
+      info.name.join("  "),
+      `step ${String(step).padStart(String(info.steps).length)}/${info.steps}`,
+      `loss ${loss === null ? "-" : loss.toFixed(4)}`,
+      tokensPerSecond === 0 ? "" : `${formatCount(tokensPerSecond)} tok/s`,
+      left === undefined ? "" : `eta ${clockTime(left)}`,
+    ];
+  }
+
+  #overall(now: number): string {
+    const { settled, total } = this;
+    let done = 0;
+    let all = 0;
+    for (const [id, trial] of this.#trials) {
+      all += trial.tokens;
+      const running = this.#running.get(id);
+      if (this.#settled.has(id)) done += trial.tokens;
+      else if (running !== undefined) done += this.#tokensOf(id, running.step);
+    }
+    const share = all === 0 ? 1 : done / all;
+    const cells = Math.floor(share * barCells);
+    const eta = this.etaSeconds(now);
+    const bar = `[${"=".repeat(cells)}${" ".repeat(barCells - cells)}]`;
+    const rest = eta === undefined ? "" : `  eta ${clockTime(eta)}`;
+    return `${bar} ${String(Math.floor(share * 100)).padStart(3)}%  ${settled}/${total} trials${rest}`;
+  }
+
+  #retire(id: string): void {
+    const running = this.#running.get(id);
+    if (running === undefined) return;
+    this.#tokensBehind += this.#tokensOf(id, running.step - running.firstStep);
+    this.#running.delete(id);
+  }
+
+  #tokensOf(id: string, steps: number): number {
+    const info = this.#trials.get(id);
+    return info === undefined ? 0 : (info.tokens / info.steps) * steps;
+  }
+}
