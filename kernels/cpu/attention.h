@@ -1,7 +1,7 @@
 // Causal softmax attention with grouped kv heads: out_i = Σ_{j<=i} softmax_j(scale · q_i·k_j) v_j, query head h reads kv head
 // h / (heads / kv_heads). Backward from the saved log-sum-exp, with delta_i = dout_i · out_i (Dao et al., arXiv 2205.14135):
 // ds = p · (dout·v - delta) · scale. The templates are the plain form (the oracle, double); the float overloads are in
-// attention.cpp.
+// attention_{forward,backward}.cpp.
 #pragma once
 
 #include <algorithm>
@@ -84,5 +84,9 @@ void attention_backward(const Context&, const AttentionShape& s, const T* dout, 
     }
   }
 }
+
+void attention_forward(const Context&, const AttentionShape&, const float* qkv, float* out, float* lse);
+void attention_backward(const Context&, const AttentionShape&, const float* dout, const float* qkv, const float* out,
+                        const float* lse, float* dqkv);
 
 }  // namespace lmx::cpu
