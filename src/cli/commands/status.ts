@@ -1,0 +1,83 @@
+// `layermix status`: what a study folder says about its trials, whoever runs them.
+
+import { Args } from "@oclif/core";
+import { columns } from "../../report/columns.js";
+import { formatCount } from "../../report/format.js";
+import { identifyProcess } from "../../study/process_identity.js";
+import { readStudyStatus, type StudyStatus } from "../../study/study_status.js";
+import { type CommandResult, LayermixCommand } from "../base_command.js";
+import { clockTime } from "../progress/clock_time.js";
+import { trialNames } from "../progress/trial_names.js";
+
+export class Status extends LayermixCommand {
+  static override summary = "Show how far the trials of a study folder are.";
+  static override description =
+    "Counts the trials by state and shows who runs which, with progress and heartbeat. Reads files only: it works while " +
+    "a sweep is running, and from any machine that sees the folder.";
+  static override examples = [
+    "<%= config.bin %> status layermix-studies/quickstart",
+    "<%= config.bin %> status layermix-studies/quickstart --json",
+  ];
+  static override args = {
+    folder: Args.string({ description: "Study folder, as written by sweep or train.", required: true }),
+  };
+
+  protected override async execute(): Promise<CommandResult> {
+    const { args } = await this.parse(Status);
+    const status = readStudyStatus(args.folder, identifyProcess(), Date.now());
+    const { document, counts, total } = status;
+    const names = trialNames(document);
+    const named = (id: string): Record<string, unknown> => {
+      const [candidate, task, seed] = names.get(id) ?? [id, "?", "?"];
+      return { id, candidate, task, seed: Number(seed.replace("seed ", "")) };
+    };
+    const finished = counts.done + counts.diverged + counts.failed === total;
+    return {
+      data: {
+        folder: args.folder,
+        name: document.name,
+        trials: { ...counts, total },
+        tokens: { done: status.tokensDone, total: status.tokensTotal },
+        etaSeconds: status.etaSeconds,
+        running: status.running.map((trial) => ({ ...named(trial.id), ...trial })),
+        failed: status.failures.map(({ id, code, message, stderr }) => ({
+          ...named(id),
+          code,
+          message,
+          stderr,
+        })),
+      },
+      text: statusText(status, names),
+      next: finished
+        ? `layermix rank ${args.folder}`
+        : `layermix sweep ${document.spec.file} --out ${args.folder}`,
+    };
+  }
+}
+
+function statusText(status: StudyStatus, names: ReadonlyMap<string, readonly string[]>): string {
+  const { document, counts, total, running, failures, tokensDone, tokensTotal, etaSeconds } = status;
+  const name = (id: string): string => (names.get(id) ?? [id]).join("  ");
+  const states = Object.entries(counts).filter(([, count]) => count > 0);
+  const share = tokensTotal === 0 ? 1 : tokensDone / tokensTotal;
+  const lines = [
+    `${document.name}: ${counts.done + counts.diverged + counts.failed} of ${total} trials have ended`,
+    `  ${states.map(([state, count]) => `${count} ${state}`).join(", ")}`,
+    `  ${formatCount(tokensDone)} of ${formatCount(tokensTotal)} tokens (${Math.floor(share * 100)}%)` +
+      (etaSeconds === null ? "" : `, about ${clockTime(etaSeconds)} to go`),
+  ];
+  if (running.length > 0) {
+    const rows = running.map((trial) => [
+      `  ${name(trial.id)}`,
+      `step ${trial.step}/${trial.steps}`,
+      trial.loss === null ? "" : `loss ${trial.loss.toFixed(4)}`,
+      trial.owner === null ? "" : `process ${trial.owner.pid} on ${trial.owner.host}`,
+      `heartbeat ${trial.heartbeatSeconds.toFixed(0)} s ago`,
+    ]);
+    lines.push("running:", columns(rows, ["left", "left", "left", "left", "left"]));
+  }
+  if (failures.length > 0) {
+    lines.push("failed:", ...failures.map(({ id, code, message }) => `  ${name(id)}: ${code} ${message}`));
+  }
+  return lines.join("\n");
+}
