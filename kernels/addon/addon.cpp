@@ -1,5 +1,5 @@
-// layermix_cpu.node: {Trainer, planMemory(config), info()}. The only place that knows Node-API; everything goes through the
-// C ABI of layermix.h. Typed in src/run/native.ts.
+// layermix_cpu.node: {Trainer, planMemory(config), info()}. The only place that knows Node-API; everything
+// goes through the C ABI of layermix.h. Typed in src/run/native.ts.
 
 #include <napi.h>
 

@@ -59,7 +59,8 @@ lmx_optimizer_config optimizer_config(const Fields& fields) {
 
 int32_t thread_count(const Fields& fields) {
   const int64_t threads = fields.integer("threads");
-  return threads < 0 || threads > INT32_MAX ? -1 : static_cast<int32_t>(threads);  // -1 is refused by the library
+  return threads < 0 || threads > INT32_MAX ? -1
+                                            : static_cast<int32_t>(threads);  // -1 is refused by the library
 }
 
 }  // namespace

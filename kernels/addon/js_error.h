@@ -1,4 +1,5 @@
-// Failures as JavaScript sees them: an Error whose `code` is the status ("invalid_argument", "out_of_memory", ...).
+// Failures as JavaScript sees them: an Error whose `code` is the status ("invalid_argument", "out_of_memory",
+// ...).
 #pragma once
 
 #include <napi.h>
@@ -10,7 +11,7 @@
 namespace lmx::addon {
 
 // Two codes beyond lmx_status, about calls rather than values.
-inline constexpr const char* busy_code = "busy";          // an asynchronous call of this trainer has not returned
+inline constexpr const char* busy_code = "busy";  // an asynchronous call of this trainer has not returned
 inline constexpr const char* disposed_code = "disposed";  // the trainer has been disposed of
 
 inline const char* status_code(lmx_status status) {

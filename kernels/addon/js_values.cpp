@@ -35,11 +35,13 @@ bool is_safe_integer(Napi::Value value) {
 }  // namespace
 
 void reject(Napi::Env env, const std::string& field, const std::string& expected, Napi::Value got) {
-  throw js_error(env, "invalid_argument", "expected " + field + " to be " + expected + ", got " + describe(got));
+  throw js_error(env, "invalid_argument",
+                 "expected " + field + " to be " + expected + ", got " + describe(got));
 }
 
 Fields::Fields(Napi::Value value, std::string path) : path_(std::move(path)) {
-  if (!value.IsObject() || value.IsArray() || value.IsTypedArray()) reject(value.Env(), path_, "an object", value);
+  if (!value.IsObject() || value.IsArray() || value.IsTypedArray())
+    reject(value.Env(), path_, "an object", value);
   object_ = value.As<Napi::Object>();
 }
 
@@ -71,7 +73,9 @@ std::string Fields::text(const char* name) const {
   return value.As<Napi::String>();
 }
 
-int Fields::choice(const char* name, const Choices& choices) const { return choice_of(get(name), at(name), choices); }
+int Fields::choice(const char* name, const Choices& choices) const {
+  return choice_of(get(name), at(name), choices);
+}
 
 uint64_t Fields::unsigned64(const char* name) const {
   const Napi::Value value = get(name);
@@ -108,8 +112,9 @@ int choice_of(Napi::Value value, const std::string& field, const Choices& choice
 }
 
 std::vector<int32_t> int32_copy(Napi::Value value, const char* field, int64_t length, int64_t multiple) {
-  const std::string expected = length > 0 ? "an Int32Array of length " + std::to_string(length)
-                                          : "an Int32Array of a multiple of " + std::to_string(multiple) + " elements";
+  const std::string expected =
+      length > 0 ? "an Int32Array of length " + std::to_string(length)
+                 : "an Int32Array of a multiple of " + std::to_string(multiple) + " elements";
   const bool is_int32 =
       value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_int32_array;
   if (!is_int32) reject(value.Env(), field, expected, value);

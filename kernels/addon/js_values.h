@@ -1,5 +1,5 @@
-// JavaScript values, checked before anything is done with them. Every failure is an Error with code "invalid_argument" that
-// names the field, what was expected and what came.
+// JavaScript values, checked before anything is done with them. Every failure is an Error with code
+// "invalid_argument" that names the field, what was expected and what came.
 #pragma once
 
 #include <napi.h>
@@ -16,7 +16,8 @@ namespace lmx::addon {
 // A choice among names, each standing for a number of the C ABI.
 using Choices = std::vector<std::pair<const char*, int>>;
 
-[[noreturn]] void reject(Napi::Env env, const std::string& field, const std::string& expected, Napi::Value got);
+[[noreturn]] void reject(Napi::Env env, const std::string& field, const std::string& expected,
+                         Napi::Value got);
 
 // Reads the fields of one JavaScript object; `path` prefixes the names in messages.
 class Fields {

@@ -12,8 +12,8 @@ namespace lmx::addon {
 
 namespace {
 
-const Choices parts{{"value", LMX_VALUE}, {"gradient", LMX_GRADIENT}, {"expAvg", LMX_EXP_AVG},
-                    {"expAvgSq", LMX_EXP_AVG_SQ}};
+const Choices parts{
+    {"value", LMX_VALUE}, {"gradient", LMX_GRADIENT}, {"expAvg", LMX_EXP_AVG}, {"expAvgSq", LMX_EXP_AVG_SQ}};
 const Choices element_bytes{{"float32", 4}, {"float64", 8}};
 
 // The tensor called `name`, or an Error with code "not_found".
@@ -34,18 +34,19 @@ std::string text_argument(const Napi::CallbackInfo& info, size_t index, const ch
 }  // namespace
 
 Napi::Function TrainerObject::define(Napi::Env env) {
-  return DefineClass(env, "Trainer",
-                     {
-                         InstanceAccessor<&TrainerObject::memory>("memory"),
-                         InstanceAccessor<&TrainerObject::tensors>("tensors"),
-                         InstanceAccessor<&TrainerObject::step_index, &TrainerObject::set_step_index>("stepIndex"),
-                         InstanceMethod<&TrainerObject::step>("step"),
-                         InstanceMethod<&TrainerObject::evaluate>("evaluate"),
-                         InstanceMethod<&TrainerObject::probe>("probe"),
-                         InstanceMethod<&TrainerObject::read>("read"),
-                         InstanceMethod<&TrainerObject::write>("write"),
-                         InstanceMethod<&TrainerObject::dispose>("dispose"),
-                     });
+  return DefineClass(
+      env, "Trainer",
+      {
+          InstanceAccessor<&TrainerObject::memory>("memory"),
+          InstanceAccessor<&TrainerObject::tensors>("tensors"),
+          InstanceAccessor<&TrainerObject::step_index, &TrainerObject::set_step_index>("stepIndex"),
+          InstanceMethod<&TrainerObject::step>("step"),
+          InstanceMethod<&TrainerObject::evaluate>("evaluate"),
+          InstanceMethod<&TrainerObject::probe>("probe"),
+          InstanceMethod<&TrainerObject::read>("read"),
+          InstanceMethod<&TrainerObject::write>("write"),
+          InstanceMethod<&TrainerObject::dispose>("dispose"),
+      });
 }
 
 TrainerObject::TrainerObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<TrainerObject>(info) {
@@ -124,7 +125,8 @@ Napi::Value TrainerObject::step_index(const Napi::CallbackInfo& info) {
 void TrainerObject::set_step_index(const Napi::CallbackInfo& info, const Napi::Value& value) {
   Napi::Object holder = Napi::Object::New(info.Env());
   holder.Set("stepIndex", value);
-  check(info.Env(), lmx_trainer_set_step_index(ready(info.Env()), Fields(holder, "trainer").integer("stepIndex")));
+  check(info.Env(),
+        lmx_trainer_set_step_index(ready(info.Env()), Fields(holder, "trainer").integer("stepIndex")));
 }
 
 Napi::Value TrainerObject::step(const Napi::CallbackInfo& info) {
@@ -175,7 +177,8 @@ void TrainerObject::write(const Napi::CallbackInfo& info) {
   const std::string expected = "a Float32Array or Float64Array of length " + std::to_string(count);
   if (!info[2].IsTypedArray()) reject(env, "data", expected, info[2]);
   const auto array = info[2].As<Napi::TypedArray>();
-  const bool real = array.TypedArrayType() == napi_float32_array || array.TypedArrayType() == napi_float64_array;
+  const bool real =
+      array.TypedArrayType() == napi_float32_array || array.TypedArrayType() == napi_float64_array;
   if (!real || array.ElementLength() != count) reject(env, "data", expected, info[2]);
   const void* const data = static_cast<const std::byte*>(array.ArrayBuffer().Data()) + array.ByteOffset();
   check(env, lmx_trainer_write(trainer, name.c_str(), part, data, array.ElementSize()));

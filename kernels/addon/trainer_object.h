@@ -1,6 +1,7 @@
-// class Trainer of the addon. step, evaluate and probe run on a worker thread and return promises, one at a time, so that
-// heartbeats and signals keep working; everything else answers at once. While a promise is open every other call is an error
-// with code "busy". A worker shares ownership of the native trainer: garbage collection cannot free it under the call.
+// class Trainer of the addon. step, evaluate and probe run on a worker thread and return promises, one at a
+// time, so that heartbeats and signals keep working; everything else answers at once. While a promise is open
+// every other call is an error with code "busy". A worker shares ownership of the native trainer: garbage
+// collection cannot free it under the call.
 #pragma once
 
 #include <napi.h>

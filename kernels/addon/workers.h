@@ -1,5 +1,5 @@
-// The asynchronous calls of a trainer: Execute runs on a worker thread and touches native memory only; the promise is settled
-// on the main thread.
+// The asynchronous calls of a trainer: Execute runs on a worker thread and touches native memory only; the
+// promise is settled on the main thread.
 #pragma once
 
 #include <napi.h>
@@ -57,9 +57,11 @@ class TrainerWorker : public Napi::AsyncWorker {
 
 class StepWorker final : public TrainerWorker {
  public:
-  StepWorker(Napi::Env env, TrainerObject& object, std::shared_ptr<lmx_trainer> trainer, std::vector<int32_t> tokens,
-             std::vector<int32_t> targets)
-      : TrainerWorker(env, object, std::move(trainer)), tokens_(std::move(tokens)), targets_(std::move(targets)) {}
+  StepWorker(Napi::Env env, TrainerObject& object, std::shared_ptr<lmx_trainer> trainer,
+             std::vector<int32_t> tokens, std::vector<int32_t> targets)
+      : TrainerWorker(env, object, std::move(trainer)),
+        tokens_(std::move(tokens)),
+        targets_(std::move(targets)) {}
 
  protected:
   lmx_status call(lmx_trainer* trainer) override {
@@ -93,7 +95,8 @@ class EvaluateWorker final : public TrainerWorker {
  protected:
   lmx_status call(lmx_trainer* trainer) override {
     const auto count = static_cast<int64_t>(tokens_.size()) / sequence_;
-    return lmx_trainer_evaluate(trainer, count, tokens_.data(), targets_.data(), loss_.data(), correct_.data());
+    return lmx_trainer_evaluate(trainer, count, tokens_.data(), targets_.data(), loss_.data(),
+                                correct_.data());
   }
   Napi::Value result(Napi::Env env) override {
     Napi::Object object = Napi::Object::New(env);
@@ -115,8 +118,8 @@ class EvaluateWorker final : public TrainerWorker {
 
 class ProbeWorker final : public TrainerWorker {
  public:
-  ProbeWorker(Napi::Env env, TrainerObject& object, std::shared_ptr<lmx_trainer> trainer, std::vector<int32_t> tokens,
-              std::vector<int32_t> targets, size_t logits, size_t hidden)
+  ProbeWorker(Napi::Env env, TrainerObject& object, std::shared_ptr<lmx_trainer> trainer,
+              std::vector<int32_t> tokens, std::vector<int32_t> targets, size_t logits, size_t hidden)
       : TrainerWorker(env, object, std::move(trainer)),
         tokens_(std::move(tokens)),
         targets_(std::move(targets)),
@@ -125,7 +128,8 @@ class ProbeWorker final : public TrainerWorker {
 
  protected:
   lmx_status call(lmx_trainer* trainer) override {
-    return lmx_trainer_probe(trainer, tokens_.data(), targets_.data(), logits_.data(), hidden_.data(), &loss_);
+    return lmx_trainer_probe(trainer, tokens_.data(), targets_.data(), logits_.data(), hidden_.data(),
+                             &loss_);
   }
   Napi::Value result(Napi::Env env) override {
     Napi::Object object = Napi::Object::New(env);

@@ -1,5 +1,5 @@
-// Causal grouped-query attention (arXiv 2305.13245) without biases: one fused projection to [q | k | v], optional rotary
-// embedding (arXiv 2104.09864), softmax(q kᵀ / sqrt(head_dim)) v, output projection.
+// Causal grouped-query attention (arXiv 2305.13245) without biases: one fused projection to [q | k | v],
+// optional rotary embedding (arXiv 2104.09864), softmax(q kᵀ / sqrt(head_dim)) v, output projection.
 #pragma once
 
 #include <algorithm>
@@ -24,10 +24,10 @@ class AttentionMixer final : public Mixer {
         rope_theta_(context.layer.rope_theta) {
     const index_t query = attention_.query_width(), key = attention_.kv_heads * attention_.head_dim;
     const auto name = [&](const char* tail) { return context.prefix + tail; };
-    qkv_proj_ = parameters_.add(Storage::matrix,
-                                {{name("q_proj.weight"), {query, hidden_}, context.input_weights()},
-                                 {name("k_proj.weight"), {key, hidden_}, context.input_weights()},
-                                 {name("v_proj.weight"), {key, hidden_}, context.input_weights()}});
+    qkv_proj_ =
+        parameters_.add(Storage::matrix, {{name("q_proj.weight"), {query, hidden_}, context.input_weights()},
+                                          {name("k_proj.weight"), {key, hidden_}, context.input_weights()},
+                                          {name("v_proj.weight"), {key, hidden_}, context.input_weights()}});
     o_proj_ = parameters_.add(Storage::matrix,
                               {{name("o_proj.weight"), {hidden_, query}, context.output_weights()}});
   }
@@ -80,7 +80,8 @@ class AttentionMixer final : public Mixer {
     return shape;
   }
   RopeShape rope(index_t batch, index_t time) const {
-    return {batch, time, attention_.heads, attention_.kv_heads, attention_.head_dim, rotary_dim_, rope_theta_};
+    return {batch,       time,       attention_.heads, attention_.kv_heads, attention_.head_dim,
+            rotary_dim_, rope_theta_};
   }
 
   ParameterTable& parameters_;

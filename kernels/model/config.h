@@ -1,5 +1,6 @@
-// The model a trainer runs, checked: every field positive where it must be, divisible where it must be, and every product of
-// sizes representable. Made by validate.h from the C ABI's structures; everything behind it may rely on it.
+// The model a trainer runs, checked: every field positive where it must be, divisible where it must be, and
+// every product of sizes representable. Made by validate.h from the C ABI's structures; everything behind it
+// may rely on it.
 #pragma once
 
 #include <cmath>
@@ -16,6 +17,7 @@ struct ModelConfig {
   double norm_eps;
   double init_std;
   std::vector<lmx_layer_config> layers;
+  index_t most_logits = index_t{1} << 27;  // elements of logits that exist at once (head.h)
 
   // Megatron's scaling of output projections: one residual add per layer.
   double output_init_std() const { return init_std / std::sqrt(static_cast<double>(layers.size())); }

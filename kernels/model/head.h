@@ -1,6 +1,7 @@
-// The end of the model: final RMSNorm, output projection, cross-entropy - forward and, in the same pass over the logits,
-// backward. Logits are made in chunks of rows, overwritten by their gradient and used up, so that a large vocabulary times a
-// long sequence never exists at once: at most 2^27 elements (kernels/model/MEMORY.md).
+// The end of the model: final RMSNorm, output projection, cross-entropy - forward and, in the same pass over
+// the logits, backward. Logits are made in chunks of rows, overwritten by their gradient and used up, so that
+// a large vocabulary times a long sequence never exists at once: at most 2^27 elements
+// (kernels/model/MEMORY.md).
 #pragma once
 
 #include <algorithm>
@@ -23,13 +24,18 @@ class Head {
  public:
   // `embeddings` is the output matrix when it is tied.
   Head(const ModelConfig& model, ParameterTable& parameters, ParameterId embeddings)
-      : parameters_(parameters), hidden_(model.hidden), vocab_(model.vocab), eps_(model.norm_eps) {
-    norm_ = parameters.add(Storage::vector, {{"backbone.norm_f.weight", {hidden_}, {Initializer::Kind::one}}});
+      : parameters_(parameters),
+        hidden_(model.hidden),
+        vocab_(model.vocab),
+        most_logits_(model.most_logits),
+        eps_(model.norm_eps) {
+    norm_ =
+        parameters.add(Storage::vector, {{"backbone.norm_f.weight", {hidden_}, {Initializer::Kind::one}}});
     weight_ = model.tie_embeddings
                   ? embeddings
-                  : parameters.add(Storage::matrix, {{"lm_head.weight",
-                                                      {vocab_, hidden_},
-                                                      {Initializer::Kind::normal, model.init_std}}});
+                  : parameters.add(
+                        Storage::matrix,
+                        {{"lm_head.weight", {vocab_, hidden_}, {Initializer::Kind::normal, model.init_std}}});
   }
 
   void plan_saved(Arena& arena, const Precision& precision, index_t rows) {
@@ -50,9 +56,10 @@ class Head {
                      backend.workspace_bytes(CrossEntropyShape{chunk_rows(rows), vocab_})});
   }
 
-  // Losses of x (rows, hidden). When training, also dx (overwritten) and the parameter gradients (+=); dnormed is scratch.
-  void run(const Pass& pass, const void* x, const std::int32_t* targets, const LossBuffers& loss, bool train, void* dx,
-           void* dnormed, const LogitsSink& sink) {
+  // Losses of x (rows, hidden). When training, also dx (overwritten) and the parameter gradients (+=);
+  // dnormed is scratch.
+  void run(const Pass& pass, const void* x, const std::int32_t* targets, const LossBuffers& loss, bool train,
+           void* dx, void* dnormed, const LogitsSink& sink) {
     Backend& backend = pass.backend;
     const index_t rows = pass.rows();
     backend.rms_norm_forward(norm_shape(rows), x, parameters_.value(norm_), normed_, rstd_);
@@ -66,7 +73,8 @@ class Head {
                             loss.row_correct + first, loss.scalars, train);
       if (!train) continue;
       backend.linear_backward_weight(linear, input, logits_, parameters_.gradient(weight_));
-      backend.linear_backward_input(linear, logits_, parameters_.value(weight_), row(dnormed, first, hidden_, act_));
+      backend.linear_backward_input(linear, logits_, parameters_.value(weight_),
+                                    row(dnormed, first, hidden_, act_));
     }
     if (!train) return;
     backend.add_loss(rows, loss.row_loss, loss.scalars);
@@ -79,8 +87,8 @@ class Head {
 
  private:
   index_t chunk_rows(index_t rows) const {
-    constexpr index_t most_elements = index_t{1} << 27, granule = 64;
-    return std::min(rows, std::max(granule, most_elements / vocab_ / granule * granule));
+    constexpr index_t granule = 64;
+    return std::min(rows, std::max(granule, most_logits_ / vocab_ / granule * granule));
   }
   static void* row(void* base, index_t first, index_t columns, DType type) {
     return static_cast<std::byte*>(base) + static_cast<std::size_t>(first * columns) * dtype_bytes(type);
@@ -88,7 +96,7 @@ class Head {
   NormShape norm_shape(index_t rows) const { return {rows, hidden_, eps_}; }
 
   ParameterTable& parameters_;
-  index_t hidden_, vocab_;
+  index_t hidden_, vocab_, most_logits_;
   double eps_;
   index_t chunk_rows_ = 0;
   DType act_ = DType::f32, stat_ = DType::f32;

@@ -29,8 +29,7 @@ double initial_value(const Initializer& initializer, std::uint64_t seed, std::ui
                      std::uint64_t index) {
   switch (initializer.kind) {
     case Initializer::Kind::normal: return initializer.scale * random_normal(seed, stream, index);
-    case Initializer::Kind::uniform:
-      return initializer.scale * (2 * random_uniform(seed, stream, index) - 1);
+    case Initializer::Kind::uniform: return initializer.scale * (2 * random_uniform(seed, stream, index) - 1);
     case Initializer::Kind::log_uniform_decay: return std::log(1 + 15 * random_uniform(seed, stream, index));
     case Initializer::Kind::time_step_bias: {
       const double span = std::log(step_max) - std::log(step_min);

@@ -44,8 +44,8 @@ class Layer {
   // dresidual (rows, hidden): d loss / dy on entry, d loss / dx on return. dnormed (rows, hidden) is scratch.
   void backward(const Pass& pass, const void* x, void* dresidual, void* dnormed) {
     mixer_->backward(pass, normed_, dresidual, dnormed);
-    pass.backend.rms_norm_backward(norm_shape(pass.rows()), dnormed, x, parameters_.value(norm_), rstd_, dresidual,
-                                   dresidual, parameters_.gradient(norm_));
+    pass.backend.rms_norm_backward(norm_shape(pass.rows()), dnormed, x, parameters_.value(norm_), rstd_,
+                                   dresidual, dresidual, parameters_.gradient(norm_));
   }
 
  private:

@@ -1,5 +1,6 @@
-// The Mamba-2 mixer (arXiv 2405.21060, section 7): in_proj -> [z | x B C | dt]; causal conv and SiLU over x B C; SSD scan;
-// gated grouped RMSNorm; out_proj. Rows of in_proj and the order gate-then-norm are those of NemotronH and Megatron.
+// The Mamba-2 mixer (arXiv 2405.21060, section 7): in_proj -> [z | x B C | dt]; causal conv and SiLU over x B
+// C; SSD scan; gated grouped RMSNorm; out_proj. Rows of in_proj and the order gate-then-norm are those of
+// NemotronH and Megatron.
 #pragma once
 
 #include <algorithm>
@@ -32,12 +33,13 @@ class Mamba2Mixer final : public Mixer {
                                {{name("in_proj.weight"), {projected(), hidden_}, context.input_weights()}});
     out_proj_ = parameters_.add(Storage::matrix,
                                 {{name("out_proj.weight"), {hidden_, inner}, context.output_weights()}});
-    conv_weight_ = parameters_.add(Storage::convolution, {{name("conv1d.weight"), {channels, 1, conv_}, taps}});
+    conv_weight_ =
+        parameters_.add(Storage::convolution, {{name("conv1d.weight"), {channels, 1, conv_}, taps}});
     conv_bias_ = parameters_.add(Storage::vector, {{name("conv1d.bias"), {channels}, taps}});
-    dt_bias_ = parameters_.add(Storage::vector,
-                               {{name("dt_bias"), {heads}, {Initializer::Kind::time_step_bias}}});
-    a_log_ = parameters_.add(Storage::vector,
-                             {{name("A_log"), {heads}, {Initializer::Kind::log_uniform_decay}}});
+    dt_bias_ =
+        parameters_.add(Storage::vector, {{name("dt_bias"), {heads}, {Initializer::Kind::time_step_bias}}});
+    a_log_ =
+        parameters_.add(Storage::vector, {{name("A_log"), {heads}, {Initializer::Kind::log_uniform_decay}}});
     d_ = parameters_.add(Storage::vector, {{name("D"), {heads}, one}});
     norm_ = parameters_.add(Storage::vector, {{name("norm.weight"), {inner}, one}});
   }
@@ -57,7 +59,8 @@ class Mamba2Mixer final : public Mixer {
   void plan_transient(Arena& arena, const Precision& precision, index_t batch, index_t time) override {
     const index_t rows = batch * time;
     const auto take = [&](index_t count) { return arena.take(Region::activations, count, precision.act); };
-    dnormed_dxbc_ = take(rows * scan_.channels());  // channels >= inner: d(normed) is dead when d(xbc) is born
+    dnormed_dxbc_ =
+        take(rows * scan_.channels());  // channels >= inner: d(normed) is dead when d(xbc) is born
     dy_ = take(rows * scan_.inner());
     dprojection_ = take(rows * projected());
   }
@@ -76,10 +79,10 @@ class Mamba2Mixer final : public Mixer {
     backend.causal_conv1d_forward(conv(pass.batch, pass.time), column(projection_, scan_.inner()),
                                   parameters_.value(conv_weight_), parameters_.value(conv_bias_), xbc_);
     backend.ssd_scan_forward(scan(pass.batch, pass.time), xbc_, column(projection_, dt_column()),
-                             parameters_.value(a_log_), parameters_.value(d_), parameters_.value(dt_bias_), nullptr,
-                             y_, states_, nullptr);
-    backend.gated_rms_norm_forward(norm_shape(rows), y_, column(projection_, 0), parameters_.value(norm_), normed_,
-                                   rstd_);
+                             parameters_.value(a_log_), parameters_.value(d_), parameters_.value(dt_bias_),
+                             nullptr, y_, states_, nullptr);
+    backend.gated_rms_norm_forward(norm_shape(rows), y_, column(projection_, 0), parameters_.value(norm_),
+                                   normed_, rstd_);
     backend.linear_forward(out_shape(rows), normed_, parameters_.value(out_proj_), residual, y);
   }
 
@@ -92,14 +95,14 @@ class Mamba2Mixer final : public Mixer {
                                     parameters_.value(norm_), rstd_, dy_, mutable_column(dprojection_, 0),
                                     parameters_.gradient(norm_));
     backend.ssd_scan_backward(scan(pass.batch, pass.time), dy_, xbc_, column(projection_, dt_column()),
-                              parameters_.value(a_log_), parameters_.value(d_), parameters_.value(dt_bias_), states_,
-                              nullptr, dnormed_dxbc_, mutable_column(dprojection_, dt_column()),
-                              parameters_.gradient(a_log_), parameters_.gradient(d_), parameters_.gradient(dt_bias_),
-                              nullptr);
-    backend.causal_conv1d_backward(conv(pass.batch, pass.time), dnormed_dxbc_, column(projection_, scan_.inner()),
-                                   parameters_.value(conv_weight_), parameters_.value(conv_bias_),
-                                   mutable_column(dprojection_, scan_.inner()), parameters_.gradient(conv_weight_),
-                                   parameters_.gradient(conv_bias_));
+                              parameters_.value(a_log_), parameters_.value(d_), parameters_.value(dt_bias_),
+                              states_, nullptr, dnormed_dxbc_, mutable_column(dprojection_, dt_column()),
+                              parameters_.gradient(a_log_), parameters_.gradient(d_),
+                              parameters_.gradient(dt_bias_), nullptr);
+    backend.causal_conv1d_backward(conv(pass.batch, pass.time), dnormed_dxbc_,
+                                   column(projection_, scan_.inner()), parameters_.value(conv_weight_),
+                                   parameters_.value(conv_bias_), mutable_column(dprojection_, scan_.inner()),
+                                   parameters_.gradient(conv_weight_), parameters_.gradient(conv_bias_));
     backend.linear_backward_weight(in_shape(rows), x, dprojection_, parameters_.gradient(in_proj_));
     backend.linear_backward_input(in_shape(rows), dprojection_, parameters_.value(in_proj_), dx);
   }
@@ -114,7 +117,9 @@ class Mamba2Mixer final : public Mixer {
   Strided mutable_column(void* projection, index_t first) const {
     return {static_cast<std::byte*>(projection) + bytes_before(first), projected()};
   }
-  std::size_t bytes_before(index_t first) const { return static_cast<std::size_t>(first) * dtype_bytes(act_); }
+  std::size_t bytes_before(index_t first) const {
+    return static_cast<std::size_t>(first) * dtype_bytes(act_);
+  }
 
   LinearShape in_shape(index_t rows) const { return {rows, hidden_, projected()}; }
   LinearShape out_shape(index_t rows) const { return {rows, scan_.inner(), hidden_}; }
@@ -134,7 +139,8 @@ class Mamba2Mixer final : public Mixer {
   SsdShape scan_;  // batch and time are those of the pass
   DType act_ = DType::f32;
   ParameterId in_proj_{}, out_proj_{}, conv_weight_{}, conv_bias_{}, dt_bias_{}, a_log_{}, d_{}, norm_{};
-  void *projection_ = nullptr, *xbc_ = nullptr, *y_ = nullptr, *normed_ = nullptr, *states_ = nullptr, *rstd_ = nullptr;
+  void *projection_ = nullptr, *xbc_ = nullptr, *y_ = nullptr, *normed_ = nullptr, *states_ = nullptr,
+       *rstd_ = nullptr;
   void *dnormed_dxbc_ = nullptr, *dy_ = nullptr, *dprojection_ = nullptr;
 };
 

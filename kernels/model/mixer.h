@@ -1,6 +1,6 @@
-// What a layer kind provides. A layer is pre-norm, mixer, residual add (layer.h); the mixer is everything between the norm
-// and the add, composed of Backend operations only, so it is written once for all backends. A new kind is one file that
-// implements this, and one line in make_mixer (model.cpp).
+// What a layer kind provides. A layer is pre-norm, mixer, residual add (layer.h); the mixer is everything
+// between the norm and the add, composed of Backend operations only, so it is written once for all backends.
+// A new kind is one file that implements this, and one line in make_mixer (model.cpp).
 #pragma once
 
 #include <cstddef>
@@ -24,7 +24,8 @@ class Mixer {
  public:
   virtual ~Mixer() = default;
 
-  // Buffers kept from forward to backward, and buffers used during this layer's backward only. Called in this order.
+  // Buffers kept from forward to backward, and buffers used during this layer's backward only. Called in this
+  // order.
   virtual void plan_saved(Arena& arena, const Precision& precision, index_t batch, index_t time) = 0;
   virtual void plan_transient(Arena& arena, const Precision& precision, index_t batch, index_t time) = 0;
   virtual std::size_t workspace_bytes(const Backend& backend, index_t batch, index_t time) const = 0;

@@ -1,5 +1,5 @@
-// The MLP mixer: up projection, activation, down projection; gated (arXiv 2002.05202), it is act(gate x) ⊙ (up x) with gate
-// and up in one matrix. No biases.
+// The MLP mixer: up projection, activation, down projection; gated (arXiv 2002.05202), it is act(gate x) ⊙
+// (up x) with gate and up in one matrix. No biases.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +18,8 @@ class MlpMixer final : public Mixer {
              context.layer.gated != 0} {
     const auto name = [&](const char* tail) { return context.prefix + tail; };
     std::vector<TensorSpec> up;
-    if (mlp_.gated) up.push_back({name("gate_proj.weight"), {mlp_.width, mlp_.hidden}, context.input_weights()});
+    if (mlp_.gated)
+      up.push_back({name("gate_proj.weight"), {mlp_.width, mlp_.hidden}, context.input_weights()});
     up.push_back({name("up_proj.weight"), {mlp_.width, mlp_.hidden}, context.input_weights()});
     up_proj_ = parameters_.add(Storage::matrix, std::move(up));
     down_proj_ = parameters_.add(

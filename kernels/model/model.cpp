@@ -40,7 +40,9 @@ Model::Model(ModelConfig config) : config_(std::move(config)) {
 
 void Model::plan(Arena& arena, const Precision& precision, index_t batch, index_t time) {
   const index_t rows = batch * time;
-  const auto take_stream = [&] { return arena.take(Region::activations, rows * config_.hidden, precision.act); };
+  const auto take_stream = [&] {
+    return arena.take(Region::activations, rows * config_.hidden, precision.act);
+  };
   parameters_.plan(arena, precision);
   residual_.assign(layers_.size() + 1, nullptr);
   for (void*& stream : residual_) stream = take_stream();
@@ -63,14 +65,16 @@ std::size_t Model::workspace_bytes(const Backend& backend, index_t batch, index_
   return most;
 }
 
-void Model::run(const Pass& pass, const std::int32_t* tokens, const std::int32_t* targets, const LossBuffers& loss,
-                bool train, const LogitsSink& sink) {
+void Model::run(const Pass& pass, const std::int32_t* tokens, const std::int32_t* targets,
+                const LossBuffers& loss, bool train, const LogitsSink& sink) {
   Backend& backend = pass.backend;
-  backend.embedding_forward(pass.rows(), config_.hidden, tokens, parameters_.value(embeddings_), residual_[0]);
+  backend.embedding_forward(pass.rows(), config_.hidden, tokens, parameters_.value(embeddings_),
+                            residual_[0]);
   for (std::size_t i = 0; i < layers_.size(); ++i) layers_[i].forward(pass, residual_[i], residual_[i + 1]);
   head_->run(pass, residual_.back(), targets, loss, train, dresidual_, dnormed_, sink);
   if (!train) return;
-  for (std::size_t i = layers_.size(); i-- > 0;) layers_[i].backward(pass, residual_[i], dresidual_, dnormed_);
+  for (std::size_t i = layers_.size(); i-- > 0;)
+    layers_[i].backward(pass, residual_[i], dresidual_, dnormed_);
   backend.embedding_backward(pass.rows(), config_.hidden, config_.vocab, tokens, dresidual_,
                              parameters_.gradient(embeddings_));
 }

@@ -1,5 +1,6 @@
-// A language model as a list of layers: embedding, layers on a residual stream, head. Owns no memory and no device: it
-// declares parameters, plans buffers in an Arena, and enqueues operations on the Backend it is given.
+// A language model as a list of layers: embedding, layers on a residual stream, head. Owns no memory and no
+// device: it declares parameters, plans buffers in an Arena, and enqueues operations on the Backend it is
+// given.
 #pragma once
 
 #include <memory>
@@ -20,13 +21,13 @@ class Model {
   void plan(Arena& arena, const Precision& precision, index_t batch, index_t time);
   std::size_t workspace_bytes(const Backend& backend, index_t batch, index_t time) const;
 
-  // Losses of the sequences; tokens and targets (rows) lie in backend memory. With `train`, also the gradients of all
-  // parameters (+=): d (sum of row losses * scalars.inverse_target_count).
-  void run(const Pass& pass, const std::int32_t* tokens, const std::int32_t* targets, const LossBuffers& loss, bool train,
-           const LogitsSink& sink = {});
+  // Losses of the sequences; tokens and targets (rows) lie in backend memory. With `train`, also the
+  // gradients of all parameters (+=): d (sum of row losses * scalars.inverse_target_count).
+  void run(const Pass& pass, const std::int32_t* tokens, const std::int32_t* targets, const LossBuffers& loss,
+           bool train, const LogitsSink& sink = {});
 
-  // Hidden states of the last run (rows, hidden): 0 is the embedding, i the output of layer i - 1, layers + 1 that of the
-  // final norm.
+  // Hidden states of the last run (rows, hidden): 0 is the embedding, i the output of layer i - 1, layers + 1
+  // that of the final norm.
   const void* hidden(std::size_t index) const;
 
   const ModelConfig& config() const { return config_; }

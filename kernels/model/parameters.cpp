@@ -28,7 +28,8 @@ ParameterId ParameterTable::add(Storage storage, std::vector<TensorSpec> block) 
     index_t count = 1;
     for (const index_t size : spec.shape) count = checked_product(spec.name.c_str(), {count, size});
     by_name_.emplace(spec.name, parameters_.size());
-    parameters_.push_back({std::move(spec.name), std::move(spec.shape), spec.initializer, storage, count, used});
+    parameters_.push_back(
+        {std::move(spec.name), std::move(spec.shape), spec.initializer, storage, count, used});
     used += count;
   }
   used = (used + block_alignment - 1) / block_alignment * block_alignment;

@@ -1,7 +1,8 @@
-// The parameters of a model in one flat array, so that clipping and AdamW are a few calls over ranges. Three ranges, each
-// in the order of declaration: matrices (which have a working copy of the weight type where that is not the master's type),
-// convolution weights, and vectors (which take no weight decay). A block - one tensor, or several that are used as one
-// matrix - starts at a multiple of 16 elements. Names are those of Hugging Face's NemotronH.
+// The parameters of a model in one flat array, so that clipping and AdamW are a few calls over ranges. Three
+// ranges, each in the order of declaration: matrices (which have a working copy of the weight type where that
+// is not the master's type), convolution weights, and vectors (which take no weight decay). A block - one
+// tensor, or several that are used as one matrix - starts at a multiple of 16 elements. Names are those of
+// Hugging Face's NemotronH.
 #pragma once
 
 #include <cstdint>
@@ -56,7 +57,7 @@ class ParameterTable {
   // Throws NotFound.
   const Parameter& find(const std::string& name) const;
 
-  index_t matrix_count() const { return matrix_count_; }            // elements, padding included
+  index_t matrix_count() const { return matrix_count_; }  // elements, padding included
   index_t convolution_count() const { return convolution_count_; }
   index_t vector_count() const { return vector_count_; }
   index_t total_count() const { return matrix_count_ + convolution_count_ + vector_count_; }

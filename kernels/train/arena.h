@@ -1,6 +1,6 @@
-// Where every buffer of a trainer lies. One planning code path, run twice: an Arena without memory only measures (no
-// device needed); one with memory hands out pointers at the very same offsets. So a memory plan is the allocation,
-// byte for byte. The rule itself is written down in kernels/model/MEMORY.md.
+// Where every buffer of a trainer lies. One planning code path, run twice: an Arena without memory only
+// measures (no device needed); one with memory hands out pointers at the very same offsets. So a memory plan
+// is the allocation, byte for byte. The rule itself is written down in kernels/model/MEMORY.md.
 #pragma once
 
 #include <array>
@@ -20,7 +20,7 @@ class Arena {
  public:
   using Bases = std::array<void*, region_count>;
 
-  Arena() = default;                                    // measures: take() returns null
+  Arena() = default;                                     // measures: take() returns null
   explicit Arena(const Bases& bases) : bases_(bases) {}  // binds: the bases are 256-byte aligned
 
   // The next buffer of a region: `count` elements, starting on a 256-byte boundary.
@@ -37,7 +37,8 @@ class Arena {
     std::size_t& peak = peak_[index(region)];
     void* const base = bases_[index(region)];
     void* const pointer = base == nullptr ? nullptr : static_cast<std::byte*>(base) + used;
-    if (bytes > max_bytes - used - buffer_alignment) throw InvalidArgument("the model is too large to address");
+    if (bytes > max_bytes - used - buffer_alignment)
+      throw InvalidArgument("the model is too large to address");
     used += (bytes + buffer_alignment - 1) / buffer_alignment * buffer_alignment;
     if (used > peak) peak = used;
     return pointer;

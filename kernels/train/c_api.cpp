@@ -101,16 +101,16 @@ lmx_status lmx_trainer_step(lmx_trainer* trainer, const int32_t* tokens, const i
   });
 }
 
-lmx_status lmx_trainer_evaluate(lmx_trainer* trainer, int64_t count, const int32_t* tokens, const int32_t* targets,
-                                float* loss, uint8_t* correct) {
+lmx_status lmx_trainer_evaluate(lmx_trainer* trainer, int64_t count, const int32_t* tokens,
+                                const int32_t* targets, float* loss, uint8_t* correct) {
   return guarded([&] {
     require(trainer);
     trainer->trainer.evaluate(count, tokens, targets, loss, correct);
   });
 }
 
-lmx_status lmx_trainer_probe(lmx_trainer* trainer, const int32_t* tokens, const int32_t* targets, double* logits,
-                             double* hidden, double* loss) {
+lmx_status lmx_trainer_probe(lmx_trainer* trainer, const int32_t* tokens, const int32_t* targets,
+                             double* logits, double* hidden, double* loss) {
   return guarded([&] {
     require(trainer, loss);
     *loss = trainer->trainer.probe(tokens, targets, logits, hidden);
@@ -129,7 +129,10 @@ lmx_status lmx_trainer_tensor_info(const lmx_trainer* trainer, int64_t index, lm
       throw lmx::NotFound("no tensor " + std::to_string(index) + " of " + std::to_string(count));
     }
     const lmx::Parameter& parameter = trainer->trainer.tensors()[static_cast<std::size_t>(index)];
-    *out = {parameter.name.c_str(), static_cast<int32_t>(parameter.shape.size()), {}, parameter.count,
+    *out = {parameter.name.c_str(),
+            static_cast<int32_t>(parameter.shape.size()),
+            {},
+            parameter.count,
             parameter.decayed() ? 1 : 0};
     for (std::size_t i = 0; i < parameter.shape.size(); ++i) out->shape[i] = parameter.shape[i];
   });

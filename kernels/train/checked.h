@@ -9,8 +9,8 @@
 
 namespace lmx {
 
-// The product of non-negative factors. Throws InvalidArgument, naming `what`, beyond 2^53 (exact in a double, so that
-// JavaScript sees the same number).
+// The product of non-negative factors. Throws InvalidArgument, naming `what`, beyond 2^53 (exact in a double,
+// so that JavaScript sees the same number).
 inline index_t checked_product(const char* what, std::initializer_list<index_t> factors) {
   index_t product = 1;
   for (const index_t factor : factors) {

@@ -10,7 +10,8 @@ namespace lmx {
 std::unique_ptr<Backend> open_device(const std::string& name, const Precision& precision, int threads) {
   if (name != "cpu") throw NoDevice("no device " + name + ": this build runs on \"cpu\" only");
   if (precision.act == DType::bf16) {
-    throw InvalidArgument("expected precision fp32 or fp64 on device cpu, got bf16 (it can be planned, not run)");
+    throw InvalidArgument(
+        "expected precision fp32 or fp64 on device cpu, got bf16 (it can be planned, not run)");
   }
   if (threads == 0) threads = static_cast<int>(std::thread::hardware_concurrency());
   return make_cpu_backend(precision.act, threads > 0 ? threads : 1);

@@ -15,7 +15,8 @@ class NoDevice : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Opens a device for a precision. threads: of the CPU backend, 0 = all cores. Throws NoDevice, InvalidArgument.
+// Opens a device for a precision. threads: of the CPU backend, 0 = all cores. Throws NoDevice,
+// InvalidArgument.
 std::unique_ptr<Backend> open_device(const std::string& name, const Precision& precision, int threads);
 
 // A backend good for planning workspace alone: needs no device and starts no threads.

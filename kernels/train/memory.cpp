@@ -9,7 +9,8 @@ TrainerBuffers plan_buffers(Arena& arena, Model& model, const Precision& precisi
   buffers.tokens = static_cast<std::int32_t*>(arena.take(Region::activations, step_rows, DType::i32));
   buffers.targets = static_cast<std::int32_t*>(arena.take(Region::activations, step_rows, DType::i32));
   buffers.loss.row_loss = arena.take(Region::activations, pass_rows, precision.stat);
-  buffers.loss.row_correct = static_cast<std::uint8_t*>(arena.take(Region::activations, pass_rows, DType::u8));
+  buffers.loss.row_correct =
+      static_cast<std::uint8_t*>(arena.take(Region::activations, pass_rows, DType::u8));
   model.plan(arena, precision, work.micro_batch, work.sequence);
   buffers.exp_avg = arena.take(Region::optimizer, model.parameters().total_count(), precision.stat);
   buffers.exp_avg_sq = arena.take(Region::optimizer, model.parameters().total_count(), precision.stat);

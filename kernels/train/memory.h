@@ -1,5 +1,5 @@
-// The memory of a trainer: every buffer it will ever use, planned in one place and allocated at once, one allocation per
-// region. After construction a step allocates nothing.
+// The memory of a trainer: every buffer it will ever use, planned in one place and allocated at once, one
+// allocation per region. After construction a step allocates nothing.
 #pragma once
 
 #include "backend.h"

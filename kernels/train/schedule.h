@@ -2,7 +2,8 @@
 //   s <= W      lr * s / W                                            (linear, from lr/W to lr)
 //   constant    lr
 //   cosine      min + (lr - min) * (1 + cos(π (s - W) / (total - W))) / 2     (arXiv 1608.03983, one cycle)
-//   wsd         lr until s = total - decay, then min + (lr - min) * (total - s) / decay   (arXiv 2404.06395, linear decay)
+//   wsd         lr until s = total - decay, then min + (lr - min) * (total - s) / decay   (arXiv 2404.06395,
+//   linear decay)
 // Cosine and WSD reach `min` at s = total and stay there.
 #pragma once
 

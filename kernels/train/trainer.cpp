@@ -55,7 +55,8 @@ Trainer::Trainer(const lmx_trainer_config& config)
   initialize(config.seed);
 }
 
-// Everything is zeroed first: padding between tensors takes part in the norm and in AdamW, and must stay zero.
+// Everything is zeroed first: padding between tensors takes part in the norm and in AdamW, and must stay
+// zero.
 void Trainer::initialize(uint64_t seed) {
   const auto zero = [&](Region region, int64_t bytes) {
     backend_->zero(allocation_->bases()[static_cast<std::size_t>(region)], static_cast<std::size_t>(bytes));
@@ -104,7 +105,8 @@ void Trainer::accumulate(const StepScalars& scalars, const LogitsSink& sink) {
                  static_cast<std::size_t>(memory_.gradients));
   for (index_t first = 0; first < work_.batch; first += work_.micro_batch) {
     const index_t row = first * work_.sequence;
-    model_.run(pass(work_.micro_batch), buffers_.tokens + row, buffers_.targets + row, buffers_.loss, true, sink);
+    model_.run(pass(work_.micro_batch), buffers_.tokens + row, buffers_.targets + row, buffers_.loss, true,
+               sink);
   }
 }
 
@@ -124,12 +126,14 @@ void Trainer::update() {
   range(vectors, table.vector_count(), nullptr, false);
 }
 
-void Trainer::evaluate(int64_t count, const int32_t* tokens, const int32_t* targets, float* loss, uint8_t* correct) {
+void Trainer::evaluate(int64_t count, const int32_t* tokens, const int32_t* targets, float* loss,
+                       uint8_t* correct) {
   if (count < 0) throw InvalidArgument("expected count of at least 0, got " + std::to_string(count));
   if (count > 0 && (loss == nullptr || correct == nullptr)) {
     throw InvalidArgument("expected room for loss and correct, got null");
   }
-  check_tokens(tokens, targets, checked_product("the evaluation", {count, work_.sequence}), model_.config().vocab);
+  check_tokens(tokens, targets, checked_product("the evaluation", {count, work_.sequence}),
+               model_.config().vocab);
   std::vector<std::byte> row_loss;
   for (int64_t first = 0; first < count; first += work_.micro_batch) {
     const int64_t sequences = std::min(work_.micro_batch, count - first);
@@ -145,8 +149,8 @@ void Trainer::evaluate(int64_t count, const int32_t* tokens, const int32_t* targ
 
 double Trainer::probe(const int32_t* tokens, const int32_t* targets, double* logits, double* hidden) {
   if (work_.batch != work_.micro_batch) {
-    throw InvalidArgument("expected micro_batch equal to batch to probe, got " + std::to_string(work_.micro_batch) +
-                          " and " + std::to_string(work_.batch));
+    throw InvalidArgument("expected micro_batch equal to batch to probe, got " +
+                          std::to_string(work_.micro_batch) + " and " + std::to_string(work_.batch));
   }
   const ModelConfig& config = model_.config();
   const int64_t rows = work_.batch * work_.sequence;

@@ -1,6 +1,7 @@
-// A model in training on one device: parameters, AdamW, the step loop. A step zeroes the gradients, runs every micro-batch
-// forward and backward - the loss is the mean over the targets of the WHOLE batch, whatever the micro-batch - clips by the
-// global norm and updates (arXiv 1711.05101, no decay on vectors). Deterministic: equal configuration and calls give equal bits.
+// A model in training on one device: parameters, AdamW, the step loop. A step zeroes the gradients, runs
+// every micro-batch forward and backward - the loss is the mean over the targets of the WHOLE batch, whatever
+// the micro-batch - clips by the global norm and updates (arXiv 1711.05101, no decay on vectors).
+// Deterministic: equal configuration and calls give equal bits.
 #pragma once
 
 #include <memory>

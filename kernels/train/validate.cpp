@@ -27,8 +27,8 @@ void positive(const std::string& field, int64_t value) {
 void divides(const std::string& field, int64_t divisor, const char* whole_name, int64_t whole) {
   positive(field, divisor);
   if (whole % divisor != 0) {
-    throw InvalidArgument("expected " + field + " to divide " + whole_name + ", got " + std::to_string(divisor) +
-                          " and " + std::to_string(whole));
+    throw InvalidArgument("expected " + field + " to divide " + whole_name + ", got " +
+                          std::to_string(divisor) + " and " + std::to_string(whole));
   }
 }
 
@@ -72,7 +72,8 @@ void check_attention(const std::string& at, const lmx_layer_config& layer, int64
 void check_mlp(const std::string& at, const lmx_layer_config& layer, int64_t batch, int64_t time) {
   positive(at + ".width", layer.width);
   const int activation = static_cast<int>(layer.activation);
-  if (activation < LMX_GELU_TANH || activation > LMX_SILU) reject(at + ".activation", "from 0 to 3", activation);
+  if (activation < LMX_GELU_TANH || activation > LMX_SILU)
+    reject(at + ".activation", "from 0 to 3", activation);
   checked_product("the MLP", {batch, time, 2, layer.width});
 }
 
@@ -111,8 +112,10 @@ ModelConfig checked_model(const lmx_trainer_config& config) {
   positive("model.hidden", model.hidden);
   positive("model.vocab", model.vocab);
   above_zero("model.norm_eps", model.norm_eps);
-  if (model.layer_count < 0 || model.layer_count > 100000) reject("model.layer_count", "from 0 to 100000", model.layer_count);
-  if (model.layer_count > 0 && model.layers == nullptr) throw InvalidArgument("expected model.layers, got null");
+  if (model.layer_count < 0 || model.layer_count > 100000)
+    reject("model.layer_count", "from 0 to 100000", model.layer_count);
+  if (model.layer_count > 0 && model.layers == nullptr)
+    throw InvalidArgument("expected model.layers, got null");
   positive("sequence", config.sequence);
   positive("batch", config.batch);
   divides("micro_batch", config.micro_batch, "batch", config.batch);
@@ -124,7 +127,12 @@ ModelConfig checked_model(const lmx_trainer_config& config) {
   check_optimizer(config.optimizer);
   checked_product("the residual stream", {config.batch, config.sequence, model.hidden});
   checked_product("the logits", {config.micro_batch, config.sequence, model.vocab});
-  ModelConfig checked{model.hidden, model.vocab, model.tie_embeddings != 0, model.norm_eps, config.init_std, {}};
+  ModelConfig checked{};
+  checked.hidden = model.hidden;
+  checked.vocab = model.vocab;
+  checked.tie_embeddings = model.tie_embeddings != 0;
+  checked.norm_eps = model.norm_eps;
+  checked.init_std = config.init_std;
   for (int64_t i = 0; i < model.layer_count; ++i) {
     const std::string at = "model.layers[" + std::to_string(i) + "]";
     check_layer(at, model.layers[i], config.micro_batch, config.sequence);
@@ -146,7 +154,8 @@ void check_tokens(const int32_t* tokens, const int32_t* targets, int64_t count, 
   if (tokens == nullptr || targets == nullptr) throw InvalidArgument("expected tokens and targets, got null");
   for (int64_t i = 0; i < count; ++i) {
     if (tokens[i] < 0 || tokens[i] >= vocab) {
-      reject("tokens[" + std::to_string(i) + "]", ("from 0 to " + std::to_string(vocab - 1)).c_str(), tokens[i]);
+      reject("tokens[" + std::to_string(i) + "]", ("from 0 to " + std::to_string(vocab - 1)).c_str(),
+             tokens[i]);
     }
     if (targets[i] >= vocab) {
       reject("targets[" + std::to_string(i) + "]", ("below " + std::to_string(vocab)).c_str(), targets[i]);

@@ -1,5 +1,5 @@
-// The gate between the C ABI and everything behind it: a configuration that passes is one the library can run. Each failure
-// is an InvalidArgument naming the field, the rule and the value.
+// The gate between the C ABI and everything behind it: a configuration that passes is one the library can
+// run. Each failure is an InvalidArgument naming the field, the rule and the value.
 #pragma once
 
 #include "layermix.h"

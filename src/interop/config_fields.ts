@@ -1,5 +1,6 @@
-// Reads fields of a Hugging Face config.json with their defaults; whatever is not of the expected kind is an LMX5101 naming
-// the field and the value. Infinity may come bare or as {"__float__": "Infinity"} (transformers 5).
+// Reads fields of a Hugging Face config.json with their defaults; whatever is not of the expected kind is an
+// LMX5101 naming the field and the value. Infinity may come bare or as {"__float__": "Infinity"}
+// (transformers 5).
 
 import { invalidFile } from "./interop_error.js";
 import { type Json, JsonSyntaxError, parseStrictJson } from "./strict_json.js";

@@ -1,6 +1,6 @@
 // A Hugging Face checkpoint folder: config.json, and the weights in model.safetensors or in the shards that
-// model.safetensors.index.json lists. Names are brought to the hub's prefix `backbone.` (transformers also writes `model.`);
-// multi-token-prediction weights (mtp.*) are left out, as the class does.
+// model.safetensors.index.json lists. Names are brought to the hub's prefix `backbone.` (transformers also
+// writes `model.`); multi-token-prediction weights (mtp.*) are left out, as the class does.
 
 import { existsSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
@@ -56,7 +56,10 @@ export class HuggingFaceCheckpoint {
     }
   }
 
-  /** Throws LMX5103, one diagnostic per tensor that is missing, unexpected or of another shape than the model's. */
+  /**
+   * Throws LMX5103, one diagnostic per tensor that is missing, unexpected or of another shape than the
+   * model's.
+   */
   check(expected: readonly NativeTensor[]): void {
     const problems: Diagnostic[] = [];
     const unexpected = new Set(this.#tensors.keys());

@@ -1,6 +1,7 @@
-// config.json of a Hugging Face model -> the native model it describes, for the two classes whose function layermix computes
-// exactly: nemotron_h (layers M, * and -) and mamba2 (one group: its gated norm ignores groups). Everything that would change
-// the function and is not built is refused by name; defaults are those of transformers 5.18.0.
+// config.json of a Hugging Face model -> the native model it describes, for the two classes whose function
+// layermix computes exactly: nemotron_h (layers M, * and -) and mamba2 (one group: its gated norm ignores
+// groups). Everything that would change the function and is not built is refused by name; defaults are those
+// of transformers 5.18.0.
 
 import type { NativeLayer } from "../block/block.js";
 import type { NativeModelConfig } from "../run/native.js";
@@ -31,8 +32,9 @@ const activations: Readonly<Record<string, MlpActivation>> = {
 export interface HuggingFaceModel {
   readonly model: NativeModelConfig;
   /**
-   * Which of the native hidden states (0 = embedding, i = output of layer i - 1, layers + 1 = final norm) the class returns
-   * as hidden_states.N: nemotron_h the inputs of its layers, mamba2 their outputs, both end with the final norm.
+   * Which of the native hidden states (0 = embedding, i = output of layer i - 1, layers + 1 = final norm) the
+   * class returns as hidden_states.N: nemotron_h the inputs of its layers, mamba2 their outputs, both end
+   * with the final norm.
    */
   readonly hiddenStates: readonly number[];
 }

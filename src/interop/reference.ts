@@ -1,5 +1,5 @@
-// A recorded run to compare with: input_ids (batch, sequence) and what a reference system made of them - logits, and
-// optionally loss, hidden_states.N and grad.NAME for parameters.
+// A recorded run to compare with: input_ids (batch, sequence) and what a reference system made of them -
+// logits, and optionally loss, hidden_states.N and grad.NAME for parameters.
 
 import { hubName } from "./huggingface_checkpoint.js";
 import { invalidFile } from "./interop_error.js";

@@ -1,6 +1,7 @@
-// Reading and writing safetensors files. Reading maps nothing and loads nothing until a tensor is asked for; every
-// header field is checked first (safetensors_header.ts). Writing lays tensors out by falling element size and then by
-// name, so that equal tensors give equal bytes and every tensor is aligned, and holds one tensor in memory at a time.
+// Reading and writing safetensors files. Reading maps nothing and loads nothing until a tensor is asked for;
+// every header field is checked first (safetensors_header.ts). Writing lays tensors out by falling element
+// size and then by name, so that equal tensors give equal bytes and every tensor is aligned, and holds one
+// tensor in memory at a time.
 
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from "node:fs";
 import { exitCodes, LayermixError } from "../diag/diagnostic.js";
@@ -48,7 +49,10 @@ export class SafetensorsFile {
     this.#descriptor = descriptor;
   }
 
-  /** The bytes of one tensor, in a buffer of its own (so aligned for any typed array). Throws LMX5005, LMX5006. */
+  /**
+   * The bytes of one tensor, in a buffer of its own (so aligned for any typed array). Throws LMX5005,
+   * LMX5006.
+   */
   read(name: string): Uint8Array<ArrayBuffer> {
     const entry = this.tensors.get(name);
     if (!entry || this.#descriptor === undefined) {
@@ -77,7 +81,8 @@ export function openSafetensors(path: string): SafetensorsFile {
 
 /**
  * Writes a safetensors file, replacing what is there. With `sync`, the bytes are on the disk when it returns.
- * Not atomic by itself: write beside the target and rename. Throws LMX5005 (disk), LMX5007 (data do not fit shape).
+ * Not atomic by itself: write beside the target and rename. Throws LMX5005 (disk), LMX5007 (data do not fit
+ * shape).
  */
 export function writeSafetensors(
   path: string,
@@ -118,9 +123,10 @@ function serializeHeader(
     document.push([source.name, { dtype: source.dtype, shape: source.shape, data_offsets: [offset, end] }]);
     offset = end;
   }
-  // Object.fromEntries would move integer-like names to the front and so out of offset order; nothing reads that order.
+  // Object.fromEntries would move integer-like names to the front and so out of offset order; nothing reads
+  // that order.
   const json = Buffer.from(JSON.stringify(Object.fromEntries(document)));
-  const padding = (8 - (json.byteLength % 8)) % 8; // the data start 8-byte aligned; spaces are allowed by the format
+  const padding = (8 - (json.byteLength % 8)) % 8; // so that the data start aligned
   const prefix = Buffer.alloc(prefixBytes);
   prefix.writeBigUInt64LE(BigInt(json.byteLength + padding));
   return Buffer.concat([prefix, json, Buffer.alloc(padding, " ")]);

@@ -1,8 +1,8 @@
-// The safetensors header, checked field by field. A file is: u64 little-endian header length n, n bytes of JSON
-// {name: {dtype, shape, data_offsets: [begin, end]}, "__metadata__": {string: string}}, then the data, offsets counting
-// from its first byte. Accepted here: what the format's reference reader accepts - header at most 100 MB and beginning
-// with '{', no duplicate keys, sizes that match dtype and shape, tensors that cover the data without holes or overlaps.
-// Format: https://huggingface.co/docs/safetensors
+// The safetensors header, checked field by field. A file is: u64 little-endian header length n, n bytes of
+// JSON {name: {dtype, shape, data_offsets: [begin, end]}, "__metadata__": {string: string}}, then the data,
+// offsets counting from its first byte. Accepted here: what the format's reference reader accepts - header at
+// most 100 MB and beginning with '{', no duplicate keys, sizes that match dtype and shape, tensors that cover
+// the data without holes or overlaps. Format: https://huggingface.co/docs/safetensors
 
 import { type DiagnosticCode, exitCodes, LayermixError } from "../diag/diagnostic.js";
 import { type Json, JsonSyntaxError, parseStrictJson } from "./strict_json.js";
@@ -30,7 +30,10 @@ export interface SafetensorsHeader {
 export const prefixBytes = 8;
 export const maxHeaderBytes = 100_000_000;
 
-/** Reads the 8-byte prefix. Throws LMX5001 when the length cannot be that of a header in a file of `fileBytes`. */
+/**
+ * Reads the 8-byte prefix. Throws LMX5001 when the length cannot be that of a header in a file of
+ * `fileBytes`.
+ */
 export function parseHeaderLength(prefix: Uint8Array, fileBytes: number, file: string): number {
   if (prefix.byteLength < prefixBytes) {
     throw malformed(

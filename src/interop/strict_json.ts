@@ -1,6 +1,6 @@
-// JSON for headers of files that come from elsewhere: JSON.parse with what it leaves out. Duplicate keys are errors
-// (two readers must never see two different files), depth is limited, keys become own properties of prototype-less
-// objects, and every error carries the position of the offending character. Grammar: RFC 8259.
+// JSON for headers of files that come from elsewhere: JSON.parse with what it leaves out. Duplicate keys are
+// errors (two readers must never see two different files), depth is limited, keys become own properties of
+// prototype-less objects, and every error carries the position of the offending character. Grammar: RFC 8259.
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 

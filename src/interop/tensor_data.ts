@@ -1,9 +1,13 @@
-// Tensor bytes of a safetensors file as numbers. Floating-point types widen to double exactly; integers are read as such.
+// Tensor bytes of a safetensors file as numbers. Floating-point types widen to double exactly; integers are
+// read as such.
 
 import { exitCodes, LayermixError } from "../diag/diagnostic.js";
 import type { SafetensorsDtype } from "./safetensors_header.js";
 
-/** Values of a floating-point tensor. Throws LMX5006 for other dtypes. `bytes` start an ArrayBuffer of their own. */
+/**
+ * Values of a floating-point tensor. Throws LMX5006 for other dtypes. `bytes` start an ArrayBuffer of their
+ * own.
+ */
 export function toFloat64(
   name: string,
   dtype: SafetensorsDtype,

@@ -1,6 +1,7 @@
-// Does layermix compute the function of a published model? Loads a Hugging Face checkpoint into the native library, feeds the
-// recorded input, runs forward and backward, and measures the distance to the recorded logits, loss, hidden states and
-// gradients. Labels are shifted as Hugging Face does: the target of token t is token t+1, the last has none.
+// Does layermix compute the function of a published model? Loads a Hugging Face checkpoint into the native
+// library, feeds the recorded input, runs forward and backward, and measures the distance to the recorded
+// logits, loss, hidden states and gradients. Labels are shifted as Hugging Face does: the target of token t
+// is token t+1, the last has none.
 
 import { join } from "node:path";
 import { loadNative } from "../run/load_native.js";
@@ -16,8 +17,8 @@ export const tolerances = {
   /** ‖got − reference‖ / ‖reference‖ of each gradient tensor (Frobenius). */
   gradient: 1e-4,
   /**
-   * A gradient whose norm is below this share of the largest one's is divided by that share instead of its own norm:
-   * there, the recorded fp32 gradient is rounding noise itself.
+   * A gradient whose norm is below this share of the largest one's is divided by that share instead of its
+   * own norm: there, the recorded fp32 gradient is rounding noise itself.
    */
   gradientFloor: 1e-6,
 } as const;
@@ -65,7 +66,8 @@ async function compare(
   native: NativeLibrary,
 ): Promise<Verification> {
   const { model } = checkpoint;
-  // A tiny trainer knows the parameters; the one that runs needs the reference's batch, which needs the parameters' shapes.
+  // A tiny trainer knows the parameters; the one that runs needs the reference's batch, which needs the
+  // parameters' shapes.
   const tensors = withTrainer(native, trainerConfig(model, request, 1, 1), (trainer) => trainer.tensors);
   checkpoint.check(tensors);
   const reference = readReference(request.reference ?? join(request.folder, "io.safetensors"), {

@@ -1,5 +1,6 @@
-// Finds and loads the native addon. It lies in build/ of the package, where `npm run build` puts it; the package root is
-// the nearest folder above this file that has a package.json, so sources (src/) and builds (dist/) find the same one.
+// Finds and loads the native addon. It lies in build/ of the package, where `npm run build` puts it; the
+// package root is the nearest folder above this file that has a package.json, so sources (src/) and builds
+// (dist/) find the same one.
 
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";

@@ -1,6 +1,6 @@
-// The whole native surface, typed by hand: what layermix_cpu.node (kernels/addon) exports. Mirrors kernels/include/layermix.h;
-// every value is checked again on the native side. Failures are Errors with a `code` (NativeErrorCode).
-// load_native.ts finds and loads it.
+// The whole native surface, typed by hand: what layermix_cpu.node (kernels/addon) exports. Mirrors
+// kernels/include/layermix.h; every value is checked again on the native side. Failures are Errors with a
+// `code` (NativeErrorCode). load_native.ts finds and loads it.
 
 import type { NativeLayer } from "../block/block.js";
 
@@ -96,7 +96,10 @@ export interface NativeStepResult {
   readonly step: number;
 }
 
-/** Per row (sequence by sequence): loss in nats, 0 where the target is negative; 1 where the prediction was right. */
+/**
+ * Per row (sequence by sequence): loss in nats, 0 where the target is negative; 1 where the prediction was
+ * right.
+ */
 export interface NativeEvaluation {
   readonly loss: Float32Array;
   readonly correct: Uint8Array;
@@ -111,8 +114,8 @@ export interface NativeProbe {
 }
 
 /**
- * A model in training. One asynchronous call at a time: while a promise is open, every other call throws "busy".
- * Token arrays are copied before a call returns. A target < 0 is not counted.
+ * A model in training. One asynchronous call at a time: while a promise is open, every other call throws
+ * "busy". Token arrays are copied before a call returns. A target < 0 is not counted.
  */
 export interface NativeTrainer {
   readonly memory: NativeMemory;

@@ -5,25 +5,26 @@ import type { CodeTable } from "../code_table.js";
 export const interopCodes: CodeTable = {
   LMX5001: {
     title: "Not a safetensors file",
-    explanation: `A safetensors file begins with 8 bytes that say how long its header is, at most 100 MB, and the header begins with a
-brace. This file does not: it is cut off, damaged, or of another format (.bin, .pt and .ckpt files are never read: they can run code).`,
+    explanation: `A safetensors file begins with 8 bytes that say how long its header is, at most 100 MB, and
+the header begins with a brace. This file does not: it is cut off, damaged, or of another format (.bin, .pt
+and .ckpt files are never read: they can run code).`,
     help: "Download or write the file again; convert other formats to safetensors.",
   },
   LMX5002: {
     title: "Damaged safetensors header",
-    explanation: `The header is not valid JSON in UTF-8, or a name occurs twice in it, so that two readers could see two different files.
-The message says at which byte.`,
+    explanation: `The header is not valid JSON in UTF-8, or a name occurs twice in it, so that two readers
+could see two different files. The message says at which byte.`,
     help: "Download or write the file again.",
   },
   LMX5003: {
     title: "Bad entry in a safetensors header",
-    explanation: `Each tensor has a dtype, a shape of non-negative integers and data_offsets [begin, end]; __metadata__ holds strings.
-layermix reads the dtypes F64, F32, BF16, F16, I64, I32, U8 and BOOL.`,
+    explanation: `Each tensor has a dtype, a shape of non-negative integers and data_offsets [begin, end];
+__metadata__ holds strings. layermix reads the dtypes F64, F32, BF16, F16, I64, I32, U8 and BOOL.`,
   },
   LMX5004: {
     title: "Safetensors data do not fit the header",
-    explanation: `The bytes of a tensor must lie inside the file and be as many as its dtype and shape say, and the tensors must cover the
-data without a hole or an overlap. A file that breaks this is cut off or damaged.`,
+    explanation: `The bytes of a tensor must lie inside the file and be as many as its dtype and shape say, and
+the tensors must cover the data without a hole or an overlap. A file that breaks this is cut off or damaged.`,
     help: "Download or write the file again.",
   },
   LMX5005: {
@@ -32,8 +33,8 @@ data without a hole or an overlap. A file that breaks this is cut off or damaged
   },
   LMX5006: {
     title: "Tensor missing or of another type",
-    explanation: `A tensor that is needed is not in the file, or its dtype cannot be used for its purpose: weights, logits and gradients are
-floating point, token ids are integers.`,
+    explanation: `A tensor that is needed is not in the file, or its dtype cannot be used for its purpose:
+weights, logits and gradients are floating point, token ids are integers.`,
   },
   LMX5007: {
     title: "Tensor to write does not fit its shape",
@@ -42,23 +43,26 @@ floating point, token ids are integers.`,
   },
   LMX5101: {
     title: "Bad checkpoint configuration",
-    explanation: `config.json, or model.safetensors.index.json, has a field that is missing or not of the kind expected. Defaults are those
-of transformers 5.18.`,
+    explanation: `config.json, or model.safetensors.index.json, has a field that is missing or not of the kind
+expected. Defaults are those of transformers 5.18.`,
   },
   LMX5102: {
     title: "Checkpoint not supported",
-    explanation: `layermix runs two classes of Hugging Face models exactly: nemotron_h with Mamba-2 (M), attention (*) and MLP (-) layers, and
-mamba2 with one group (its gated norm ignores groups, so more than one would be another function). Whatever else changes the function -
-biases, other activations, sliding windows, mixtures of experts - is refused by name rather than computed wrongly.`,
+    explanation: `layermix runs two classes of Hugging Face models exactly: nemotron_h with Mamba-2 (M),
+attention (*) and MLP (-) layers, and mamba2 with one group (its gated norm ignores groups, so more than one
+would be another function). Whatever else changes the function - biases, other activations, sliding windows,
+mixtures of experts - is refused by name rather than computed wrongly.`,
   },
   LMX5103: {
     title: "Checkpoint weights do not fit the model",
-    explanation: `Every parameter of the model that config.json describes must be in the weight files, in its shape, and nothing else may be.
-(transformers itself re-initialises missing weights and ignores extra ones with a warning.) Both prefixes, backbone. and model., are read.`,
+    explanation: `Every parameter of the model that config.json describes must be in the weight files, in its
+shape, and nothing else may be. (transformers itself re-initialises missing weights and ignores extra ones
+with a warning.) Both prefixes, backbone. and model., are read.`,
   },
   LMX5104: {
     title: "Reference does not fit the model",
-    explanation: `A reference file holds input_ids (batch, sequence) and logits (batch, sequence, vocab), and may hold loss (one number),
-hidden_states.0 to hidden_states.L (batch, sequence, hidden) and grad.NAME for parameters, all recorded from the model being verified.`,
+    explanation: `A reference file holds input_ids (batch, sequence) and logits (batch, sequence, vocab), and
+may hold loss (one number), hidden_states.0 to hidden_states.L (batch, sequence, hidden) and grad.NAME for
+parameters, all recorded from the model being verified.`,
   },
 };
