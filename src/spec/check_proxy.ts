@@ -70,11 +70,19 @@ function checkBudget(checker: Checker, place: Path, outer: Section): void {
     ...place,
     keys.find((key) => own[key] !== undefined) ?? keys[0]!,
   ];
-  if (sequence !== undefined && batchTokens !== undefined && batchTokens % sequence !== 0) {
+  // A task repeats a complaint about the proxy only where it changes what the complaint is about.
+  const changes = (...keys: string[]) => !isTask || keys.some((key) => own[key] !== undefined);
+  const unevenBatch = sequence !== undefined && batchTokens !== undefined && batchTokens % sequence !== 0;
+  if (unevenBatch && changes("sequence", "batch_tokens")) {
     const near = Math.max(1, Math.round(batchTokens / sequence)) * sequence;
     const message = `Expected batch_tokens to be a multiple of sequence, got ${batchTokens} and ${sequence}`;
     checker.error(blame("batch_tokens", "sequence"), "LMX1401", message, [`the nearest multiple is ${near}`]);
-  } else if (tokens !== undefined && batchTokens !== undefined && tokens < batchTokens) {
+  } else if (
+    tokens !== undefined &&
+    batchTokens !== undefined &&
+    tokens < batchTokens &&
+    changes("tokens", "batch_tokens")
+  ) {
     const message = `Expected tokens to hold at least one batch of ${batchTokens}, got ${tokens}`;
     checker.error(blame("tokens", "batch_tokens"), "LMX1402", message, [
       "raise tokens or lower batch_tokens",
@@ -121,7 +129,7 @@ function checkRank(checker: Checker, tasks: readonly string[]): void {
   if (by === undefined || tasks.length === 0) return;
   const names = ["score", "loss", ...new Set(tasks)];
   if (names.includes(String(by))) return;
-  const near = similarName("name", String(by), names);
+  const near = similarName("task", String(by), names);
   const message = `Expected ${listNames(names)} at rank.by, got ${JSON.stringify(by)}`;
   checker.error(["rank", "by"], "LMX1405", message, near === undefined ? [] : [near]);
 }

@@ -11,8 +11,9 @@ import { Checker, type Section } from "./checker.js";
 import { SpecDocument } from "./document.js";
 import { checkText, decodeSource } from "./guard.js";
 import { applyOverrides } from "./overrides.js";
+import { fromDots, showPath } from "./path.js";
 import { resolveSpec } from "./resolve_spec.js";
-import { schemaProblems, toDiagnostic } from "./schema_problems.js";
+import { type SchemaProblem, schemaProblems, toDiagnostic } from "./schema_problems.js";
 import type { Spec } from "./spec.js";
 import { studySchemaErrors } from "./validators.js";
 import { parseYaml } from "./yaml_tree.js";
@@ -56,14 +57,16 @@ export function parseStudy(source: string | Uint8Array, options: ParseOptions): 
   const { document, problems } = applyOverrides(read, options.set ?? []);
   if (problems.length > 0) refuse([...tree.problems, ...problems]);
 
-  const schema = schemaProblems(studySchemaErrors(document.value));
+  const schema = schemaProblems(studySchemaErrors(document.value)).filter(isNews(tree.problems));
   // A file of another format version is not judged by the rules of this one.
   const version = schema.find((problem) => problem.code === "LMX1107");
   if (version !== undefined) refuse([toDiagnostic(version, (path, what) => document.locate(path, what))]);
-  const checker = new Checker(
-    document,
-    schema.map((problem) => (problem.code === "LMX1102" ? problem.path.slice(0, -1) : problem.path)),
+  const malformed = schema.map((problem) =>
+    problem.code === "LMX1102" ? problem.path.slice(0, -1) : problem.path,
   );
+  // What a merge key would have brought is unknown, so its whole mapping is left alone.
+  const unread = tree.problems.map((problem) => fromDots((problem.path ?? "").replace(/\.?<<$/, "")));
+  const checker = new Checker(document, [...malformed, ...unread]);
   checkMeaning(checker, options.presets);
   const found = [
     ...tree.problems,
@@ -74,6 +77,15 @@ export function parseStudy(source: string | Uint8Array, options: ParseOptions): 
   const { folder = ".", defaultName = "study" } = options;
   const spec = resolveSpec(document.value as Section, { file, folder, defaultName });
   return { spec, document, warnings: orderDiagnostics(found) };
+}
+
+/** Values that could not be read, and keys that a merge might have brought, are not reported a second time. */
+function isNews(problems: readonly Diagnostic[]): (found: SchemaProblem) => boolean {
+  const paths = new Set(problems.map((problem) => problem.path));
+  return ({ path, code }) => {
+    if (paths.has(showPath(path))) return false;
+    return code !== "LMX1102" || !paths.has(showPath([...path.slice(0, -1), "<<"]));
+  };
 }
 
 function checkMeaning(checker: Checker, presets: readonly string[] | undefined): void {

@@ -91,7 +91,7 @@ function toProblem(error: SchemaError): SchemaProblem | undefined {
   const schema = error.parentSchema ?? {};
   const value = error.data;
   const what = "value";
-  const got = `at ${showPath(path)}, got ${describeValue(value)}`;
+  const got = `${path.length === 0 ? "as the whole file" : `at ${showPath(path)}`}, got ${describeValue(value)}`;
   switch (error.keyword) {
     case "additionalProperties":
       return unknownKey(error, path);

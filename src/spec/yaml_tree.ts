@@ -133,9 +133,8 @@ class TreeBuilder {
     if (name === undefined || name === "") {
       this.report(range, "LMX1016", `Expected a plain word as key${where}`, []);
     } else if (name === "<<") {
-      this.report(range, "LMX1007", `Merge keys (<<) are not supported${where}`, [
-        "write the keys out; plain aliases (*name) work",
-      ]);
+      const help = ["write the keys out; plain aliases (*name) work"];
+      this.report(range, "LMX1007", `Merge keys (<<) are not supported${where}`, help, [...path, name]);
     } else if (reservedKeys.has(name)) {
       this.report(range, "LMX1009", `${name} is reserved and cannot be a key${where}`, []);
     } else if (Object.hasOwn(taken, name)) {
@@ -165,22 +164,34 @@ const syntaxHelp: Readonly<Partial<Record<YAMLError["code"], string>>> = {
   MULTILINE_IMPLICIT_KEY: "a key and its colon stand on one line",
 };
 
-/** yaml's messages are sentences about parser internals; the common ones are said in the words of the user. */
+/** yaml's messages are about the insides of a parser; the common mistakes are said in the words of the user. */
 function syntaxProblem(source: SourceText, error: YAMLError): Diagnostic {
   const [start, end] = error.pos;
-  const position = source.positionOf({ start, end });
   const severity = "error";
-  if (error.code === "TAB_AS_INDENT" || (source.text[start] === "\t" && /indent/i.test(error.message))) {
-    const message = "Expected spaces as indentation, got a tab";
-    return { code: "LMX1013", severity, message, help: ["replace the tab by spaces"], position };
+  const at = (code: DiagnosticCode, message: string, help: string[], length = end - start): Diagnostic => {
+    const position = source.positionOf({ start, end: start + length });
+    return { code, severity, message, help, position };
+  };
+  const rest = source.text.slice(start);
+  if (error.code === "TAB_AS_INDENT" || (rest.startsWith("\t") && /indent/i.test(error.message))) {
+    return at("LMX1013", "Expected spaces as indentation, got a tab", ["replace the tab by spaces"]);
   }
   if (error.code === "TAG_RESOLVE_FAILED") {
-    const message = "Tags (!name) are not supported";
-    return { code: "LMX1015", severity, message, help: ["remove the tag"], position };
+    return at("LMX1015", "Tags (!name) are not supported", ["remove the tag"]);
   }
-  const message = `Invalid YAML: ${error.message.replace(/ at line \d+, column \d+[\s\S]*$/, "").replace(/\.$/, "")}`;
+  const glued = /^([\w.-]+):(?=[^\s:])/.exec(rest);
+  if (error.code === "MULTILINE_IMPLICIT_KEY" && glued !== null) {
+    const help = [`write ${glued[1]}: and then the value`];
+    return at("LMX1005", `Expected a space after the colon of ${glued[1]}`, help, glued[0].length);
+  }
+  const open = /^Flow (?:map|sequence) in block collection .* end with a (.)$/.exec(error.message);
+  if (open !== null) {
+    const help = [`add ${open[1]}, or indent what belongs inside`];
+    return at("LMX1005", `Expected ${open[1]} before this line: a bracket above is still open`, help);
+  }
+  const reason = error.message.replace(/ at line \d+, column \d+[\s\S]*$/, "").replace(/\.$/, "");
   const help = syntaxHelp[error.code];
-  return { code: "LMX1005", severity, message, help: help === undefined ? [] : [help], position };
+  return at("LMX1005", `Invalid YAML: ${reason}`, help === undefined ? [] : [help]);
 }
 
 function failed(problem: Diagnostic): YamlTree {
