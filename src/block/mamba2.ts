@@ -30,6 +30,16 @@ export interface Mamba2Options {
 }
 
 const megatronGroups = 8;
+const megatronHeadDim = 64;
+
+/** Head dimension when none is given: Megatron's 64, or the largest power of two below it that divides the inner width. */
+function defaultHeadDim(raw: RawOptions, hidden: number): number {
+  if (given(raw, "heads")) return megatronHeadDim;
+  const width = numberOr(raw, "expand", 2) * hidden;
+  let dim = megatronHeadDim;
+  while (dim > 1 && width % dim !== 0) dim /= 2;
+  return dim;
+}
 
 /** Inner width d. */
 const inner = (o: Mamba2Options): number => o.heads * o.headDim;
@@ -47,7 +57,7 @@ export function defaultChunk(state: number): number {
 }
 
 function resolve(raw: RawOptions, context: BlockContext): Mamba2Options {
-  const headDim = numberOr(raw, "head_dim", 64);
+  const headDim = numberOr(raw, "head_dim", defaultHeadDim(raw, context.hidden));
   const heads = numberOr(raw, "heads", (numberOr(raw, "expand", 2) * context.hidden) / headDim);
   const state = numberOr(raw, "state", 128);
   const defaultGroups = isCount(heads) ? largestDivisor(heads, megatronGroups) : megatronGroups;
@@ -84,10 +94,18 @@ function check(o: Mamba2Options, context: BlockContext): readonly BlockIssue[] {
 }
 
 function notes(raw: RawOptions, o: Mamba2Options): readonly string[] {
-  if (given(raw, "groups") || o.groups === megatronGroups) return [];
-  return [
-    `mamba2: groups is ${o.groups} instead of the default ${megatronGroups}, to divide the ${o.heads} heads`,
-  ];
+  const adapted: string[] = [];
+  if (!given(raw, "head_dim") && o.headDim !== megatronHeadDim) {
+    adapted.push(
+      `head_dim is ${o.headDim} instead of the default ${megatronHeadDim}, to divide ${inner(o)} channels`,
+    );
+  }
+  if (!given(raw, "groups") && o.groups !== megatronGroups) {
+    adapted.push(
+      `groups is ${o.groups} instead of the default ${megatronGroups}, to divide the ${o.heads} heads`,
+    );
+  }
+  return adapted.map((text) => `mamba2: ${text}`);
 }
 
 function parameters(o: Mamba2Options, { hidden }: BlockContext): readonly ParameterTensor[] {

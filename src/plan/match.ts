@@ -151,6 +151,6 @@ function matchNote(before: Sized, after: Sized, target: MatchTarget, metric: Met
   if (after.miss <= target.tolerance) return { code: "LMX2104", message: `matched: ${what} (${result})` };
   return {
     code: "LMX2105",
-    message: `not within ${100 * target.tolerance}% of the target; nearest: ${what} (${result})`,
+    message: `not within ${Number((100 * target.tolerance).toPrecision(6))}% of the target; nearest: ${what} (${result})`,
   };
 }
