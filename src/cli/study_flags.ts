@@ -8,7 +8,7 @@ const defaultCheckpointSeconds = 10;
 
 export const studyFlags = {
   "checkpoint-every": Flags.custom<number>({
-    description: `Seconds of work a crash may lose, ${defaultCheckpointSeconds} by default. Example: --checkpoint-every 60`,
+    description: "Seconds of work that a crash may lose. Example: --checkpoint-every 60",
     helpValue: "SECONDS",
     parse: async (input) => {
       const seconds = /^\d+(\.\d+)?$/.test(input) ? Number(input) : Number.NaN;

@@ -106,4 +106,14 @@ A diverged trial (its loss was not a finite number) is a result, not a failure: 
     explanation: `This build trains on the CPU. The device named with --device is recognised, but nothing in this build can run on it. The command exits with 7.`,
     help: "Use --device cpu, or leave the flag out.",
   },
+  LMX4018: {
+    title: "No such task in the study",
+    explanation: `layermix train runs one of the tasks under proxy.tasks: the first, or the one named with --task. The name given is not among them. layermix task list shows all tasks there are; to train on another one, add it to the study file.`,
+    help: "Name one of the tasks in the message.",
+  },
+  LMX4019: {
+    title: "Training run without a result",
+    explanation: `layermix train runs one trial, and it ended without held-out figures: its loss became infinite or not a number (it diverged), or it could not be run at all. metrics.jsonl in the trial's folder has every step up to there. The command exits with 5.`,
+    help: "When it diverged, lower proxy.optimizer.lr or raise its warmup; layermix status DIR shows a failure's reason.",
+  },
 };
