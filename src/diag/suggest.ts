@@ -26,7 +26,7 @@ export function editDistance(a: string, b: string, limit = Number.POSITIVE_INFIN
     beforePrevious = previous;
     previous = row;
   }
-  return previous[b.length]!;
+  return Math.min(previous[b.length]!, limit + 1);
 }
 
 function commonPrefix(a: string, b: string): number {

@@ -1,4 +1,4 @@
-// What is checked before YAML is parsed: size, encoding, control characters and nesting. Deep nesting can exhaust the
+// What is checked before YAML is parsed: size, encoding, control characters, number of tokens and nesting. Deep nesting can exhaust the
 // stack of a YAML parser and abort the process, so it is bounded on the tokens, which are produced without recursion.
 
 import { Lexer } from "yaml";
@@ -7,6 +7,8 @@ import { SourceText, type TextRange } from "./source_text.js";
 
 export const maxFileBytes = 1024 * 1024;
 export const maxDepth = 64;
+/** YAML tokens: keys, values, punctuation, runs of spaces. A large study file has a few thousand. */
+export const maxTokens = 100_000;
 
 export type Guarded = { readonly source: SourceText } | { readonly problem: Diagnostic };
 
@@ -66,33 +68,39 @@ export function checkText(file: string, text: string): Guarded {
       "remove it; is this really a study file?",
     ]);
   }
-  return checkDepth(source);
+  return checkTokens(source);
 }
 
 /** Token starts that do not begin a node. */
 const neutralTokens = /^[ \t\n#\u0002\u0018\u001f]/;
 
 /**
- * Bounds the nesting: open brackets, plus the number of distinct columns at which the enclosing block collections
- * start ("- - - x" opens three). The bound is an upper one; real study files stay below 10.
+ * Bounds the number of tokens, and the nesting: open brackets, plus the number of distinct columns at which the
+ * enclosing block collections start ("- - - x" opens three). The bound is an upper one; study files stay below 10.
  */
-function checkDepth(source: SourceText): Guarded {
+function checkTokens(source: SourceText): Guarded {
   const columns: number[] = [];
   let brackets = 0;
   let offset = 0;
   let lineStart = 0;
+  let count = 0;
   for (const token of new Lexer().lex(source.text)) {
     // Marks the lexer inserts (document, scalar, end of an unclosed collection) are not part of the text.
     if (token === "\u0002" || token === "\u0018" || token === "\u001f") continue;
     if (token === "{" || token === "[") brackets++;
-    else if (token === "}" || token === "]") brackets--;
+    else if (token === "}" || token === "]") brackets = Math.max(0, brackets - 1);
     else if (brackets <= 0 && !neutralTokens.test(token)) {
       const column = offset - lineStart;
       while (columns.length > 0 && columns.at(-1)! > column) columns.pop();
       if (columns.at(-1) !== column) columns.push(column);
     }
+    const range = { start: offset, end: offset + 1 };
+    if (++count > maxTokens) {
+      return problem(source, range, "LMX1002", `Expected at most ${maxTokens} YAML tokens, got more`, [
+        "a study file holds settings only; name data files in proxy.tasks",
+      ]);
+    }
     if (columns.length + brackets > maxDepth) {
-      const range = { start: offset, end: offset + 1 };
       return problem(source, range, "LMX1004", `Expected at most ${maxDepth} levels of nesting, got more`, [
         "a study file needs fewer than ten",
       ]);

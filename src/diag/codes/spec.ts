@@ -10,7 +10,7 @@ export const specCodes: CodeTable = {
   },
   LMX1002: {
     title: "File too large",
-    explanation: `A study file may have at most 1 MiB. Study files are a few kilobytes; a larger one is most likely data
+    explanation: `A study file may have at most 1 MiB and 100,000 YAML tokens (words, numbers and punctuation). Study files are a few kilobytes; a larger one is most likely data
 (a corpus, a checkpoint) given by mistake.`,
   },
   LMX1003: {
@@ -66,7 +66,7 @@ most 50 of them: a few nested aliases can stand for billions of values.`,
   },
   LMX1013: {
     title: "Tab used for indentation",
-    explanation: "YAML indents with spaces only.",
+    explanation: "YAML indents with spaces only; a tab has no agreed width.",
     help: "Replace the tab by spaces.",
   },
   LMX1014: {
