@@ -129,6 +129,7 @@ function trainingBuffers(
     savedActivations: [packed, queries],
     savedStatistics: [batch * o.heads * sequence],
     transient: [queries, packed],
+    workspace: 0,
   };
 }
 

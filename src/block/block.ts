@@ -49,6 +49,8 @@ export interface TrainingBuffers {
   readonly savedStatistics: readonly number[];
   /** Used during the layer's backward pass alone, elements of activation type; the layers share one space for them. */
   readonly transient: readonly number[];
+  /** fp32 elements of scratch that the hungriest of the mixer's operations takes (kernels/cpu/WORKSPACE.md). */
+  readonly workspace: number;
 }
 
 /** What the native library is told about one layer; mirrors lmx_layer_config. */

@@ -12,6 +12,7 @@ import type {
   TrainingBuffers,
   Workload,
 } from "./block.js";
+import { convolutionWorkspace, normWorkspace, scanWorkspace } from "./cpu_workspace.js";
 import { given, isCount, largestDivisor, numberOr, type RawOptions, scaledHeads } from "./raw_options.js";
 
 export interface Mamba2Options {
@@ -159,6 +160,11 @@ function trainingBuffers(o: Mamba2Options, _: BlockContext, { batch, sequence }:
     savedActivations: [rows * (d + c + o.heads), rows * c, rows * d, rows * d],
     savedStatistics: [batch * chunks * d * o.state, rows * o.groups],
     transient: [rows * c, rows * d, rows * (d + c + o.heads)],
+    workspace: Math.max(
+      normWorkspace(rows, d),
+      convolutionWorkspace(batch, sequence, c, o.conv),
+      scanWorkspace(batch, chunks, o.heads, o.headDim, o.state),
+    ),
   };
 }
 

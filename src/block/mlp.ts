@@ -57,7 +57,7 @@ function megatronForwardFlops(o: MlpOptions, { hidden }: BlockContext, work: Wor
 function trainingBuffers(o: MlpOptions, _: BlockContext, { batch, sequence }: Workload): TrainingBuffers {
   const rows = batch * sequence;
   const up = rows * o.width * (o.gated ? 2 : 1);
-  return { savedActivations: [up, rows * o.width], savedStatistics: [], transient: [up] };
+  return { savedActivations: [up, rows * o.width], savedStatistics: [], transient: [up], workspace: 0 };
 }
 
 function rescale(raw: RawOptions, from: BlockContext, to: BlockContext): Record<string, unknown> {

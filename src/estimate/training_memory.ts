@@ -1,8 +1,9 @@
-// Bytes a native trainer allocates, in closed form: the rule of kernels/model/MEMORY.md, buffer by buffer, each padded to 256
-// bytes. fp32 and fp64 are what the CPU trainer does; bf16 keeps bf16 activations and matrices beside fp32 masters, gradients
+// Bytes a native trainer allocates, in closed form: the rule of kernels/model/MEMORY.md (and kernels/cpu/WORKSPACE.md for the
+// scratch of operations), buffer by buffer, each padded to 256 bytes. fp32 and fp64 are what the CPU trainer does; bf16 keeps bf16 activations and matrices beside fp32 masters, gradients
 // and AdamW moments. A test compares it with the native planner and with a real trainer, byte for byte.
 
 import type { BlockContext, ParameterTensor, Workload } from "../block/block.js";
+import { normWorkspace } from "../block/cpu_workspace.js";
 import type { Plan } from "../plan/plan_types.js";
 import type { TrainingMemory } from "./cost.js";
 import { blockContext, layerGroups } from "./layer_groups.js";
@@ -53,14 +54,9 @@ export function headChunkRows(rows: number, vocab: number): number {
   return Math.min(rows, Math.max(64, Math.floor(2 ** 27 / vocab / 64) * 64));
 }
 
-function activationBytes(
-  plan: Plan,
-  context: BlockContext,
-  step: Workload,
-  micro: Workload,
-  act: number,
-  stat: number,
-) {
+function activationBytes(plan: Plan, step: Workload, micro: Workload, precision: TrainingPrecision): number {
+  const { act, stat } = elementBytes[precision];
+  const context = blockContext(plan);
   const rows = micro.batch * micro.sequence;
   const depth = plan.layers.length;
   const stream = buffer(rows * plan.hidden, act);
@@ -69,34 +65,34 @@ function activationBytes(
   bytes += (depth + 1) * stream + 2 * stream; // residual stream; its gradient and a normed input's
   bytes += (depth + 1) * (stream + buffer(rows, stat)); // output and 1/rms of the norms
   let transient = buffer(headChunkRows(rows, plan.vocab) * plan.vocab, act);
+  let workspace = normWorkspace(rows, plan.hidden);
   for (const { block, options, count } of layerGroups(plan)) {
     const needs = block.trainingBuffers(options, context, micro);
     for (const elements of needs.savedActivations) bytes += count * buffer(elements, act);
     for (const elements of needs.savedStatistics) bytes += count * buffer(elements, stat);
-    transient = Math.max(
-      transient,
-      needs.transient.reduce((sum, elements) => sum + buffer(elements, act), 0),
-    );
+    const backward = needs.transient.reduce((sum, elements) => sum + buffer(elements, act), 0);
+    transient = Math.max(transient, backward);
+    workspace = Math.max(workspace, needs.workspace);
   }
-  return bytes + transient;
+  // The fp64 path is the oracle: plain loops without scratch.
+  return bytes + transient + (precision === "fp64" ? 0 : buffer(workspace, 4));
 }
 
 /**
  * Training memory of one step of `batch` sequences of `sequence` tokens, `microBatch` (default: all) at a time.
- * @returns bytes by category; total is their sum
+ * @returns bytes by category (activations include the scratch of operations); total is their sum
  */
 export function trainingMemory(
   plan: Plan,
   work: Workload & { readonly microBatch?: number },
   precision: TrainingPrecision,
 ): TrainingMemory {
-  const { act, weight, stat } = elementBytes[precision];
-  const context = blockContext(plan);
-  const { all, matrices } = parameterElements(plan, context);
+  const { weight, stat } = elementBytes[precision];
+  const { all, matrices } = parameterElements(plan, blockContext(plan));
   const weights = buffer(all, stat) + (weight === stat ? 0 : buffer(matrices, weight));
   const gradients = buffer(all, stat);
   const optimizer = 2 * buffer(all, stat) + 256; // two AdamW moments, and the scalars of a step
   const micro = { batch: work.microBatch ?? work.batch, sequence: work.sequence };
-  const activations = activationBytes(plan, context, work, micro, act, stat);
+  const activations = activationBytes(plan, work, micro, precision);
   return { weights, gradients, optimizer, activations, total: weights + gradients + optimizer + activations };
 }
