@@ -57,7 +57,7 @@ int main(int argc, char** argv) {
 #else
     (void)m, (void)n, (void)k;
 #endif
-    const std::vector<double> best = bench::fastest(works, budget);
+    const std::vector<double> best = bench::fastest(works, budget, threads);
     const char* const products[] = {"x*w^T", "dy*w", "dy^T*x"};
     const double flops = 2.0 * double(s.rows) * double(s.in) * double(s.out);
     for (int p = 0; p < 3; ++p) {

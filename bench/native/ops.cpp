@@ -32,10 +32,10 @@ int main(int argc, char** argv) {
     std::printf("%s\n", op.name.c_str());
     // What an operation in place overwrites is restored once, not between repeats: the values drift, the work does not.
     if (op.restore) op.restore(run);
-    report("forward", bench::fastest({[&] { op.forward(*backend, run); }}, budget)[0], op.forward_flops,
+    report("forward", bench::fastest({[&] { op.forward(*backend, run); }}, budget, threads)[0], op.forward_flops,
            op.forward_bytes);
     if (op.backward) {
-      report("backward", bench::fastest({[&] { op.backward(*backend, run); }}, budget)[0], op.backward_flops,
+      report("backward", bench::fastest({[&] { op.backward(*backend, run); }}, budget, threads)[0], op.backward_flops,
              op.backward_bytes);
     }
   }

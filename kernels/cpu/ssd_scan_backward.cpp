@@ -72,27 +72,34 @@ void carry_gradient_back(const SsdShape& s, const Parameters& p, const float* dy
 }
 
 // The element-wise heart of sweep 2. In: cb = C·B and dyx = dY·x. Out: weighted = cb ⊙ e^{s_i - s_j}, dcb += e^{s_i - s_j} Δ_j
-// dyx, and ds = the row sums minus the column sums of W = cb ⊙ e^{s_i - s_j} Δ_j ⊙ dyx.
+// dyx, and ds = the row sums minus the column sums of W = cb ⊙ e^{s_i - s_j} Δ_j ⊙ dyx. Under strong
+// decay nearly all of ds cancels once it is summed over time, so both sums are formed in double, of the same floats, and the
+// diagonal of W, which cancels altogether, is left out.
 void differentiate_weights(index_t length, index_t stride, const SsdDecays& decays, const float* cb, const float* dyx,
-                           float* weighted, float* dcb, float* column_sums, double* ds) {
-  std::fill_n(column_sums, padded(length), 0.0f);
+                           float* weighted, float* dcb, double* column_sums, double* ds) {
+  std::fill_n(column_sums, padded(length), 0.0);
   for (index_t i = 0; i < length; ++i) {
-    Floats row_sum{};
-    simd::for_each_vector(i + 1, [&](index_t j, index_t n) {
+    simd::Doubles row_sum{};
+    simd::for_each_vector(i, [&](index_t j, index_t n) {
       const index_t at = i * stride + j;
       const Floats e = decays.between(i, j, n), product = simd::load(cb + at, n);
       const Floats d = e * simd::load(decays.delta + j, n) * simd::load(dyx + at, n);
       const Floats w = product * d;
       simd::store(weighted + at, product * e, n);
       simd::store(dcb + at, simd::load(dcb + at, n) + d, n);
-      simd::store(column_sums + j, simd::load(column_sums + j, n) + w, n);
-      row_sum += w;  // lanes beyond n are zero: cb and dyx were loaded so
+      // Lanes beyond n are zero (cb and dyx were loaded so), and the column sums are padded to whole vectors.
+      const simd::Doubles low = simd::widen<0>(w), high = simd::widen<1>(w);
+      simd::add(column_sums + j, low);
+      simd::add(column_sums + j + simd::lanes / 2, high);
+      row_sum += low + high;
     });
-    ds[i] = double(simd::sum(row_sum));
-    std::fill(weighted + i * stride + i + 1, weighted + i * stride + std::min(length, (i / tile_rows + 1) * tile_rows),
-              0.0f);
+    ds[i] = simd::sum(row_sum);
+    const index_t diagonal = i * stride + i;
+    weighted[diagonal] = cb[diagonal];
+    dcb[diagonal] += decays.delta[i] * dyx[diagonal];
+    std::fill(weighted + diagonal + 1, weighted + i * stride + std::min(length, (i / tile_rows + 1) * tile_rows), 0.0f);
   }
-  for (index_t i = 0; i < length; ++i) ds[i] -= double(column_sums[i]);
+  for (index_t i = 0; i < length; ++i) ds[i] -= column_sums[i];
 }
 
 // out_j += factor_j · product_j, and returns in `dots` factor_j · (product_j · with_j).
@@ -118,7 +125,7 @@ void differentiate_chunk(const SsdShape& s, const Parameters& p, const Gradients
   const index_t length = span.length;
   const bool has_g = chunk + 1 < s.chunks() || g_of_last;
   Pieces pieces(ThreadScratch::floats(4 * L * stride + (N + P) * stride + padded(L * N) + padded(L * P) + padded(cells) +
-                                      SsdDecays::floats(L) + 3 * padded(L) + 2 * padded(L)));
+                                      SsdDecays::floats(L) + 6 * padded(L)));
   float* const cb = pieces.take(L * stride);
   float* const dcb = pieces.take(L * stride);
   float* const dyx = pieces.take(L * stride);
@@ -128,10 +135,10 @@ void differentiate_chunk(const SsdShape& s, const Parameters& p, const Gradients
   float* const rows_by_state = pieces.take(L * N);  // (length, state) product or operand of the moment
   float* const v = pieces.take(L * P);
   float* const g_rows = pieces.take(cells);  // g as (head_dim, state)
-  float* const column_sums = pieces.take(L);
   float* const through_end = pieces.take(L);    // r_j: what flows through e^{S - s_j}
   float* const through_start = pieces.take(L);  // q_i: what flows through e^{s_i}
-  double* const ds = reinterpret_cast<double*>(pieces.take(2 * L));
+  double* const ds = reinterpret_cast<double*>(pieces.take(2 * padded(L)));
+  double* const column_sums = reinterpret_cast<double*>(pieces.take(2 * padded(L)));
   SsdDecays decays(pieces.take(SsdDecays::floats(L)), L);
 
   float* const db = gradients.dxbc + (span.b - p.xbc);

@@ -1,0 +1,273 @@
+// Times the operations of the CUDA backend at the shapes of the reference proxy (24 layers, d 768, V 50304, 16 x 4096 tokens):
+// milliseconds, bytes or FLOPs, and the share of this card's own ceilings, which are measured first. Each operation is captured
+// several times into one graph, so that launches do not count; the figure is the median over replays.
+#include <algorithm>
+#include <cstdio>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "cuda/adamw.cuh"
+#include "cuda/attention.h"
+#include "cuda/attention_mma.cuh"
+#include "cuda/check.h"
+#include "cuda/cross_entropy.cuh"
+#include "cuda/cuda_backend.h"
+#include "cuda/embedding.cuh"
+#include "cuda/linear.h"
+#include "cuda/mlp_activation.cuh"
+#include "cuda/rms_norm.cuh"
+#include "cuda/rope.cuh"
+
+using namespace lmx;
+using namespace lmx::cuda;
+
+namespace {
+
+cudaStream_t stream;
+
+__device__ std::uint32_t scramble(std::uint32_t x) {
+  x = (x ^ (x >> 16)) * 0x7feb352du;
+  x = (x ^ (x >> 15)) * 0x846ca68bu;
+  return x ^ (x >> 16);
+}
+
+__global__ void fill_kernel(std::size_t count, bf16* values, float scale, std::uint32_t seed) {
+  for (std::size_t i = blockIdx.x * std::size_t{blockDim.x} + threadIdx.x; i < count; i += gridDim.x * blockDim.x) {
+    const float uniform = static_cast<float>(scramble(static_cast<std::uint32_t>(i) + seed)) * 0x1p-31f - 1;
+    values[i] = __float2bfloat16(uniform * scale);
+  }
+}
+
+__global__ void tokens_kernel(std::size_t count, std::int32_t* tokens, std::uint32_t vocab) {
+  const std::size_t i = blockIdx.x * std::size_t{blockDim.x} + threadIdx.x;
+  if (i < count) tokens[i] = static_cast<std::int32_t>(scramble(static_cast<std::uint32_t>(i)) % vocab);
+}
+
+void* allocate(std::size_t bytes) {
+  void* pointer = nullptr;
+  check(cudaMalloc(&pointer, bytes), "cudaMalloc");
+  check(cudaMemset(pointer, 0, bytes), "cudaMemset");
+  return pointer;
+}
+
+template <class T>
+struct Array {
+  T* data;
+  explicit Array(index_t count) : data(static_cast<T*>(allocate(static_cast<std::size_t>(count) * sizeof(T)))) {}
+  ~Array() { cudaFree(data); }
+  Array(const Array&) = delete;
+  Array& operator=(const Array&) = delete;
+  operator T*() const { return data; }
+};
+
+struct Random : Array<bf16> {
+  explicit Random(index_t count, float scale = 1) : Array(count) {
+    fill_kernel<<<1024, 256, 0, stream>>>(static_cast<std::size_t>(count), data, scale, 17);
+  }
+};
+
+// Median milliseconds of one call.
+double time_of(const std::function<void()>& call, int calls_per_graph = 10) {
+  call();
+  check(cudaStreamSynchronize(stream), "warm-up");
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t replay = nullptr;
+  check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+  for (int i = 0; i < calls_per_graph; ++i) call();
+  check(cudaStreamEndCapture(stream, &graph), "cudaStreamEndCapture");
+  check(cudaGraphInstantiate(&replay, graph, 0), "cudaGraphInstantiate");
+  cudaEvent_t begin, end;
+  check(cudaEventCreate(&begin), "cudaEventCreate");
+  check(cudaEventCreate(&end), "cudaEventCreate");
+  std::vector<float> times;
+  for (int run = 0; run < 7; ++run) {
+    check(cudaEventRecord(begin, stream), "cudaEventRecord");
+    check(cudaGraphLaunch(replay, stream), "cudaGraphLaunch");
+    check(cudaEventRecord(end, stream), "cudaEventRecord");
+    check(cudaEventSynchronize(end), "cudaEventSynchronize");
+    float milliseconds = 0;
+    check(cudaEventElapsedTime(&milliseconds, begin, end), "cudaEventElapsedTime");
+    if (run > 0) times.push_back(milliseconds / static_cast<float>(calls_per_graph));
+  }
+  cudaEventDestroy(begin);
+  cudaEventDestroy(end);
+  cudaGraphExecDestroy(replay);
+  cudaGraphDestroy(graph);
+  std::sort(times.begin(), times.end());
+  return times[times.size() / 2];
+}
+
+double copy_bytes_per_ms = 0;
+
+void report_memory(const char* name, double bytes, const std::function<void()>& call, int calls = 10) {
+  const double ms = time_of(call, calls);
+  std::printf("%-44s %9.4f ms %8.1f MB %6.2f TB/s %5.0f%% of copy\n", name, ms, bytes / 1e6, bytes / ms / 1e9,
+              100 * bytes / ms / copy_bytes_per_ms);
+  std::fflush(stdout);
+}
+
+void report_math(const char* name, double flops, const std::function<void()>& call, int calls = 10) {
+  const double ms = time_of(call, calls);
+  std::printf("%-44s %9.4f ms %8.1f GF %6.0f TFLOP/s\n", name, ms, flops / 1e9, flops / ms / 1e9);
+  std::fflush(stdout);
+}
+
+void measure_copy() {
+  const index_t bytes = index_t{1} << 31;
+  const Array<char> a(bytes), b(bytes);
+  const double ms = time_of([&] { check(cudaMemcpyAsync(b, a, bytes, cudaMemcpyDeviceToDevice, stream), "copy"); }, 5);
+  copy_bytes_per_ms = 2.0 * bytes / ms;
+  std::printf("%-44s %9.4f ms %8.1f MB %6.2f TB/s\n", "copy", ms, 2.0 * bytes / 1e6, copy_bytes_per_ms / 1e9);
+}
+
+void norms(index_t rows, index_t cols) {
+  const NormShape s{rows, cols, 1e-5};
+  const double n = static_cast<double>(rows) * cols;
+  const Random x(rows * cols), dy(rows * cols), residual(rows * cols);
+  const Array<bf16> y(rows * cols);
+  const Array<float> weight(cols), rstd(rows), dweight(cols);
+  const Array<char> workspace(static_cast<index_t>(rms_norm_workspace(s)));
+  const std::string shape = std::to_string(rows) + "x" + std::to_string(cols);
+  report_memory(("rms_norm forward " + shape).c_str(), 4 * n, [&] { rms_norm_forward(s, x, weight, y, rstd, stream); });
+  report_memory(("rms_norm backward " + shape).c_str(), 8 * n,
+                [&] { rms_norm_backward(s, dy, x, weight, rstd, residual, y, dweight, workspace, stream); });
+}
+
+void activations(index_t rows, index_t width, Activation activation, bool gated, const char* name) {
+  const MlpShape s{rows, 0, width, activation, gated};
+  const double n = static_cast<double>(rows) * width;
+  const Random u(rows * s.up_width()), du(rows * s.up_width());
+  const Array<bf16> a(rows * width);
+  report_memory((std::string(name) + " forward").c_str(), (gated ? 6 : 4) * n,
+                [&] { mlp_activation_forward(s, u, a, stream); });
+  report_memory((std::string(name) + " backward").c_str(), (gated ? 10 : 6) * n,
+                [&] { mlp_activation_backward(s, u, du, stream); });
+}
+
+void rotary(index_t batch, index_t time, index_t heads, index_t head_dim) {
+  const RopeShape s{batch, time, heads, heads, head_dim, head_dim, 10000};
+  const Random qkv(batch * time * 3 * heads * head_dim);
+  report_memory("rope", 4.0 * batch * time * 2 * heads * head_dim, [&] { rope(s, qkv, 1, stream); });
+}
+
+void losses(index_t rows, index_t vocab) {
+  const Random logits(rows * vocab);
+  const Array<std::int32_t> targets(rows);
+  tokens_kernel<<<static_cast<unsigned>(rows / 256 + 1), 256, 0, stream>>>(rows, targets, static_cast<std::uint32_t>(vocab));
+  const Array<float> loss(rows);
+  const Array<std::uint8_t> correct(rows);
+  const Array<StepScalars> scalars(1);
+  const std::string name = "cross_entropy " + std::to_string(rows) + "x" + std::to_string(vocab);
+  report_memory(name.c_str(), 4.0 * rows * vocab,
+                [&] { cross_entropy({rows, vocab}, logits, targets, loss, correct, scalars, true, stream); }, 3);
+}
+
+void embeddings(index_t rows, index_t cols, index_t vocab) {
+  const Random weight(vocab * cols), dx(rows * cols);
+  const Array<bf16> x(rows * cols);
+  const Array<float> dweight(vocab * cols);
+  const Array<std::int32_t> tokens(rows);
+  tokens_kernel<<<static_cast<unsigned>(rows / 256 + 1), 256, 0, stream>>>(rows, tokens, static_cast<std::uint32_t>(vocab));
+  const Array<char> workspace(static_cast<index_t>(embedding_workspace(rows, vocab)) + 256);
+  const std::string shape = std::to_string(rows) + "x" + std::to_string(cols) + " of " + std::to_string(vocab);
+  report_memory(("embedding forward " + shape).c_str(), 4.0 * rows * cols,
+                [&] { embedding_forward(rows, cols, tokens, weight, x, stream); });
+  report_memory(("embedding backward " + shape).c_str(), 2.0 * rows * cols + 8.0 * std::min(rows, vocab) * cols,
+                [&] { embedding_backward(rows, cols, vocab, tokens, dx, dweight, workspace, stream); });
+}
+
+void optimizer(index_t count) {
+  const Array<float> master(count), gradients(count), m(count), v(count);
+  const Array<bf16> working(count);
+  const Array<StepScalars> scalars(1);
+  const Array<double> sums(static_cast<index_t>(block_sums_bytes() / 8));
+  report_memory("adamw", 30.0 * count, [&] { adamw(count, master, working, gradients, m, v, true, scalars, stream); });
+  report_memory("gradient_norm", 4.0 * count, [&] { gradient_norm(count, gradients, scalars, sums, stream); });
+}
+
+void products(Gemm& gemm, index_t rows, index_t in, index_t out) {
+  const LinearShape s{rows, in, out};
+  const Random x(rows * in), w(out * in, 0.05f), y(rows * out);
+  const Array<float> dw(out * in);
+  const double flops = 2.0 * rows * in * out;
+  const std::string shape = std::to_string(rows) + "x" + std::to_string(in) + "x" + std::to_string(out);
+  report_math(("linear y " + shape).c_str(), flops, [&] { linear_forward(gemm, s, x, w, nullptr, y, stream); }, 5);
+  report_math(("linear dx " + shape).c_str(), flops, [&] { linear_backward_input(gemm, s, y, w, x, in, stream); }, 5);
+  report_math(("linear dw " + shape).c_str(), flops, [&] { linear_backward_weight(gemm, s, x, y, dw, stream); }, 5);
+}
+
+void attentions(Attention& attention, index_t batch, index_t time, index_t heads, index_t kv_heads, index_t head_dim) {
+  const AttentionShape s{batch, time, heads, kv_heads, head_dim, 1 / std::sqrt(static_cast<double>(head_dim))};
+  const index_t rows = batch * time;
+  const Random qkv(rows * s.packed_width()), dout(rows * s.query_width());
+  const Array<bf16> out(rows * s.query_width()), dqkv(rows * s.packed_width());
+  const Array<float> lse(rows * heads);
+  const std::size_t bytes = attention_workspace(s) * 4;
+  const Array<char> workspace(static_cast<index_t>(bytes));
+  const double flops = 2.0 * rows * (time + 1) * s.query_width();
+  const std::string shape = std::to_string(batch) + "x" + std::to_string(time) + " " + std::to_string(heads) + "/" +
+                            std::to_string(kv_heads) + "x" + std::to_string(head_dim);
+  const auto both = [&](const std::string& name, const auto& forward, const auto& backward) {
+    report_math((name + " forward " + shape).c_str(), flops, forward, 5);
+    report_math((name + " backward " + shape).c_str(), 2.5 * flops, backward, 5);
+  };
+  if (attention.cudnn() != nullptr && attention.cudnn()->prepare(s, bytes)) {
+    both("cudnn", [&] { attention.cudnn()->forward(s, qkv, out, lse, workspace, stream); },
+         [&] { attention.cudnn()->backward(s, dout, qkv, out, lse, dqkv, workspace, stream); });
+    std::printf("    cudnn workspace: forward %zu, backward %zu, planned %zu bytes\n",
+                attention.cudnn()->forward_workspace(s), attention.cudnn()->backward_workspace(s),
+                attention_workspace(s));
+  } else {
+    std::printf("    no cudnn: %s\n", attention.why_not_cudnn().c_str());
+  }
+  both("own", [&] { attention_mma_forward(s, qkv, out, lse, stream); },
+       [&] { attention_mma_backward(s, dout, qkv, out, lse, dqkv, workspace, stream); });
+}
+
+}  // namespace
+
+int main() {
+  std::string reason;
+  if (cuda_device_count(&reason) == 0) {
+    std::printf("skipped: no CUDA device (%s)\n", reason.c_str());
+    return 77;
+  }
+  std::printf("%s\n", cuda_device_description(0).c_str());
+  check(cudaStreamCreate(&stream), "cudaStreamCreate");
+  measure_copy();
+  norms(65536, 768);
+  norms(65536, 1024);
+  norms(16384, 256);
+  activations(65536, 3072, Activation::relu2, false, "relu2 65536x3072");
+  activations(65536, 3072, Activation::gelu_tanh, false, "gelu_tanh 65536x3072");
+  activations(65536, 2048, Activation::silu, true, "silu gated 65536x2048");
+  rotary(16, 4096, 12, 64);
+  losses(65536, 50304);
+  losses(65536, 8192);
+  losses(16384, 256);
+  embeddings(65536, 768, 50304);
+  embeddings(16384, 256, 256);
+  optimizer(137500000);
+  {
+    Gemm gemm;
+    const Array<char> workspace(static_cast<index_t>(Gemm::workspace_bytes));
+    gemm.bind_workspace(workspace, Gemm::workspace_bytes);
+    products(gemm, 65536, 768, 3352);
+    products(gemm, 65536, 1536, 768);
+    products(gemm, 65536, 768, 3072);
+    products(gemm, 65536, 3072, 768);
+    products(gemm, 65536, 768, 2304);
+    products(gemm, 65536, 768, 50304);
+    products(gemm, 16384, 768, 50304);
+    products(gemm, 2624, 768, 50304);
+    products(gemm, 16384, 256, 1024);
+  }
+  Attention attention;
+  attentions(attention, 16, 4096, 12, 12, 64);
+  attentions(attention, 8, 4096, 16, 16, 128);
+  attentions(attention, 8, 4096, 16, 4, 128);
+  attentions(attention, 32, 512, 4, 4, 64);
+  attentions(attention, 3, 1000, 4, 2, 64);
+  return 0;
+}
