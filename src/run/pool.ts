@@ -14,6 +14,8 @@ import { WorkerProcess } from "./worker_process.js";
 
 export interface PoolOptions extends Omit<WorkerOrder, "kind"> {
   readonly workers: number;
+  /** How long a heartbeat may stand still before its owner is given up; 60 s by default. */
+  readonly silenceMilliseconds?: number;
   /** Aborted once to finish the step and save; the promise then resolves with complete = false. */
   readonly stop: AbortSignal;
   /** Aborted to leave at once. */
@@ -126,7 +128,8 @@ class Pool {
   #endIfSilent({ id, claim }: TrialStatus): void {
     if (claim === undefined) return;
     if (claim.record !== undefined && this.#isOurs(claim.record.owner)) return; // its exit would tell us
-    if (this.#watch.silence(id, claim, performance.now()) < silenceMilliseconds) return;
+    const allowed = this.#options.silenceMilliseconds ?? silenceMilliseconds;
+    if (this.#watch.silence(id, claim, performance.now()) < allowed) return;
     endClaim(
       trialLayout.claims(studyLayout.trial(this.#options.studyFolder, id)),
       claim.generation,
