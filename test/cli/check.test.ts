@@ -1,0 +1,88 @@
+// layermix check, run as a process.
+
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { layermix } from "./layermix.js";
+import { inTemporaryFolder } from "./temporary_folder.js";
+
+const good = "model: { layers: 8, hidden: 64, vocab: 100, mix: { mamba2: 50%, mlp: 50% } }\n";
+
+describe("layermix check", () => {
+  it("says in one line per file what it found", async () => {
+    const { code, stdout } = await layermix([
+      "check",
+      "preset:mamba2-hybrid-8b",
+      "preset:attention-share",
+      "--quiet",
+    ]);
+    assert.equal(code, 0);
+    assert.equal(
+      stdout,
+      "ok  preset:mamba2-hybrid-8b: 24 mamba2, 4 attention, 28 mlp\n" +
+        "ok  preset:attention-share: 24 mamba2, 4 attention, 28 mlp; 6 candidates; 36 trials\n",
+    );
+  });
+
+  it("reads stdin", async () => {
+    const { code, stdout } = await layermix(["check", "-"], { input: good });
+    assert.deepEqual([code, stdout], [0, "ok  <stdin>: 4 mamba2, 4 mlp\n"]);
+  });
+
+  it("takes --set, and points at it", async () => {
+    const set = ["--set", "model.mix.mamba2=25%", "--set", "model.mix.attention=25%"];
+    const changed = await layermix(["check", "-", ...set], { input: good });
+    assert.equal(changed.stdout, "ok  <stdin>: 2 mamba2, 2 attention, 4 mlp\n");
+    const wrong = await layermix(["check", "-", "--set", "model.hidden=wide"], { input: good });
+    assert.equal(wrong.code, 3);
+    assert.equal(
+      wrong.stderr,
+      [
+        'error[LMX1103]: Expected a whole number from 1 to 1048576 at model.hidden, got "wide"',
+        "  --> command line:1:20",
+        "   |",
+        " 1 | --set model.hidden=wide",
+        "   |                    ^^^^",
+        "",
+      ].join("\n"),
+    );
+  });
+
+  it("points problems of a plan at the file", () =>
+    inTemporaryFolder(async (cwd) => {
+      const text = 'model:\n  hidden: 64\n  vocab: 100\n  pattern: "M-MxM"\n';
+      writeFileSync(join(cwd, "study.yaml"), text);
+      const { code, stdout } = await layermix(["check", "study.yaml", "--json"], { cwd });
+      const { error } = JSON.parse(stdout);
+      assert.deepEqual([code, error.code, error.file, error.line], [3, "LMX2001", "study.yaml", 4]);
+    }));
+
+  it("points problems of a task at the file", () =>
+    inTemporaryFolder(async (cwd) => {
+      const text = `${good}proxy:\n  tokens: 1M\n  tasks:\n    - { task: recal }\n    - { task: recall, pair: 8 }\n`;
+      writeFileSync(join(cwd, "study.yaml"), text);
+      const { code, stdout } = await layermix(["check", "study.yaml", "--json"], { cwd });
+      const { errors } = JSON.parse(stdout);
+      const places = errors.map((error: { code: string; line: number }) => [error.code, error.line]);
+      assert.equal(code, 3);
+      assert.deepEqual(places, [
+        ["LMX7001", 5],
+        ["LMX7002", 6],
+      ]);
+    }));
+
+  it("checks the other files when one is wrong", () =>
+    inTemporaryFolder(async (cwd) => {
+      writeFileSync(join(cwd, "good.yaml"), good);
+      writeFileSync(join(cwd, "bad.yaml"), "model: 1\n");
+      const { code, stdout, stderr } = await layermix(["check", "bad.yaml", "good.yaml"], { cwd });
+      assert.deepEqual([code, stdout], [3, ""]);
+      assert.match(stderr, /^ok {2}good\.yaml: 4 mamba2, 4 mlp$/m);
+      assert.match(stderr, /^error\[LMX1103\]: Expected a mapping at model, got 1$/m);
+    }));
+
+  it("colours nothing off a terminal", async () => {
+    const { stderr } = await layermix(["check", "-"], { input: "model: 1\n", env: { FORCE_COLOR: "0" } });
+    assert.doesNotMatch(stderr, /\u001b/);
+  });
+});

@@ -1,0 +1,134 @@
+// Help for everything: each command has a summary, a description and examples; each flag and argument says what it is
+// and shows a use; examples use flags that exist. Also the root help, and the time that a start takes.
+
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { performance } from "node:perf_hooks";
+import { fileURLToPath } from "node:url";
+import { type Command, Config } from "@oclif/core";
+import { Plugin } from "@oclif/core/config";
+import { layermix } from "./layermix.js";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+const shared = ["json", "quiet", "no-color"];
+
+/** All commands of layermix, found in dist/ and not in the manifest. */
+async function discover(): Promise<readonly Command.Cached[]> {
+  const plugin = new Plugin({ root, type: "core", ignoreManifest: true, errorOnManifestCreate: true });
+  await plugin.load();
+  return Object.values(plugin.manifest.commands);
+}
+
+function exampleTexts(command: Command.Cached): string[] {
+  return (command.examples ?? []).map((example) => (typeof example === "string" ? example : example.command));
+}
+
+describe("help", () => {
+  let commands: readonly Command.Cached[];
+  before(async () => {
+    commands = await discover();
+  });
+
+  it("finds the commands", () => {
+    const ids = commands.map(({ id }) => id);
+    for (const id of [
+      "check",
+      "doctor",
+      "explain",
+      "init",
+      "plan",
+      "preset:list",
+      "preset:show",
+      "schema:print",
+      "sweep",
+    ]) {
+      assert.ok(ids.includes(id), `${id} is missing`);
+    }
+  });
+
+  it("gives every command a summary, a description and an example", () => {
+    for (const command of commands) {
+      assert.match(command.summary ?? "", /^[A-Z].{5,78}\.$/, `summary of ${command.id}`);
+      assert.ok((command.description ?? command.summary!).length > 20, `description of ${command.id}`);
+      assert.ok(exampleTexts(command).length > 0, `example of ${command.id}`);
+    }
+  });
+
+  it("describes every flag and argument, with a use", () => {
+    for (const command of commands) {
+      const uses = exampleTexts(command).join("\n");
+      for (const [name, flag] of Object.entries(command.flags)) {
+        const description = flag.description ?? flag.summary ?? "";
+        assert.ok(description.length > 10, `--${name} of ${command.id} has no description`);
+        const shown = uses.includes(`--${name}`) || /\b[Ee]xample\b/.test(description);
+        assert.ok(shown || shared.includes(name), `--${name} of ${command.id} has no example`);
+      }
+      for (const [name, arg] of Object.entries(command.args)) {
+        assert.ok((arg.description ?? "").length > 5, `argument ${name} of ${command.id} has no description`);
+      }
+    }
+  });
+
+  it("shows examples whose flags exist", () => {
+    for (const command of commands) {
+      for (const example of exampleTexts(command)) {
+        assert.ok(
+          example.includes(`<%= config.bin %> ${command.id.replaceAll(":", " ")}`),
+          `${command.id}: ${example}`,
+        );
+        for (const [, name] of example.matchAll(/--([a-z-]+)/g)) {
+          assert.ok(
+            Object.hasOwn(command.flags, name!),
+            `${command.id}: --${name} in "${example}" does not exist`,
+          );
+        }
+      }
+    }
+  });
+
+  it("lists every command, examples first, for layermix alone", async () => {
+    const { code, stdout } = await layermix([]);
+    assert.equal(code, 0);
+    assert.match(stdout, /^Design hybrid language models:.*\n\n {2}\$ layermix init study\.yaml/);
+    for (const { id, hidden } of commands) {
+      if (!hidden) assert.match(stdout, new RegExp(`^ {2}${id.replaceAll(":", " ")} `, "m"));
+    }
+    assert.ok(stdout.split("\n").length < 50, "longer than a screen");
+  });
+
+  it("is the same for --help, -h and help", async () => {
+    const outputs = await Promise.all(
+      [
+        ["check", "--help"],
+        ["check", "-h"],
+        ["help", "check"],
+      ].map((args) => layermix(args)),
+    );
+    for (const { code, stdout } of outputs) {
+      assert.equal(code, 0);
+      assert.equal(stdout, outputs[0]!.stdout);
+    }
+  });
+
+  it("knows the same commands as the manifest, if there is one", async () => {
+    const file = `${root}oclif.manifest.json`;
+    if (!existsSync(file)) return;
+    const listed = Object.keys(JSON.parse(readFileSync(file, "utf8")).commands).sort();
+    assert.deepEqual(listed, commands.map(({ id }) => id).sort(), "npm run build:ts writes it anew");
+    assert.ok(await Config.load({ root }));
+  });
+});
+
+describe("start", () => {
+  it("takes less than 0.35 s for --version (best of five)", async () => {
+    const seconds: number[] = [];
+    for (let i = 0; i < 5; i++) {
+      const start = performance.now();
+      const { code, stdout } = await layermix(["--version"]);
+      seconds.push((performance.now() - start) / 1000);
+      assert.equal(code, 0);
+      assert.match(stdout, /^layermix\/\d+\.\d+\.\d+ \S+ node-v\d/);
+    }
+    assert.ok(Math.min(...seconds) < 0.35, `${Math.min(...seconds).toFixed(2)} s`);
+  });
+});
