@@ -152,14 +152,13 @@ Precision precision_of(lmx_precision precision) {
 
 void check_tokens(const int32_t* tokens, const int32_t* targets, int64_t count, int64_t vocab) {
   if (tokens == nullptr || targets == nullptr) throw InvalidArgument("expected tokens and targets, got null");
+  const auto at = [](const char* name, int64_t i) { return name + ("[" + std::to_string(i) + "]"); };
   for (int64_t i = 0; i < count; ++i) {
-    if (tokens[i] < 0 || tokens[i] >= vocab) {
-      reject("tokens[" + std::to_string(i) + "]", ("from 0 to " + std::to_string(vocab - 1)).c_str(),
-             tokens[i]);
-    }
-    if (targets[i] >= vocab) {
-      reject("targets[" + std::to_string(i) + "]", ("below " + std::to_string(vocab)).c_str(), targets[i]);
-    }
+    if (tokens[i] >= 0 && tokens[i] < vocab) continue;
+    reject(at("tokens", i), ("from 0 to " + std::to_string(vocab - 1)).c_str(), tokens[i]);
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    if (targets[i] >= vocab) reject(at("targets", i), ("below " + std::to_string(vocab)).c_str(), targets[i]);
   }
 }
 

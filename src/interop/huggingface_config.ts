@@ -7,6 +7,7 @@ import type { NativeLayer } from "../block/block.js";
 import type { NativeModelConfig } from "../run/native.js";
 import { ConfigFields, toNumber } from "./config_fields.js";
 import { invalidFile } from "./interop_error.js";
+import type { Json } from "./strict_json.js";
 
 type LayerKind = NativeLayer["kind"];
 type MlpActivation = Extract<NativeLayer, { kind: "mlp" }>["activation"];
@@ -140,18 +141,23 @@ function mamba2(config: ConfigFields): NativeModelConfig {
 function layerKinds(config: ConfigFields): readonly LayerKind[] {
   const blockTypes = config.list("layers_block_type");
   const symbols = blockTypes
-    ? blockTypes.map((type) => symbolByBlockType[String(type)] ?? String(type))
+    ? blockTypes.map((type) => lookUp(symbolByBlockType, type) ?? String(type))
     : [...config.text("hybrid_override_pattern")];
   return symbols.map((symbol, index) => {
-    const kind = Object.hasOwn(kindBySymbol, symbol) ? kindBySymbol[symbol] : undefined;
+    const kind = lookUp(kindBySymbol, symbol);
     if (kind === undefined) throw notBuilt(config, `layer ${index} of kind ${JSON.stringify(symbol)}`);
     return kind;
   });
 }
 
+// A name from the file in one of the tables above; "constructor" is in none.
+function lookUp<T>(table: Readonly<Record<string, T>>, name: Json): T | undefined {
+  return typeof name === "string" && Object.hasOwn(table, name) ? table[name] : undefined;
+}
+
 function mlpActivation(config: ConfigFields): MlpActivation {
   const name = config.get("mlp_hidden_act") ?? "relu2";
-  const known = typeof name === "string" && Object.hasOwn(activations, name) ? activations[name] : undefined;
+  const known = lookUp(activations, name);
   if (known === undefined) throw notBuilt(config, `mlp_hidden_act ${JSON.stringify(name)}`);
   return known;
 }
