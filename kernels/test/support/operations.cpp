@@ -64,6 +64,7 @@ Operation embedding_operation(index_t rows, index_t cols, index_t vocab) {
   op.backward = [=](Backend& b, Run& r) {
     b.embedding_backward(rows, cols, vocab, tokens->data(), r.output_gradients[0], r.input_gradients[0]);
   };
+  op.workspace = [=](const Backend& b) { return b.workspace_bytes(EmbeddingShape{rows, cols, vocab}); };
   op.forward_bytes = 8.0 * rows * cols;
   op.backward_bytes = 12.0 * rows * cols;
   return op;
