@@ -39,7 +39,8 @@ describe("random", () => {
   it("is fair: over many seeds each candidate is taken about equally often", () => {
     const seeds = 4_000;
     const taken = new Array<number>(10).fill(0);
-    for (let seed = 0; seed < seeds; seed++) for (const index of pickWithoutReplacement(10, 3, seed)) taken[index]!++;
+    for (let seed = 0; seed < seeds; seed++)
+      for (const index of pickWithoutReplacement(10, 3, seed)) taken[index]!++;
     // Binomial(4000, 0.3): mean 1200, standard deviation 29; five of them on either side.
     for (const count of taken) assert.ok(Math.abs(count - 1_200) < 145, `${taken}`);
   });
