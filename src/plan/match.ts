@@ -2,10 +2,12 @@
 // candidate outside the tolerance gets another hidden width - in the largest steps (256 ... 8) that meet the tolerance, its
 // blocks rescaled with it - and, where even steps of 8 are too coarse, another MLP width.
 
+import { nearestMultiple } from "../block/raw_options.js";
 import { blocks } from "../block/registry.js";
 import { LayermixError } from "../diag/diagnostic.js";
 import type { MatchOn, ModelSpec } from "../spec/spec.js";
-import { planModel } from "./plan.js";
+import { layOut } from "./layout.js";
+import { assemblePlan } from "./plan.js";
 import type { Plan, PlanNote } from "./plan_types.js";
 import type { BlockResolver } from "./resolve_blocks.js";
 import { compactCount } from "./words.js";
@@ -21,22 +23,27 @@ export interface MatchTarget {
 }
 
 const hiddenSteps = [256, 128, 64, 32, 16, 8];
+const noOptions = {};
 
 /** `model` at another hidden width, every block rescaled with it. */
-export function withHidden(model: ModelSpec, hidden: number, layers: number): ModelSpec {
+function withHidden(model: ModelSpec, hidden: number, layers: number, resolver: BlockResolver): ModelSpec {
   if (hidden === model.hidden) return model;
   const from = { hidden: model.hidden, layers };
-  const scaled = blocks.map((block) => {
-    const raw = model.blocks[block.kind] ?? {};
-    return [block.kind, block.rescale(raw, from, { hidden, layers })] as const;
-  });
-  return { ...model, hidden, blocks: Object.fromEntries(scaled) };
+  const rescaled: Record<string, Readonly<Record<string, unknown>>> = {};
+  for (const block of blocks) {
+    rescaled[block.kind] = resolver.rescale(block, model.blocks[block.kind] ?? noOptions, from, {
+      hidden,
+      layers,
+    });
+  }
+  return { ...model, hidden, blocks: rescaled };
 }
 
 interface Sized {
   readonly model: ModelSpec;
   readonly plan: Plan;
-  /** Relative distance from the target; Infinity where the size cannot be built. */
+  readonly cost: number;
+  /** Relative distance from the target. */
   readonly miss: number;
 }
 
@@ -51,45 +58,36 @@ export function matchSize(
   metric: MetricOf,
   resolver: BlockResolver,
 ): Plan {
+  const layout = layOut(model.layout);
   const size = (sized: ModelSpec): Sized => {
-    const plan = planModel(sized, name, resolver);
-    return { model: sized, plan, miss: Math.abs(metric(plan, target.on) / target.value - 1) };
+    const plan = assemblePlan(sized, name, layout, resolver);
+    const cost = metric(plan, target.on);
+    return { model: sized, plan, cost, miss: Math.abs(cost / target.value - 1) };
   };
   const declared = size(model);
   if (declared.miss <= target.tolerance) return declared.plan;
-  const wider = searchHidden(declared, target, metric, size);
-  const best = wider.miss <= target.tolerance ? wider : searchMlpWidth(wider, target, metric, size);
-  return { ...best.plan, notes: [...best.plan.notes, matchNote(declared, best, target, metric)] };
+  const wider = searchHidden(declared, target, (hidden) =>
+    sizeIfPossible(() => size(withHidden(model, hidden, layout.pattern.length, resolver))),
+  );
+  const best = wider.miss <= target.tolerance ? wider : searchMlpWidth(wider, target, size);
+  return { ...best.plan, notes: [...best.plan.notes, matchNote(declared, best, target)] };
 }
 
+/** Finds where the cost meets the target, then takes the coarsest multiple next to it that is within the tolerance. */
 function searchHidden(
   start: Sized,
   target: MatchTarget,
-  metric: MetricOf,
-  size: (m: ModelSpec) => Sized,
+  sizeAt: (hidden: number) => Sized | undefined,
 ): Sized {
-  const layers = start.plan.layers.length;
-  const tried = new Map<number, Sized | undefined>();
+  const tried = new Map<number, Sized | undefined>([[start.model.hidden, start]]);
   const at = (hidden: number): Sized | undefined => {
-    if (!tried.has(hidden))
-      tried.set(
-        hidden,
-        sizeIfPossible(() => size(withHidden(start.model, hidden, layers))),
-      );
+    if (!tried.has(hidden)) tried.set(hidden, sizeAt(hidden));
     return tried.get(hidden);
   };
-  // Bisection over multiples of 8; costs grow with the width but for the rounding of heads.
-  let low = 1;
-  let high = Math.ceil(start.model.hidden / 2); // in units of 8: four times the width
-  while (high - low > 1) {
-    const middle = Math.floor((low + high) / 2);
-    const sized = at(middle * 8);
-    if (sized !== undefined && metric(sized.plan, target.on) > target.value) high = middle;
-    else low = middle;
-  }
+  const root = meetingWidth(start, target, at);
   let best = start;
   for (const step of hiddenSteps) {
-    for (const hidden of [Math.floor((low * 8) / step) * step, Math.ceil((high * 8) / step) * step]) {
+    for (const hidden of [Math.floor(root / step) * step, Math.ceil(root / step) * step]) {
       const sized = hidden > 0 ? at(hidden) : undefined;
       if (sized !== undefined && sized.miss < best.miss) best = sized;
     }
@@ -98,12 +96,28 @@ function searchHidden(
   return best;
 }
 
-function searchMlpWidth(
-  start: Sized,
-  target: MatchTarget,
-  metric: MetricOf,
-  size: (m: ModelSpec) => Sized,
-): Sized {
+/**
+ * The real-valued width at which the cost would meet the target: secant steps on a log-log scale, where costs are nearly
+ * straight lines between slope 1 (embeddings) and 2 (matrices).
+ */
+function meetingWidth(start: Sized, target: MatchTarget, at: (hidden: number) => Sized | undefined): number {
+  let { hidden } = start.model;
+  let { cost } = start;
+  let slope = 2;
+  let root = hidden;
+  for (let i = 0; i < 8; i += 1) {
+    root = hidden * (target.value / cost) ** (1 / slope);
+    const next = at(nearestMultiple(root, 8));
+    if (next === undefined || next.model.hidden === hidden) return root;
+    slope = Math.log(next.cost / cost) / Math.log(next.model.hidden / hidden);
+    slope = Math.min(2.5, Math.max(0.8, slope)); // rounding of heads can make a short step flat or steep
+    ({ cost } = next);
+    ({ hidden } = next.model);
+  }
+  return root;
+}
+
+function searchMlpWidth(start: Sized, target: MatchTarget, size: (model: ModelSpec) => Sized): Sized {
   const width = mlpWidth(start.plan);
   if (width === undefined) return start;
   const withWidth = (value: number): Sized =>
@@ -111,9 +125,8 @@ function searchMlpWidth(
       ...start.model,
       blocks: { ...start.model.blocks, mlp: { ...start.model.blocks.mlp, width: value } },
     });
-  const now = metric(start.plan, target.on);
-  const perColumn = (metric(withWidth(width + 8).plan, target.on) - now) / 8;
-  const wanted = width + (target.value - now) / perColumn;
+  const perColumn = (withWidth(width + 8).cost - start.cost) / 8;
+  const wanted = width + (target.value - start.cost) / perColumn;
   let best = start;
   for (const value of [Math.floor(wanted / 8) * 8, Math.ceil(wanted / 8) * 8]) {
     const sized = value > 0 ? sizeIfPossible(() => withWidth(value)) : undefined;
@@ -137,16 +150,15 @@ function mlpWidth(plan: Plan): number | undefined {
   return (options as { readonly width: number } | undefined)?.width;
 }
 
-function matchNote(before: Sized, after: Sized, target: MatchTarget, metric: MetricOf): PlanNote {
+function matchNote(before: Sized, after: Sized, target: MatchTarget): PlanNote {
   const changes: string[] = [];
   const change = (what: string, old: number | undefined, now: number | undefined) => {
     if (old !== now) changes.push(`${what} ${old} -> ${now}`);
   };
   change("hidden", before.plan.hidden, after.plan.hidden);
   change("mlp width", mlpWidth(before.plan), mlpWidth(after.plan));
-  const got = metric(after.plan, target.on);
-  const off = (100 * (got / target.value - 1)).toFixed(2);
-  const result = `${compactCount(got)} ${target.on}, ${off.startsWith("-") ? "" : "+"}${off}% of ${compactCount(target.value)}`;
+  const off = (100 * (after.cost / target.value - 1)).toFixed(2);
+  const result = `${compactCount(after.cost)} ${target.on}, ${off.startsWith("-") ? "" : "+"}${off}% of ${compactCount(target.value)}`;
   const what = changes.length === 0 ? "nothing could be changed" : changes.join(", ");
   if (after.miss <= target.tolerance) return { code: "LMX2104", message: `matched: ${what} (${result})` };
   return {

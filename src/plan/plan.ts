@@ -5,7 +5,7 @@ import { blocks } from "../block/registry.js";
 import { exitCodes, LayermixError } from "../diag/diagnostic.js";
 import type { ModelSpec, Spec } from "../spec/spec.js";
 import { declaredModel } from "./axes.js";
-import { layOut } from "./layout.js";
+import { type Layout, layOut } from "./layout.js";
 import type { Plan, PlanNote, PlannedLayer } from "./plan_types.js";
 import { type BlockResolver, createBlockResolver, type ResolvedBlock } from "./resolve_blocks.js";
 
@@ -23,13 +23,20 @@ export function planModel(
   name: string,
   resolver: BlockResolver = createBlockResolver(),
 ): Plan {
-  const { pattern, counts, notes: layoutNotes } = layOut(model.layout);
+  return assemblePlan(model, name, layOut(model.layout), resolver);
+}
+
+const noOptions = {};
+
+/** The plan of a model whose layers are laid out: the part of planning that depends on widths. */
+export function assemblePlan(model: ModelSpec, name: string, layout: Layout, resolver: BlockResolver): Plan {
+  const { pattern, counts } = layout;
   const context = { hidden: model.hidden, layers: pattern.length };
   const used = new Map<string, ResolvedBlock>();
-  const notes: PlanNote[] = [...layoutNotes];
+  const notes: PlanNote[] = [...layout.notes];
   for (const block of blocks) {
     if (counts[block.kind] === 0) continue;
-    const resolved = resolver(block, model.blocks, context);
+    const resolved = resolver.resolve(block, model.blocks[block.kind] ?? noOptions, context);
     refuseProblems(resolved);
     used.set(block.symbol, resolved);
     for (const message of resolved.notes) notes.push({ code: "LMX2103", message });

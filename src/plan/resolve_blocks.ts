@@ -4,7 +4,6 @@
 
 import type { Block, BlockContext } from "../block/block.js";
 import { blocks } from "../block/registry.js";
-import type { BlockOptions } from "../spec/spec.js";
 import type { PlannedLayer } from "./plan_types.js";
 
 export interface ResolvedBlock {
@@ -21,31 +20,46 @@ export interface ResolvedBlock {
   }[];
 }
 
-/** Resolves one kind's options at one width; see createBlockResolver. */
-export type BlockResolver = (block: Block, raw: BlockOptions, context: BlockContext) => ResolvedBlock;
+/** Resolves and rescales block options, remembering what it has done; see createBlockResolver. */
+export interface BlockResolver {
+  resolve(block: Block, raw: RawOptions, context: BlockContext): ResolvedBlock;
+  /** Block.rescale. */
+  rescale(block: Block, raw: RawOptions, from: BlockContext, to: BlockContext): RawOptions;
+}
+
+type RawOptions = Readonly<Record<string, unknown>>;
 
 /** A resolver with a memory of its own, to be shared by all candidates of one sweep. */
 export function createBlockResolver(): BlockResolver {
   const texts = new WeakMap<object, string>();
-  const known = new Map<string, ResolvedBlock>();
-  return (block, raw, context) => {
-    const options = raw[block.kind] ?? none;
-    let text = texts.get(options);
-    if (text === undefined) {
-      text = JSON.stringify(options);
-      texts.set(options, text);
-    }
-    const key = `${block.kind} ${context.hidden} ${context.layers} ${text}`;
-    let resolved = known.get(key);
-    if (resolved === undefined) {
-      resolved = resolveBlock(block, options, context);
-      known.set(key, resolved);
-    }
-    return resolved;
+  const resolved = new Map<string, ResolvedBlock>();
+  const rescaled = new Map<string, RawOptions>();
+  const textOf = (raw: RawOptions): string => remember(texts, raw, () => JSON.stringify(raw));
+  return {
+    resolve: (block, raw, context) =>
+      remember(resolved, `${block.kind} ${context.hidden} ${context.layers} ${textOf(raw)}`, () =>
+        resolveBlock(block, raw, context),
+      ),
+    rescale: (block, raw, from, to) =>
+      remember(rescaled, `${block.kind} ${from.hidden} ${to.hidden} ${to.layers} ${textOf(raw)}`, () =>
+        block.rescale(raw, from, to),
+      ),
   };
 }
 
-const none: Readonly<Record<string, unknown>> = {};
+/** The value under `key`, made once. */
+function remember<K, V>(
+  memory: { get(key: K): V | undefined; set(key: K, value: V): unknown },
+  key: K,
+  make: () => V,
+): V {
+  let value = memory.get(key);
+  if (value === undefined) {
+    value = make();
+    memory.set(key, value);
+  }
+  return value;
+}
 
 function resolveBlock(
   block: Block,
@@ -68,11 +82,11 @@ function resolveBlock(
 
 /** Layers by kind of a pattern, in registry order, zeros included. */
 export function countLayers(pattern: string): Record<string, number> {
-  const counts = Object.fromEntries(blocks.map((block) => [block.kind, 0]));
-  const kinds = new Map(blocks.map((block) => [block.symbol, block.kind]));
-  for (const symbol of pattern) {
-    const kind = kinds.get(symbol);
-    if (kind !== undefined) counts[kind] = (counts[kind] ?? 0) + 1;
+  const counts: Record<string, number> = {};
+  for (const { kind, symbol } of blocks) {
+    let count = 0;
+    for (let at = pattern.indexOf(symbol); at !== -1; at = pattern.indexOf(symbol, at + 1)) count += 1;
+    counts[kind] = count;
   }
   return counts;
 }
