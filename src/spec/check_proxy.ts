@@ -2,10 +2,11 @@
 // Task names and task options are checked by task/, which knows them.
 
 import { similarName } from "../diag/suggest.js";
+import { checkPositiveShare, checkWholeNumber } from "./check_number.js";
 import type { Checker, Section } from "./checker.js";
 import { defaults } from "./defaults.js";
 import { listNames } from "./describe.js";
-import { type Path, showPath } from "./path.js";
+import type { Path } from "./path.js";
 import { parseCount, parseLength, parseShare, showShare } from "./quantity.js";
 
 export function checkProxy(checker: Checker): void {
@@ -24,7 +25,7 @@ export function checkProxy(checker: Checker): void {
   });
   checkWeights(checker, list);
   checkSchedule(checker);
-  checkPositive(checker, ["proxy", "evaluate_every"]);
+  checkPositiveShare(checker, ["proxy", "evaluate_every"]);
   checkRank(
     checker,
     list.map((task) => String((task as Section).task)),
@@ -33,21 +34,8 @@ export function checkProxy(checker: Checker): void {
 
 const budgetKeys = { sequence: parseLength, tokens: parseCount, batch_tokens: parseCount } as const;
 
-/** "1.0001K" has the form of a count but is no whole number. */
 function checkWholeNumbers(checker: Checker, place: Path): void {
-  for (const [key, parse] of Object.entries(budgetKeys)) {
-    const path = [...place, key];
-    const value = checker.read(path);
-    if (value === undefined) continue;
-    const number = parse(value);
-    if (Number.isSafeInteger(number) && number >= 1) continue;
-    checker.error(
-      path,
-      "LMX1103",
-      `Expected a whole number at ${showPath(path)}, got ${value} = ${number}`,
-      [],
-    );
-  }
+  for (const [key, parse] of Object.entries(budgetKeys)) checkWholeNumber(checker, [...place, key], parse);
 }
 
 /** sequence | batch_tokens <= tokens, for the proxy or for a task with its own values (`outer`: the proxy's). */
@@ -113,18 +101,8 @@ function checkSchedule(checker: Checker): void {
   checker.error(["proxy", "optimizer", "decay"], "LMX1404", message, ["shorten one of the two"]);
 }
 
-/** Shares of which zero makes no sense. */
-function checkPositive(checker: Checker, path: Path, below = Number.POSITIVE_INFINITY): void {
-  const share = checker.read(path);
-  if (share === undefined) return;
-  const number = parseShare(share);
-  if (number > 0 && number < below) return;
-  const range = below === 1 ? "a share above 0% and below 100%" : "a share above 0%";
-  checker.error(path, "LMX1105", `Expected ${range} at ${showPath(path)}, got ${showShare(number)}`, []);
-}
-
 function checkRank(checker: Checker, tasks: readonly string[]): void {
-  checkPositive(checker, ["rank", "confidence"], 1);
+  checkPositiveShare(checker, ["rank", "confidence"], 1);
   const by = checker.read(["rank", "by"]);
   if (by === undefined || tasks.length === 0) return;
   const names = ["score", "loss", ...new Set(tasks)];

@@ -81,6 +81,13 @@ function withValue(base: unknown, [step, ...rest]: readonly string[], value: unk
 function checkFill(checker: Checker, sweep: Section, shareAxes: readonly string[]): void {
   const fill = checker.read(["sweep", "fill"]);
   const place = ["sweep", "fill"];
+  const [axis] = shareAxes;
+  if (axis !== undefined && checker.document.at(["model", "pattern"]) !== undefined) {
+    const message = `Expected model.mix for the axis ${axis}, got a model with a pattern`;
+    const help = ["shares can be swept in a mix only; replace the pattern by a mix"];
+    checker.error(["sweep", "over", axis], "LMX1303", message, help, "key");
+    return;
+  }
   if (fill === undefined) {
     const uncovered = blocks.map((block) => block.kind).find((kind) => !shareAxes.includes(`mix.${kind}`));
     if (sweep.fill !== undefined || shareAxes.length === 0) return;
@@ -102,10 +109,6 @@ function checkFill(checker: Checker, sweep: Section, shareAxes: readonly string[
   } else if (shareAxes.includes(`mix.${fill}`)) {
     checker.error(place, "LMX1303", `Expected a kind that is not an axis itself at sweep.fill, got ${fill}`, [
       `remove mix.${fill} from sweep.over, or fill with another kind`,
-    ]);
-  } else if (shareAxes.length > 0 && checker.document.at(["model", "pattern"]) !== undefined) {
-    checker.error(place, "LMX1303", "Expected model.mix to fill, got a model with a pattern", [
-      "shares can be swept in a mix only; replace the pattern by a mix",
     ]);
   }
 }

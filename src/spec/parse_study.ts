@@ -3,8 +3,8 @@
 
 import { type Diagnostic, exitCodes, LayermixError } from "../diag/diagnostic.js";
 import { orderDiagnostics } from "../diag/order.js";
-import { similarName } from "../diag/suggest.js";
 import { checkModel } from "./check_model.js";
+import { checkProject } from "./check_project.js";
 import { checkProxy } from "./check_proxy.js";
 import { checkSweep, sweptPaths } from "./check_sweep.js";
 import { Checker, type Section } from "./checker.js";
@@ -93,20 +93,5 @@ function checkMeaning(checker: Checker, presets: readonly string[] | undefined):
   checkModel(checker, sweptPaths(checker), typeof fill === "string" ? fill : undefined);
   checkSweep(checker);
   checkProxy(checker);
-  if (presets !== undefined) checkBaseline(checker, presets);
-}
-
-/** A baseline is a preset by its name, or a file (recognised by its slash or extension). */
-function checkBaseline(checker: Checker, presets: readonly string[]): void {
-  const baseline = checker.read(["project", "baseline"]);
-  if (typeof baseline !== "string" || /[/\\]|\.ya?ml$/.test(baseline)) return;
-  const name = baseline.replace(/^preset:/, "");
-  if (presets.includes(name)) return;
-  const near = similarName("preset", name, presets);
-  checker.error(
-    ["project", "baseline"],
-    "LMX1501",
-    `Unknown preset ${JSON.stringify(name)} at project.baseline`,
-    [near ?? "layermix preset list shows all presets; another study file is named with its extension"],
-  );
+  checkProject(checker, presets);
 }
