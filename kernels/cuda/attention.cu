@@ -1,0 +1,45 @@
+#include "attention.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "attention_mma.cuh"
+#include "launch.h"
+
+namespace lmx::cuda {
+
+std::size_t attention_workspace(const AttentionShape& s) {
+  const index_t padded = ceil_div(s.time, 128) * 128;
+  const auto cudnn = static_cast<std::size_t>(s.batch * s.heads * padded * (s.head_dim + 2) * 4) + 65536;
+  return std::max(cudnn, attention_mma_workspace(s));
+}
+
+Attention::Attention() {
+  const char* choice = std::getenv("LAYERMIX_ATTENTION");
+  if (choice != nullptr && std::string(choice) == "own") {
+    why_not_cudnn_ = "LAYERMIX_ATTENTION=own";
+  } else {
+    cudnn_ = CudnnAttention::open(&why_not_cudnn_);
+  }
+}
+
+void Attention::forward(const AttentionShape& s, const void* qkv, void* out, float* lse, void* workspace,
+                        std::size_t workspace_bytes, cudaStream_t stream) {
+  if (cudnn_ && cudnn_->prepare(s, workspace_bytes)) {
+    cudnn_->forward(s, qkv, out, lse, workspace, stream);
+  } else {
+    attention_mma_forward(s, static_cast<const bf16*>(qkv), static_cast<bf16*>(out), lse, stream);
+  }
+}
+
+void Attention::backward(const AttentionShape& s, const void* dout, const void* qkv, const void* out, const float* lse,
+                         void* dqkv, void* workspace, std::size_t workspace_bytes, cudaStream_t stream) {
+  if (cudnn_ && cudnn_->prepare(s, workspace_bytes)) {
+    cudnn_->backward(s, dout, qkv, out, lse, dqkv, workspace, stream);
+  } else {
+    attention_mma_backward(s, static_cast<const bf16*>(dout), static_cast<const bf16*>(qkv),
+                           static_cast<const bf16*>(out), lse, static_cast<bf16*>(dqkv), workspace, stream);
+  }
+}
+
+}  // namespace lmx::cuda

@@ -1,0 +1,11 @@
+// Compiled instead of attention_cudnn.cpp where the cudnn-frontend headers are not there: attention uses our own kernels.
+#include "attention_cudnn.h"
+
+namespace lmx::cuda {
+
+std::unique_ptr<CudnnAttention> CudnnAttention::open(std::string* reason) {
+  *reason = "this build has no cudnn-frontend headers";
+  return nullptr;
+}
+
+}  // namespace lmx::cuda

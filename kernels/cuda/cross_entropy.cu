@@ -1,0 +1,170 @@
+// Softmax cross-entropy that overwrites the logits with their gradient: loss = logsumexp(x) - x[target],
+// dx = (softmax(x) - onehot) · inverse_target_count.
+//
+// One block per row. The row is copied to shared memory while it arrives (cp.async) and read from there three times: maximum,
+// sum of exponentials, gradient. So each logit crosses memory once in and once out, 4 bytes (65536 x 50304: 13.2 GB, floor
+// 3.1 ms at 4.2 TB/s); two rows of 50304 fit one SM, and one row's arithmetic hides the other's traffic. Rows that do not
+// fit shared memory are read three times from memory instead.
+#include <cuda_pipeline.h>
+
+#include "check.h"
+#include "cross_entropy.cuh"
+#include "launch.h"
+#include "reduce.cuh"
+
+namespace lmx::cuda {
+namespace {
+
+constexpr float kLog2e = 1.4426950408889634f;
+constexpr float kLowest = -INFINITY;
+constexpr index_t kMaxThreads = 512;
+constexpr std::size_t kSharedLimit = 224 * 1024;  // of 227 KiB on Hopper; smaller cards are asked at launch
+
+// The row in shared memory, or in device memory where it does not fit.
+template <bool kCached, bool kAligned>
+struct Row {
+  const uint4* cache;
+  const bf16* logits;
+  int vocab;
+
+  __device__ __forceinline__ uint4 bits(int pack) const {
+    if constexpr (kCached) return cache[pack];
+    return load_bits<kAligned>(logits, pack * kPack, vocab);
+  }
+  __device__ __forceinline__ float at(int index) const {
+    if constexpr (kCached) return __bfloat162float(reinterpret_cast<const bf16*>(cache)[index]);
+    return __bfloat162float(logits[index]);
+  }
+};
+
+template <bool kAligned>
+__device__ __forceinline__ void fill_cache(uint4* cache, const bf16* logits, int packs, int vocab) {
+  for (int p = threadIdx.x; p < packs; p += blockDim.x) {
+    if constexpr (kAligned) {
+      __pipeline_memcpy_async(cache + p, logits + index_t{p} * kPack, sizeof(uint4));
+    } else {
+      cache[p] = load_bits<false>(logits, p * kPack, vocab);
+    }
+  }
+  __pipeline_commit();
+  __pipeline_wait_prior(0);
+  __syncthreads();
+}
+
+// Is element `index` (value x) before the target in the order "larger first, then earlier first"?
+__device__ __forceinline__ bool comes_first(float x, int index, float x_target, int target) {
+  return x > x_target || (x == x_target && index < target);
+}
+
+template <bool kCached, bool kAligned, bool kWriteGradient>
+__global__ void __launch_bounds__(kMaxThreads, 2)
+    cross_entropy_kernel(int vocab, bf16* logits, const std::int32_t* __restrict__ targets,
+                         float* __restrict__ row_loss, std::uint8_t* __restrict__ row_correct,
+                         const StepScalars* __restrict__ scalars) {
+  extern __shared__ uint4 cache[];
+  __shared__ float scratch[3][kMaxThreads / kWarp];
+  const index_t row_index = blockIdx.x;
+  const int target = targets[row_index], packs = (vocab + kPack - 1) / kPack;
+  logits += row_index * vocab;
+  if (target < 0) {
+    if constexpr (kWriteGradient) {
+      for (int p = threadIdx.x; p < packs; p += blockDim.x) {
+        store_bits<kAligned>(logits, p * kPack, vocab, uint4{0, 0, 0, 0});
+      }
+    }
+    if (threadIdx.x == 0) {
+      row_loss[row_index] = 0;
+      if (row_correct) row_correct[row_index] = 0;
+    }
+    return;
+  }
+  if constexpr (kCached) fill_cache<kAligned>(cache, logits, packs, vocab);
+  const Row<kCached, kAligned> row{cache, logits, vocab};
+  const float x_target = row.at(target);
+
+  float maximum = kLowest;
+  float earlier = 0;  // elements that come before the target
+#pragma unroll 4
+  for (int p = threadIdx.x; p < packs; p += blockDim.x) {
+    const Floats x = unpack(row.bits(p));
+#pragma unroll
+    for (int i = 0; i < kPack; ++i) {
+      const int index = p * kPack + i;
+      if (!kAligned && index >= vocab) break;
+      maximum = fmaxf(maximum, x.v[i]);
+      if (row_correct && comes_first(x.v[i], index, x_target, target)) earlier = 1;
+    }
+  }
+  maximum = block_max(maximum, scratch[0]);
+  if (row_correct) {
+    earlier = block_max(earlier, scratch[1]);
+    if (threadIdx.x == 0) row_correct[row_index] = earlier == 0;
+  }
+
+  const float shift = maximum * kLog2e;
+  float sum = 0;
+#pragma unroll 4
+  for (int p = threadIdx.x; p < packs; p += blockDim.x) {
+    const Floats x = unpack(row.bits(p));
+#pragma unroll
+    for (int i = 0; i < kPack; ++i) {
+      if (!kAligned && p * kPack + i >= vocab) break;
+      sum += fast_exp2(x.v[i] * kLog2e - shift);
+    }
+  }
+  sum = block_sum(sum, scratch[2]);
+  if (threadIdx.x == 0) row_loss[row_index] = maximum + logf(sum) - x_target;
+
+  if constexpr (kWriteGradient) {
+    const float weight = static_cast<float>(scalars->inverse_target_count), scale = weight / sum;
+#pragma unroll 4
+    for (int p = threadIdx.x; p < packs; p += blockDim.x) {
+      Floats x = unpack(row.bits(p));
+#pragma unroll
+      for (int i = 0; i < kPack; ++i) {
+        x.v[i] = fast_exp2(x.v[i] * kLog2e - shift) * scale - (p * kPack + i == target ? weight : 0.f);
+      }
+      store<kAligned>(logits, p * kPack, vocab, x);
+    }
+  }
+}
+
+template <bool kCached, bool kAligned>
+void launch(const CrossEntropyShape& s, bf16* logits, const std::int32_t* targets, float* row_loss,
+            std::uint8_t* row_correct, const StepScalars* scalars, bool write_gradient, std::size_t shared_bytes,
+            cudaStream_t stream) {
+  const index_t packs = ceil_div(s.vocab, kPack);
+  index_t threads = kWarp;
+  while (threads < kMaxThreads && threads * 4 < packs) threads *= 2;  // four packs and more per thread
+  const auto kernel =
+      write_gradient ? cross_entropy_kernel<kCached, kAligned, true> : cross_entropy_kernel<kCached, kAligned, false>;
+  if (shared_bytes > 48 * 1024) {
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)),
+          "cross_entropy: cudaFuncSetAttribute");
+  }
+  kernel<<<static_cast<unsigned>(s.rows), static_cast<unsigned>(threads), shared_bytes, stream>>>(
+      static_cast<int>(s.vocab), logits, targets, row_loss, row_correct, scalars);
+}
+
+std::size_t shared_limit() {
+  int device = 0, bytes = 0;
+  check(cudaGetDevice(&device), "cudaGetDevice");
+  check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), "cudaDeviceGetAttribute");
+  const std::size_t usable = static_cast<std::size_t>(bytes) - 1024;  // the reductions' own share
+  return usable < kSharedLimit ? usable : kSharedLimit;
+}
+
+}  // namespace
+
+void cross_entropy(const CrossEntropyShape& s, bf16* logits, const std::int32_t* targets, float* row_loss,
+                   std::uint8_t* row_correct, const StepScalars* scalars, bool write_gradient, cudaStream_t stream) {
+  if (s.rows == 0) return;
+  const std::size_t row_bytes = static_cast<std::size_t>(ceil_div(s.vocab, kPack)) * sizeof(uint4);
+  const bool cached = row_bytes <= shared_limit(), aligned = aligned_rows(s.vocab, logits);
+  const auto run = cached ? (aligned ? launch<true, true> : launch<true, false>)
+                          : (aligned ? launch<false, true> : launch<false, false>);
+  run(s, logits, targets, row_loss, row_correct, scalars, write_gradient, cached ? row_bytes : 0, stream);
+  check_launch("cross_entropy");
+}
+
+}  // namespace lmx::cuda

@@ -1,0 +1,30 @@
+// The few entry points of cuBLASLt that layermix calls, bound when first used (see shared_library.h).
+#pragma once
+
+#include <cublasLt.h>
+
+namespace lmx::cuda {
+
+struct CublasLt {
+  decltype(&cublasLtCreate) create;
+  decltype(&cublasLtDestroy) destroy;
+  decltype(&cublasLtGetStatusString) status_string;
+  decltype(&cublasLtMatmul) matmul;
+  decltype(&cublasLtMatmulAlgoGetHeuristic) get_heuristic;
+  decltype(&cublasLtMatmulDescCreate) desc_create;
+  decltype(&cublasLtMatmulDescDestroy) desc_destroy;
+  decltype(&cublasLtMatmulDescSetAttribute) desc_set;
+  decltype(&cublasLtMatrixLayoutCreate) layout_create;
+  decltype(&cublasLtMatrixLayoutDestroy) layout_destroy;
+  decltype(&cublasLtMatmulPreferenceCreate) preference_create;
+  decltype(&cublasLtMatmulPreferenceDestroy) preference_destroy;
+  decltype(&cublasLtMatmulPreferenceSetAttribute) preference_set;
+};
+
+// Throws DeviceError when the library is not there, naming the folders searched.
+const CublasLt& cublaslt();
+
+// Throws DeviceError with cuBLASLt's own words.
+void check(cublasStatus_t status, const char* call);
+
+}  // namespace lmx::cuda

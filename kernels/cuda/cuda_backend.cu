@@ -1,0 +1,305 @@
+// Maps the virtual calls of Backend to the operations of this folder. Every call enqueues on the backend's own stream; scratch
+// comes from the bound workspace, which operations use one after the other.
+#include "cuda_backend.h"
+
+#include <algorithm>
+#include <string>
+
+#include "../common/error.h"
+#include "adamw.cuh"
+#include "attention.h"
+#include "causal_conv1d.cuh"
+#include "check.h"
+#include "cross_entropy.cuh"
+#include "embedding.cuh"
+#include "gated_rms_norm.cuh"
+#include "linear.h"
+#include "mlp_activation.cuh"
+#include "rms_norm.cuh"
+#include "rope.cuh"
+#include "ssd_scan.cuh"
+#include "step_graph.h"
+#include "transfer.h"
+
+namespace lmx {
+namespace {
+
+using cuda::bf16;
+using cuda::check;
+
+template <class T>
+const T* in(const void* pointer) {
+  return static_cast<const T*>(pointer);
+}
+template <class T>
+T* out(void* pointer) {
+  return static_cast<T*>(pointer);
+}
+template <class T>
+StridedOf<const T*> in(ConstStrided view) {
+  return {static_cast<const T*>(view.data), view.stride};
+}
+template <class T>
+StridedOf<T*> out(Strided view) {
+  return {static_cast<T*>(view.data), view.stride};
+}
+
+class CudaBackend final : public Backend {
+ public:
+  explicit CudaBackend(int device) : device_(device), name_("cuda:" + std::to_string(device)) {
+    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate");
+    check(cudaMalloc(&block_sums_, cuda::block_sums_bytes()), "cudaMalloc");
+    check(cudaMallocHost(&host_scalars_, sizeof(StepScalars)), "cudaMallocHost");
+  }
+  ~CudaBackend() override {
+    cudaSetDevice(device_);
+    cudaStreamSynchronize(stream_);
+    cudaFreeHost(host_scalars_);
+    cudaFree(block_sums_);
+    cudaStreamDestroy(stream_);
+  }
+
+  Precision precision() const override { return {DType::bf16, DType::bf16, DType::f32}; }
+  const char* name() const override { return name_.c_str(); }
+
+  void* allocate(std::size_t bytes) override {
+    select();
+    void* pointer = nullptr;
+    const cudaError_t status = cudaMalloc(&pointer, std::max<std::size_t>(bytes, 256));
+    if (status == cudaErrorMemoryAllocation) {
+      cudaGetLastError();
+      std::size_t free = 0, total = 0;
+      cudaMemGetInfo(&free, &total);
+      throw OutOfMemory(bytes, free);
+    }
+    check(status, "cudaMalloc");
+    return pointer;
+  }
+  void release(void* pointer) override {
+    select();
+    cudaStreamSynchronize(stream_);
+    graph_.reset();
+    cudaFree(pointer);
+  }
+  void zero(void* pointer, std::size_t bytes) override {
+    check(cudaMemsetAsync(pointer, 0, bytes, stream()), "cudaMemsetAsync");
+  }
+  void upload(void* to, const void* from, std::size_t bytes) override { uploads_.upload(to, from, bytes, stream()); }
+  void download(void* to, const void* from, std::size_t bytes) override {
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, stream()), "cudaMemcpyAsync");
+    synchronize();
+  }
+  void copy(void* to, const void* from, std::size_t bytes) override {
+    check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, stream()), "cudaMemcpyAsync");
+  }
+  void synchronize() override { check(cudaStreamSynchronize(stream()), "cudaStreamSynchronize"); }
+  void bind_workspace(void* pointer, std::size_t bytes) override {
+    graph_.reset();
+    workspace_ = pointer;
+    workspace_bytes_ = bytes;
+    gemm_.bind_workspace(pointer, bytes);
+  }
+
+  bool begin_step() override { return graph_.begin(stream()); }
+  void end_step() override { graph_.end(stream()); }
+
+  std::size_t workspace_bytes(const LinearShape&) const override { return cuda::Gemm::workspace_bytes; }
+  std::size_t workspace_bytes(const NormShape& s) const override { return cuda::rms_norm_workspace(s); }
+  std::size_t workspace_bytes(const GatedNormShape& s) const override { return cuda::gated_rms_norm_workspace(s); }
+  std::size_t workspace_bytes(const ConvShape& s) const override { return cuda::causal_conv1d_workspace(s); }
+  std::size_t workspace_bytes(const SsdShape& s) const override { return cuda::ssd_scan_workspace(s); }
+  std::size_t workspace_bytes(const AttentionShape& s) const override { return cuda::attention_workspace(s); }
+  std::size_t workspace_bytes(const CrossEntropyShape&) const override { return 0; }
+  std::size_t workspace_bytes(const EmbeddingShape& s) const override {
+    return cuda::embedding_workspace(s.rows, s.vocab);
+  }
+
+  void embedding_forward(index_t rows, index_t cols, const std::int32_t* tokens, const void* weight,
+                         void* x) override {
+    cuda::embedding_forward(rows, cols, tokens, in<bf16>(weight), out<bf16>(x), stream());
+  }
+  void embedding_backward(index_t rows, index_t cols, index_t vocab, const std::int32_t* tokens, const void* dx,
+                          void* dweight) override {
+    cuda::embedding_backward(rows, cols, vocab, tokens, in<bf16>(dx), out<float>(dweight),
+                             scratch(cuda::embedding_workspace(rows, vocab)), stream());
+  }
+
+  void rms_norm_forward(const NormShape& s, const void* x, const void* weight, void* y, void* rstd) override {
+    cuda::rms_norm_forward(s, in<bf16>(x), in<float>(weight), out<bf16>(y), out<float>(rstd), stream());
+  }
+  void rms_norm_backward(const NormShape& s, const void* dy, const void* x, const void* weight, const void* rstd,
+                         const void* dresidual, void* dx, void* dweight) override {
+    cuda::rms_norm_backward(s, in<bf16>(dy), in<bf16>(x), in<float>(weight), in<float>(rstd), in<bf16>(dresidual),
+                            out<bf16>(dx), out<float>(dweight), scratch(cuda::rms_norm_workspace(s)), stream());
+  }
+
+  void linear_forward(const LinearShape& s, const void* x, const void* w, const void* residual, void* y) override {
+    cuda::linear_forward(gemm_, s, x, w, residual, y, stream());
+  }
+  void linear_backward_input(const LinearShape& s, const void* dy, const void* w, void* dx) override {
+    cuda::linear_backward_input(gemm_, s, dy, w, dx, s.in, stream());
+  }
+  void linear_backward_weight(const LinearShape& s, const void* x, const void* dy, void* dw) override {
+    cuda::linear_backward_weight(gemm_, s, x, dy, dw, stream());
+  }
+
+  void linear_activation_forward(const MlpShape& s, const void* x, const void* w_up, void* u, void* a) override {
+    cuda::linear_forward(gemm_, {s.rows, s.hidden, s.up_width()}, x, w_up, nullptr, u, stream());
+    cuda::mlp_activation_forward(s, in<bf16>(u), out<bf16>(a), stream());
+  }
+  void linear_activation_backward_input(const MlpShape& s, const void* dy, const void* w_down, const void* u,
+                                        void* du) override {
+    bf16* const da = out<bf16>(du) + (s.gated ? s.width : 0);  // its place while it waits for the activation's slope
+    cuda::linear_backward_input(gemm_, {s.rows, s.width, s.hidden}, dy, w_down, da, s.up_width(), stream());
+    cuda::mlp_activation_backward(s, in<bf16>(u), out<bf16>(du), stream());
+  }
+
+  void causal_conv1d_forward(const ConvShape& s, ConstStrided x, const void* w, const void* bias, void* y) override {
+    cuda::causal_conv1d_forward(s, in<bf16>(x), in<float>(w), in<float>(bias), out<bf16>(y), stream());
+  }
+  void causal_conv1d_backward(const ConvShape& s, const void* dy, ConstStrided x, const void* w, const void* bias,
+                              Strided dx, void* dw, void* dbias) override {
+    cuda::causal_conv1d_backward(s, in<bf16>(dy), in<bf16>(x), in<float>(w), in<float>(bias), out<bf16>(dx),
+                                 out<float>(dw), out<float>(dbias), scratch(cuda::causal_conv1d_workspace(s)),
+                                 stream());
+  }
+
+  void ssd_scan_forward(const SsdShape& s, const void* xbc, ConstStrided dt, const void* a_log, const void* d,
+                        const void* dt_bias, const void* initial_state, void* y, void* states,
+                        void* final_state) override {
+    require_states(s);
+    cuda::ssd_scan_forward(s, in<bf16>(xbc), in<bf16>(dt), in<float>(a_log), in<float>(d), in<float>(dt_bias),
+                           in<float>(initial_state), out<bf16>(y), out<bf16>(states), out<float>(final_state),
+                           scratch(cuda::ssd_scan_workspace(s)), stream());
+  }
+  void ssd_scan_backward(const SsdShape& s, const void* dy, const void* xbc, ConstStrided dt, const void* a_log,
+                         const void* d, const void* dt_bias, const void* states, const void* dfinal_state, void* dxbc,
+                         Strided ddt, void* da_log, void* dd, void* ddt_bias, void* dinitial_state) override {
+    require_states(s);
+    cuda::ssd_scan_backward(s, in<bf16>(dy), in<bf16>(xbc), in<bf16>(dt), in<float>(a_log), in<float>(d),
+                            in<float>(dt_bias), in<bf16>(states), in<float>(dfinal_state), out<bf16>(dxbc),
+                            out<bf16>(ddt), out<float>(da_log), out<float>(dd), out<float>(ddt_bias),
+                            out<float>(dinitial_state), scratch(cuda::ssd_scan_workspace(s)), stream());
+  }
+
+  void gated_rms_norm_forward(const GatedNormShape& s, const void* y, ConstStrided z, const void* weight, void* result,
+                              void* rstd) override {
+    cuda::gated_rms_norm_forward(s, in<bf16>(y), in<bf16>(z), in<float>(weight), out<bf16>(result), out<float>(rstd),
+                                 stream());
+  }
+  void gated_rms_norm_backward(const GatedNormShape& s, const void* dout, const void* y, ConstStrided z,
+                               const void* weight, const void* rstd, void* dy, Strided dz, void* dweight) override {
+    cuda::gated_rms_norm_backward(s, in<bf16>(dout), in<bf16>(y), in<bf16>(z), in<float>(weight), in<float>(rstd),
+                                  out<bf16>(dy), out<bf16>(dz), out<float>(dweight),
+                                  scratch(cuda::gated_rms_norm_workspace(s)), stream());
+  }
+
+  void rope_forward(const RopeShape& s, void* qkv) override { cuda::rope(s, out<bf16>(qkv), 1, stream()); }
+  void rope_backward(const RopeShape& s, void* dqkv) override { cuda::rope(s, out<bf16>(dqkv), -1, stream()); }
+  void attention_forward(const AttentionShape& s, const void* qkv, void* result, void* lse) override {
+    attention_.forward(s, qkv, result, out<float>(lse), scratch(cuda::attention_workspace(s)), workspace_bytes_,
+                       stream());
+  }
+  void attention_backward(const AttentionShape& s, const void* dout, const void* qkv, const void* result,
+                          const void* lse, void* dqkv) override {
+    attention_.backward(s, dout, qkv, result, in<float>(lse), dqkv, scratch(cuda::attention_workspace(s)),
+                        workspace_bytes_, stream());
+  }
+
+  void cross_entropy(const CrossEntropyShape& s, void* logits, const std::int32_t* targets, void* row_loss,
+                     std::uint8_t* row_correct, const StepScalars* scalars, bool write_gradient) override {
+    cuda::cross_entropy(s, out<bf16>(logits), targets, out<float>(row_loss), row_correct, scalars, write_gradient,
+                        stream());
+  }
+  void add_loss(index_t rows, const void* row_loss, StepScalars* scalars) override {
+    cuda::add_loss(rows, in<float>(row_loss), scalars, block_sums_, stream());
+  }
+
+  void write_scalars(StepScalars* device, const StepScalars& host) override {
+    uploads_.upload(device, &host, sizeof host, stream());
+  }
+  void read_scalars(StepScalars& host, const StepScalars* device) override {
+    check(cudaMemcpyAsync(host_scalars_, device, sizeof host, cudaMemcpyDeviceToHost, stream()), "cudaMemcpyAsync");
+    synchronize();
+    host = *host_scalars_;
+  }
+  void gradient_norm(index_t count, const void* gradients, StepScalars* scalars) override {
+    cuda::gradient_norm(count, in<float>(gradients), scalars, block_sums_, stream());
+  }
+  void adamw(index_t count, void* master, void* working, const void* gradients, void* exp_avg, void* exp_avg_sq,
+             bool decay, const StepScalars* scalars) override {
+    cuda::adamw(count, out<float>(master), working == master ? nullptr : out<bf16>(working), in<float>(gradients),
+                out<float>(exp_avg), out<float>(exp_avg_sq), decay, scalars, stream());
+  }
+
+ private:
+  // The current device belongs to the thread, and a trainer's calls may come from any.
+  void select() const { check(cudaSetDevice(device_), "cudaSetDevice"); }
+  cudaStream_t stream() const {
+    select();
+    return stream_;
+  }
+  void* scratch(std::size_t bytes) const {
+    if (bytes > workspace_bytes_) {
+      throw InvalidArgument("workspace: Expected at least " + std::to_string(bytes) + " bound bytes, got " +
+                            std::to_string(workspace_bytes_));
+    }
+    return workspace_;
+  }
+  // The device keeps its states in bf16 at its own chunk length; they must fit where the model planned fp32 states.
+  static void require_states(const SsdShape& s) {
+    cuda::ssd_scan_require(s);
+    if (cuda::ssd_scan_states_bytes(s) > static_cast<std::size_t>(s.state_elements()) * sizeof(float)) {
+      throw InvalidArgument("ssd_scan on a GPU: Expected a chunk of at most 256, got " + std::to_string(s.chunk));
+    }
+  }
+
+  int device_;
+  std::string name_;
+  cudaStream_t stream_ = nullptr;
+  double* block_sums_ = nullptr;
+  StepScalars* host_scalars_ = nullptr;  // pinned
+  void* workspace_ = nullptr;
+  std::size_t workspace_bytes_ = 0;
+  cuda::Gemm gemm_;
+  cuda::Attention attention_;
+  cuda::UploadRing uploads_;
+  cuda::StepGraph graph_;
+};
+
+}  // namespace
+
+int cuda_device_count(std::string* reason) {
+  int count = 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status == cudaSuccess && count > 0) return count;
+  if (reason != nullptr) *reason = status == cudaSuccess ? "the driver shows no device" : cudaGetErrorString(status);
+  cudaGetLastError();
+  return 0;
+}
+
+std::string cuda_device_description(int device) {
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
+  return std::string(properties.name) + ", compute capability " + std::to_string(properties.major) + "." +
+         std::to_string(properties.minor) + ", " + std::to_string(properties.totalGlobalMem >> 20) + " MiB";
+}
+
+std::unique_ptr<Backend> make_cuda_backend(int device) {
+  std::string reason;
+  const int count = cuda_device_count(&reason);
+  if (count == 0) throw cuda::DeviceError("no CUDA device: " + reason);
+  if (device < 0 || device >= count) {
+    throw cuda::DeviceError("Expected a device from 0 to " + std::to_string(count - 1) + ", got " +
+                            std::to_string(device));
+  }
+  cudaDeviceProp properties{};
+  check(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
+  if (properties.major < 8) {
+    throw cuda::DeviceError("Expected compute capability 8.0 or newer, got " + cuda_device_description(device));
+  }
+  check(cudaSetDevice(device), "cudaSetDevice");
+  return std::make_unique<CudaBackend>(device);
+}
+
+}  // namespace lmx

@@ -1,0 +1,209 @@
+#include "gemm.h"
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "check.h"
+#include "cublaslt.h"
+#include "launch.h"
+
+namespace lmx::cuda {
+namespace {
+
+constexpr int kCandidates = 8;
+constexpr int kTimedRuns = 3;
+
+__global__ void differs_kernel(std::size_t words, const std::uint32_t* a, const std::uint32_t* b, int* differs) {
+  for (std::size_t i = blockIdx.x * std::size_t{blockDim.x} + threadIdx.x; i < words; i += gridDim.x * blockDim.x) {
+    if (a[i] != b[i]) *differs = 1;
+  }
+}
+
+// Largest power of two up to 256 that divides an address.
+unsigned alignment_of(const void* pointer) {
+  const auto address = reinterpret_cast<std::uintptr_t>(pointer) | 256;
+  return static_cast<unsigned>(address & (~address + 1));
+}
+
+// Device memory for the length of a scope; null when there is none left.
+class Scratch {
+ public:
+  explicit Scratch(std::size_t bytes) {
+    if (cudaMalloc(&pointer_, bytes) == cudaSuccess) return;
+    pointer_ = nullptr;
+    cudaGetLastError();
+  }
+  ~Scratch() { cudaFree(pointer_); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  void* get() const { return pointer_; }
+
+ private:
+  void* pointer_ = nullptr;
+};
+
+class Stopwatch {
+ public:
+  Stopwatch() {
+    check(cudaEventCreate(&begin_), "cudaEventCreate");
+    check(cudaEventCreate(&end_), "cudaEventCreate");
+  }
+  ~Stopwatch() {
+    cudaEventDestroy(begin_);
+    cudaEventDestroy(end_);
+  }
+  void start(cudaStream_t stream) { check(cudaEventRecord(begin_, stream), "cudaEventRecord"); }
+  float stop(cudaStream_t stream) {  // milliseconds; waits
+    check(cudaEventRecord(end_, stream), "cudaEventRecord");
+    check(cudaEventSynchronize(end_), "cudaEventSynchronize");
+    float milliseconds = 0;
+    check(cudaEventElapsedTime(&milliseconds, begin_, end_), "cudaEventElapsedTime");
+    return milliseconds;
+  }
+
+ private:
+  cudaEvent_t begin_ = nullptr, end_ = nullptr;
+};
+
+bool is_capturing(cudaStream_t stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  check(cudaStreamIsCapturing(stream, &status), "cudaStreamIsCapturing");
+  return status != cudaStreamCaptureStatusNone;
+}
+
+template <class Handle>
+using Owned = std::unique_ptr<std::remove_pointer_t<Handle>, cublasStatus_t (*)(Handle)>;
+
+Owned<cublasLtMatrixLayout_t> make_layout(cudaDataType_t type, index_t rows, index_t cols, index_t stride) {
+  cublasLtMatrixLayout_t layout = nullptr;
+  check(cublaslt().layout_create(&layout, type, static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(cols), stride),
+        "cublasLtMatrixLayoutCreate");
+  return {layout, cublaslt().layout_destroy};
+}
+
+}  // namespace
+
+struct Gemm::Plan {
+  Owned<cublasLtMatmulDesc_t> product;
+  Owned<cublasLtMatrixLayout_t> a, b, d;
+  std::vector<cublasLtMatmulAlgo_t> candidates;  // cuBLASLt's order
+  cublasLtMatmulAlgo_t algorithm;
+};
+
+Gemm::Gemm() { check(cublaslt().create(&handle_), "cublasLtCreate"); }
+
+Gemm::~Gemm() { cublaslt().destroy(handle_); }
+
+void Gemm::bind_workspace(void* pointer, std::size_t bytes) {
+  workspace_ = pointer;
+  workspace_size_ = std::min(bytes, workspace_bytes);
+  plans_.clear();  // they were made for another size
+}
+
+void Gemm::run(const GemmCall& call, cudaStream_t stream) {
+  if (call.m == 0 || call.n == 0) return;
+  const unsigned alignment = std::min({alignment_of(call.a), alignment_of(call.b), alignment_of(call.d),
+                                       call.c ? alignment_of(call.c) : 256u});
+  const Key key{call.transpose_a, call.transpose_b, call.m,   call.n,   call.k, call.lda, call.ldb, call.ldd,
+                call.c != nullptr, call.d_type,     alignment};
+  auto found = plans_.find(key);
+  if (found == plans_.end()) {
+    found = plans_.emplace(key, make_plan(call)).first;
+    if (!is_capturing(stream)) tune(found->second, call, stream);
+  }
+  launch(found->second, found->second.algorithm, call, stream);
+}
+
+Gemm::Plan Gemm::make_plan(const GemmCall& call) const {
+  const CublasLt& lt = cublaslt();
+  cublasLtMatmulDesc_t product = nullptr;
+  check(lt.desc_create(&product, CUBLAS_COMPUTE_32F, CUDA_R_32F), "cublasLtMatmulDescCreate");
+  Plan plan{{product, lt.desc_destroy},
+            make_layout(CUDA_R_16BF, call.transpose_a ? call.k : call.m, call.transpose_a ? call.m : call.k, call.lda),
+            make_layout(CUDA_R_16BF, call.transpose_b ? call.n : call.k, call.transpose_b ? call.k : call.n, call.ldb),
+            make_layout(call.d_type, call.m, call.n, call.ldd),
+            {},
+            {}};
+  const auto set_operation = [&](cublasLtMatmulDescAttributes_t attribute, bool transpose) {
+    const cublasOperation_t operation = transpose ? CUBLAS_OP_T : CUBLAS_OP_N;
+    check(lt.desc_set(product, attribute, &operation, sizeof operation), "cublasLtMatmulDescSetAttribute");
+  };
+  set_operation(CUBLASLT_MATMUL_DESC_TRANSA, call.transpose_a);
+  set_operation(CUBLASLT_MATMUL_DESC_TRANSB, call.transpose_b);
+
+  cublasLtMatmulPreference_t raw = nullptr;
+  check(lt.preference_create(&raw), "cublasLtMatmulPreferenceCreate");
+  const Owned<cublasLtMatmulPreference_t> preference(raw, lt.preference_destroy);
+  const auto prefer = [&](cublasLtMatmulPreferenceAttributes_t attribute, auto value) {
+    check(lt.preference_set(raw, attribute, &value, sizeof value), "cublasLtMatmulPreferenceSetAttribute");
+  };
+  prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace_size_);
+  prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(call.a));
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(call.b));
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(call.c ? call.c : call.d));
+  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of(call.d));
+
+  cublasLtMatmulHeuristicResult_t results[kCandidates];
+  int count = 0;
+  check(lt.get_heuristic(handle_, product, plan.a.get(), plan.b.get(), plan.d.get(), plan.d.get(), raw, kCandidates,
+                         results, &count),
+        "cublasLtMatmulAlgoGetHeuristic");
+  for (int i = 0; i < count; ++i) {
+    if (results[i].state == CUBLAS_STATUS_SUCCESS) plan.candidates.push_back(results[i].algo);
+  }
+  if (plan.candidates.empty()) {
+    throw DeviceError("cuBLASLt has no algorithm for a product of " + std::to_string(call.m) + " x " +
+                      std::to_string(call.n) + " x " + std::to_string(call.k));
+  }
+  plan.algorithm = plan.candidates.front();
+  return plan;
+}
+
+// Works on scratch outputs, so that a product that accumulates is not added twice.
+void Gemm::tune(Plan& plan, const GemmCall& call, cudaStream_t stream) const {
+  if (plan.candidates.size() < 2) return;
+  const std::size_t bytes = static_cast<std::size_t>(call.ldd * (call.n - 1) + call.m) *
+                            (call.d_type == CUDA_R_32F ? 4 : 2) / 4 * 4;
+  const Scratch expected(bytes), output(bytes), flag(sizeof(int));
+  if (!expected.get() || !output.get() || !flag.get()) return;
+  check(cudaMemsetAsync(expected.get(), 0, bytes, stream), "cudaMemsetAsync");
+  check(cudaMemsetAsync(output.get(), 0, bytes, stream), "cudaMemsetAsync");
+  Stopwatch watch;
+  float best = 0;
+  for (std::size_t i = 0; i < plan.candidates.size(); ++i) {
+    GemmCall trial = call;
+    trial.d = i == 0 ? expected.get() : output.get();
+    launch(plan, plan.candidates[i], trial, stream);
+    if (i > 0) {
+      int differs = 0;
+      check(cudaMemsetAsync(flag.get(), 0, sizeof differs, stream), "cudaMemsetAsync");
+      differs_kernel<<<1024, 256, 0, stream>>>(bytes / 4, static_cast<const std::uint32_t*>(expected.get()),
+                                               static_cast<const std::uint32_t*>(output.get()),
+                                               static_cast<int*>(flag.get()));
+      check(cudaMemcpyAsync(&differs, flag.get(), sizeof differs, cudaMemcpyDeviceToHost, stream), "cudaMemcpyAsync");
+      check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
+      if (differs != 0) continue;
+    }
+    watch.start(stream);
+    for (int run = 0; run < kTimedRuns; ++run) launch(plan, plan.candidates[i], trial, stream);
+    const float milliseconds = watch.stop(stream);
+    if (i == 0 || milliseconds < best) {
+      best = milliseconds;
+      plan.algorithm = plan.candidates[i];
+    }
+  }
+}
+
+void Gemm::launch(const Plan& plan, const cublasLtMatmulAlgo_t& algorithm, const GemmCall& call,
+                  cudaStream_t stream) const {
+  const float alpha = 1, beta = call.c == nullptr ? 0.f : 1.f;
+  check(cublaslt().matmul(handle_, plan.product.get(), &alpha, call.a, plan.a.get(), call.b, plan.b.get(), &beta,
+                          call.c == nullptr ? call.d : call.c, plan.d.get(), call.d, plan.d.get(), &algorithm,
+                          workspace_, workspace_size_, stream),
+        "cublasLtMatmul");
+}
+
+}  // namespace lmx::cuda

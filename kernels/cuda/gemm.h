@@ -1,0 +1,61 @@
+// Matrix products on cuBLASLt: bf16 in, fp32 accumulation, bf16 or fp32 out, D = op(A)·op(B) (+ C), column-major as cuBLAS
+// wants it. The algorithm of a shape is chosen once per process, the first time the shape is met, and kept.
+//
+// The choice is by time, the result is not: candidates are cuBLASLt's first guess, which is a function of the shape, and those
+// whose output equals it bit for bit. So a run resumed in another process continues with the same bits. Reductions over split
+// K go through workspace in a fixed order; schemes with atomics are masked out.
+#pragma once
+
+#include <cublasLt.h>
+#include <cuda_runtime.h>
+
+#include <cstddef>
+#include <map>
+#include <tuple>
+
+#include "../backend.h"
+
+namespace lmx::cuda {
+
+struct GemmCall {
+  bool transpose_a, transpose_b;
+  index_t m, n, k;
+  const void* a;
+  index_t lda;
+  const void* b;
+  index_t ldb;
+  const void* c;  // null, or the matrix added to the product; may be d
+  void* d;
+  index_t ldd;             // also of c
+  cudaDataType_t d_type;  // CUDA_R_16BF or CUDA_R_32F, also of c
+};
+
+class Gemm {
+ public:
+  static constexpr std::size_t workspace_bytes = std::size_t{32} << 20;  // what NVIDIA recommends for Hopper
+
+  Gemm();
+  ~Gemm();
+  Gemm(const Gemm&) = delete;
+  Gemm& operator=(const Gemm&) = delete;
+
+  void bind_workspace(void* pointer, std::size_t bytes);
+
+  // Enqueues the product. The first call of a shape also times the candidates and waits, unless the stream is capturing.
+  void run(const GemmCall& call, cudaStream_t stream);
+
+ private:
+  using Key = std::tuple<bool, bool, index_t, index_t, index_t, index_t, index_t, index_t, bool, int, unsigned>;
+  struct Plan;
+
+  Plan make_plan(const GemmCall& call) const;
+  void tune(Plan& plan, const GemmCall& call, cudaStream_t stream) const;
+  void launch(const Plan& plan, const cublasLtMatmulAlgo_t& algorithm, const GemmCall& call, cudaStream_t stream) const;
+
+  cublasLtHandle_t handle_ = nullptr;
+  void* workspace_ = nullptr;
+  std::size_t workspace_size_ = 0;
+  std::map<Key, Plan> plans_;
+};
+
+}  // namespace lmx::cuda

@@ -1,0 +1,64 @@
+// A training step as one CUDA graph. The first step runs call by call, which lets every shape choose its algorithm; the second
+// is captured while it is enqueued, then launched; later ones are replayed. Same kernels in the same order: same bits.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include "check.h"
+
+namespace lmx::cuda {
+
+class StepGraph {
+ public:
+  StepGraph() = default;
+  ~StepGraph() { reset(); }
+  StepGraph(const StepGraph&) = delete;
+  StepGraph& operator=(const StepGraph&) = delete;
+
+  // False when a recording existed and has been launched: the caller makes no calls and does not end the step.
+  bool begin(cudaStream_t stream) {
+    if (capturing_) abandon(stream);  // the last step threw half-way
+    if (graph_ != nullptr) {
+      check(cudaGraphLaunch(graph_, stream), "cudaGraphLaunch");
+      return false;
+    }
+    if (warm_) {
+      check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+      capturing_ = true;
+    }
+    return true;
+  }
+
+  void end(cudaStream_t stream) {
+    warm_ = true;
+    if (!capturing_) return;
+    cudaGraph_t recorded = nullptr;
+    capturing_ = false;
+    check(cudaStreamEndCapture(stream, &recorded), "cudaStreamEndCapture");
+    const cudaError_t status = cudaGraphInstantiate(&graph_, recorded, 0);
+    cudaGraphDestroy(recorded);
+    check(status, "cudaGraphInstantiate");
+    check(cudaGraphLaunch(graph_, stream), "cudaGraphLaunch");
+  }
+
+  // Forgets the recording: the buffers it points to are about to change.
+  void reset() {
+    if (graph_ != nullptr) cudaGraphExecDestroy(graph_);
+    graph_ = nullptr;
+    warm_ = false;
+  }
+
+ private:
+  void abandon(cudaStream_t stream) {
+    cudaGraph_t unfinished = nullptr;
+    cudaStreamEndCapture(stream, &unfinished);
+    if (unfinished != nullptr) cudaGraphDestroy(unfinished);
+    cudaGetLastError();
+    capturing_ = false;
+  }
+
+  cudaGraphExec_t graph_ = nullptr;
+  bool warm_ = false, capturing_ = false;
+};
+
+}  // namespace lmx::cuda

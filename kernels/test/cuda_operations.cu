@@ -1,0 +1,148 @@
+// Every operation of the CUDA backend, forward and every gradient, against the fp64 oracle on the same bf16-representable inputs:
+// relative Frobenius errors, NaN where nothing was written, guards around every buffer and gaps inside strided ones, and the
+// same bits when run twice. Exits 77 (skipped) where there is no device.
+#include <cstring>
+
+#include "check.h"
+#include "cpu/cpu_backend.h"
+#include "cuda/cuda_backend.h"
+#include "operations.h"
+#include "support/staged_backend.h"
+
+using namespace lmx;
+using namespace lmx::test;
+
+namespace {
+
+// bf16 has eight significant bits: rounding alone costs 2^-9 / sqrt(3) = 1.1e-3, and the steps between an input and an output
+// round several times.
+double tolerance_of(const std::string& operation, const std::string& tensor) {
+  const bool scan = operation.rfind("ssd_scan", 0) == 0;
+  if (scan && (tensor == "dt" || tensor == "a_log" || tensor == "xbc" || tensor == "dt_bias")) return 1e-2;
+  if (operation.rfind("attention", 0) == 0 && tensor == "qkv") return 1e-2;
+  if (operation.rfind("rms_norm", 0) == 0 || tensor == "row_loss" || tensor == "lse") return 4e-3;
+  return 5e-3;
+}
+
+// Both sides start from numbers that bf16 holds exactly.
+void round_to_bf16(Run& run) {
+  for (Buffers* list : {&run.inputs, &run.output_gradients}) {
+    for (Buffer& b : *list) {
+      for (index_t i = 0; i < b.tensor().count(); ++i) b.set(i, from_bf16(to_bf16(static_cast<float>(b.get(i)))));
+    }
+  }
+}
+
+Run run_on(Backend& backend, const Operation& op, DType dtype) {
+  Run run = prepare(op, dtype, 1);
+  round_to_bf16(run);
+  execute(backend, op, run);
+  return run;
+}
+
+void compare(const Operation& op, const Buffers& got, const Buffers& expected, const char* what) {
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const std::string& name = got[i].tensor().name;
+    if (name == "states") continue;  // the device's own format
+    const double error = relative_error(got[i].values(), expected[i].values()), limit = tolerance_of(op.name, name);
+    CHECK(error <= limit, "%s: %s %s: relative error %.3g, limit %.3g", op.name.c_str(), what, name.c_str(), error,
+          limit);
+  }
+}
+
+void same_bits(const Operation& op, const Buffers& a, const Buffers& b) {
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    CHECK(a[i].same_bits(b[i]), "%s: %s differs between two runs", op.name.c_str(), a[i].tensor().name.c_str());
+  }
+}
+
+std::vector<Operation> device_operations() {
+  std::vector<Operation> list;
+  for (const auto& [rows, cols, vocab] : {EmbeddingShape{1, 8, 3}, {100, 33, 7}, {700, 768, 50}, {3000, 264, 20000},
+                                          {70000, 16, 700}}) {
+    list.push_back(embedding_operation(rows, cols, vocab));
+  }
+  for (const auto& [rows, cols] : {std::pair<index_t, index_t>{1, 8}, {100, 63}, {3000, 256}, {257, 768}, {33, 1000},
+                                   {40, 2048}, {9, 4104}, {5, 8192}, {3, 9001}}) {
+    list.push_back(rms_norm_operation(rows, cols, rows % 2 == 0));
+  }
+  for (const auto& [rows, in, out] : {LinearShape{1, 8, 8}, {300, 600, 104}, {513, 31, 257}, {64, 64, 64},
+                                      {300, 768, 3352}, {4096, 128, 64}}) {
+    list.push_back(linear_operation(rows, in, out, false));
+    list.push_back(linear_operation(rows, in, out, true));
+  }
+  for (const Activation activation :
+       {Activation::gelu_tanh, Activation::gelu_erf, Activation::relu2, Activation::silu}) {
+    for (const bool gated : {false, true}) {
+      list.push_back(mlp_operation(37, 24, 63, activation, gated));
+      list.push_back(mlp_operation(130, 32, 128, activation, gated));
+    }
+  }
+  for (const ConvShape& s : {ConvShape{1, 1, 8, 4}, {2, 100, 40, 4}, {3, 63, 64, 2}, {2, 130, 104, 3}, {1, 2, 16, 4},
+                             {2, 1000, 1792, 4}}) {
+    list.push_back(causal_conv1d_operation(s.batch, s.time, s.channels, s.width));
+  }
+  for (const GatedNormShape& s : {GatedNormShape{1, 8, 1, 0}, {63, 128, 4, 0}, {130, 96, 2, 0}, {100, 64, 1, 0},
+                                  {300, 1536, 1, 0}, {300, 1536, 8, 0}}) {
+    list.push_back(gated_rms_norm_operation(s.rows, s.cols, s.groups));
+  }
+  for (const SsdShape& s : {SsdShape{1, 1, 1, 32, 1, 16, 128, 0}, {2, 63, 4, 32, 2, 16, 128, 0},
+                            {1, 130, 2, 64, 1, 64, 128, 0}, {2, 300, 4, 64, 2, 128, 128, 1e-3},
+                            {1, 257, 6, 64, 6, 32, 128, 0}, {1, 512, 2, 128, 1, 256, 128, 0},
+                            {3, 100, 24, 64, 1, 128, 128, 0.3}}) {
+    list.push_back(ssd_scan_operation(s, false));
+    list.push_back(ssd_scan_operation(s, true));
+  }
+  list.push_back(rope_operation({2, 33, 3, 1, 32, 32, 10000}));
+  list.push_back(rope_operation({1, 100, 2, 2, 64, 32, 500}));
+  list.push_back(rope_operation({1, 40, 2, 1, 64, 6, 500}));
+  for (const AttentionShape& s : {AttentionShape{1, 1, 1, 1, 32, 0.18}, {2, 63, 4, 2, 32, 0.18}, {1, 100, 3, 3, 64, 0.125},
+                                  {2, 130, 4, 1, 64, 0.125}, {1, 257, 2, 1, 128, 0.09}, {2, 300, 12, 12, 64, 0.125},
+                                  {1, 500, 8, 2, 128, 0.09}}) {
+    list.push_back(attention_operation(s));
+  }
+  for (const CrossEntropyShape& s : {CrossEntropyShape{1, 8}, {100, 100}, {64, 256}, {37, 1000}, {20, 50257},
+                                     {20, 50304}, {3, 256000}, {5, 120001}}) {
+    list.push_back(cross_entropy_operation(s.rows, s.vocab));
+  }
+  for (const index_t count : {1, 63, 4096, 100001}) {
+    list.push_back(adamw_operation(count, true));
+    list.push_back(adamw_operation(count, false));
+    list.push_back(gradient_norm_operation(count));
+  }
+  return list;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::string reason;
+  if (cuda_device_count(&reason) == 0) {
+    std::printf("skipped: no CUDA device (%s)\n", reason.c_str());
+    return 77;
+  }
+  const std::string filter = argc > 1 ? argv[1] : "";
+  const auto device = make_cuda_backend(0);
+  const auto oracle = make_cpu_backend(DType::f64, 1);
+  StagedBackend staged(*device);
+  int count = 0;
+  for (const Operation& op : device_operations()) {
+    if (op.name.rfind(filter, 0) != 0) continue;
+    ++count;
+    try {
+      const Run expected = run_on(*oracle, op, DType::f64);
+      const Run got = run_on(staged, op, DType::f32), again = run_on(staged, op, DType::f32);
+      compare(op, got.outputs, expected.outputs, "output");
+      compare(op, got.saved, expected.saved, "saved");
+      if (op.backward) compare(op, got.input_gradients, expected.input_gradients, "gradient of");
+      same_bits(op, got.outputs, again.outputs);
+      if (op.backward) same_bits(op, got.input_gradients, again.input_gradients);
+    } catch (const std::exception& error) {
+      CHECK(false, "%s: %s", op.name.c_str(), error.what());
+    }
+  }
+  for (const std::string& violation : staged.violations()) CHECK(false, "%s", violation.c_str());
+  CHECK(count > 0, "no operation is named %s", filter.c_str());
+  std::printf("%d operations on %s\n", count, cuda_device_description(0).c_str());
+  return TEST_RESULT();
+}
