@@ -4,11 +4,41 @@
 
 #include "common/error.h"
 #include "cpu/cpu_backend.h"
+#ifdef LMX_CUDA
+#include "cuda/cuda_backend.h"
+#endif
 
 namespace lmx {
 
+namespace {
+
+#ifdef LMX_CUDA
+// name: "cuda" or "cuda:N".
+std::unique_ptr<Backend> open_cuda(const std::string& name, const Precision& precision) {
+  const std::string number = name == "cuda" ? "0" : name.substr(std::string("cuda:").size());
+  if (number.empty() || number.size() > 3 || number.find_first_not_of("0123456789") != std::string::npos) {
+    throw InvalidArgument("expected a device like cuda:0, got " + name);
+  }
+  if (precision.act != DType::bf16) {
+    throw InvalidArgument("expected precision bf16 on device " + name + ", got fp32 or fp64");
+  }
+  try {
+    return make_cuda_backend(std::stoi(number));
+  } catch (const std::exception& error) {
+    throw NoDevice("no device " + name + ": " + error.what());
+  }
+}
+#endif
+
+}  // namespace
+
 std::unique_ptr<Backend> open_device(const std::string& name, const Precision& precision, int threads) {
+#ifdef LMX_CUDA
+  if (name.rfind("cuda:", 0) == 0 || name == "cuda") return open_cuda(name, precision);
+  if (name != "cpu") throw NoDevice("no device " + name + ": this build knows \"cpu\" and \"cuda:N\"");
+#else
   if (name != "cpu") throw NoDevice("no device " + name + ": this build runs on \"cpu\" only");
+#endif
   if (precision.act == DType::bf16) {
     throw InvalidArgument(
         "expected precision fp32 or fp64 on device cpu, got bf16 (it can be planned, not run)");
