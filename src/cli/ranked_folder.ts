@@ -3,6 +3,7 @@
 
 import { rankStudy } from "../rank/rank_study.js";
 import type { Ranking } from "../rank/rank_types.js";
+import { conclusions } from "../report/conclusion.js";
 import { rankingCsv } from "../report/ranking_csv.js";
 import { writeFileAtomic } from "../study/atomic_file.js";
 import { jsonText, studyFormat } from "../study/json_file.js";
@@ -47,5 +48,6 @@ export function rankingData(ranking: Ranking, speeds: ReadonlyMap<string, number
       tokensPerSecond: speeds.get(entry.candidate) ?? null,
     })),
     trials: { ...trials, pruned: 0 },
+    conclusions: conclusions(ranking),
   };
 }

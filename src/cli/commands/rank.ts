@@ -1,14 +1,12 @@
 import { Args, Flags } from "@oclif/core";
 import { rankStudy } from "../../rank/rank_study.js";
-import { conclusions } from "../../report/conclusion.js";
 import { rankingCsv } from "../../report/ranking_csv.js";
 import { renderRanking } from "../../report/ranking_table.js";
 import { readOutcome } from "../../study/outcome.js";
 import { readStudy } from "../../study/study_document.js";
 import { studyLayout } from "../../study/study_layout.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
-import { rankingData } from "../ranking_data.js";
-import { candidateSpeeds } from "../ranking_speed.js";
+import { rankingData, trainingSpeeds } from "../ranked_folder.js";
 
 /** `layermix rank DIR`: ranks the finished trials of a study folder again, by any measure; writes nothing. */
 export default class Rank extends LayermixCommand {
@@ -56,11 +54,11 @@ export default class Rank extends LayermixCommand {
       by: flags.by,
       confidence: flags.confidence === undefined ? undefined : Number(flags.confidence),
     });
-    const tokensPerSecond = candidateSpeeds(args.dir, document);
+    const tokensPerSecond = trainingSpeeds(args.dir, document);
     const text = flags.csv
       ? rankingCsv(ranking)
       : renderRanking(ranking, { width: process.stdout.columns ?? 100, color: this.color, tokensPerSecond });
-    const data = rankingData(ranking, conclusions(ranking), tokensPerSecond);
+    const data = rankingData(ranking, tokensPerSecond);
     const unfinished = ranking.trials.done < ranking.trials.total;
     return { data, text, ...(unfinished ? { next: `layermix status ${args.dir}` } : {}) };
   }
