@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { renameSync, rmSync } from "node:fs";
 import { openSafetensors, type SafetensorsFile, writeSafetensors } from "../interop/safetensors.js";
-import { publish, temporaryPath } from "../study/atomic_file.js";
+import { discard, publish, temporaryPath } from "../study/atomic_file.js";
 import { type MetricsLine, type MetricsMark, readMetricsAt } from "../study/metrics_log.js";
 import { errnoOf, onDisk } from "../study/storage_error.js";
 import { trialLayout } from "../study/study_layout.js";
@@ -64,7 +64,7 @@ export function saveCheckpoint(trialFolder: string, saved: CheckpointedTrainer, 
     keepPrevious(path, trialLayout.previousCheckpoint(trialFolder));
     publish(temporary, path);
   } catch (error) {
-    rmSync(temporary, { force: true });
+    discard(temporary);
     throw error;
   }
 }

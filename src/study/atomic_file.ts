@@ -28,7 +28,7 @@ export function writeFileAtomic(path: string, bytes: string | Uint8Array): void 
     writeDurably(temporary, bytes);
     publish(temporary, path);
   } catch (error) {
-    rmSync(temporary, { force: true });
+    discard(temporary);
     throw error;
   }
 }
@@ -63,7 +63,16 @@ export function createFileExclusive(path: string, bytes: string): boolean {
       throw error;
     });
   } finally {
+    discard(temporary);
+  }
+}
+
+/** Removes a temporary file; whatever stands in the way must not hide why it is no longer wanted. */
+export function discard(temporary: string): void {
+  try {
     rmSync(temporary, { force: true });
+  } catch {
+    // It stays, under a name that nobody reads.
   }
 }
 

@@ -107,8 +107,8 @@ export class SweepProgress {
   /** The live display, at most `width` columns wide. */
   lines(now: number, width: number): string[] {
     const rows = [...this.#running].map(([id, running]) => this.#row(id, running));
-    const widths = [0, 1, 2].map((column) => Math.max(0, ...rows.map((row) => (row[column] ?? "").length)));
-    const running = rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(widths[i] ?? 0)).join("  ")}`);
+    const widthOf = (column: number): number => Math.max(...rows.map((row) => row[column]?.length ?? 0));
+    const running = rows.map((row) => `  ${row.map((cell, i) => cell.padEnd(widthOf(i))).join("  ")}`);
     return [...running, this.#overall(now)].map((line) => line.trimEnd().slice(0, Math.max(1, width)));
   }
 
@@ -119,7 +119,7 @@ export class SweepProgress {
     const left =
       tokensPerSecond === 0 ? undefined : (info.tokens - this.#tokensOf(id, step)) / tokensPerSecond;
     return [
-      info.name.join("  "),
+      ...info.name,
       `step ${String(step).padStart(String(info.steps).length)}/${info.steps}`,
       `loss ${loss === null ? "-" : loss.toFixed(4)}`,
       tokensPerSecond === 0 ? "" : `${formatCount(tokensPerSecond)} tok/s`,
