@@ -1,5 +1,5 @@
-// Planner speed: patterns of the whole one-percent grid, and a sweep of 100,000 candidates, planned, told apart and priced.
-// Run: node --import tsx bench/planner.ts
+// Planner speed: patterns of the whole one-percent grid, and a sweep of 100,000 candidates, planned, told
+// apart and priced. Run: node --import tsx bench/planner.ts
 
 import { planCandidates } from "../src/estimate/candidates.js";
 import { estimate } from "../src/estimate/estimate.js";

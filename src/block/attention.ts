@@ -1,6 +1,6 @@
-// Causal softmax attention with grouped queries: q, k, v projections, optional RoPE, softmax(q k' / sqrt(head_dim)) v, o
-// projection. No biases. heads * head_dim may differ from the hidden width.
-// Sources: arXiv 1706.03762 (attention), 2305.13245 (grouped queries), 2104.09864 (RoPE, "rotate half" convention).
+// Causal softmax attention with grouped queries: q, k, v projections, optional RoPE, softmax(q k' /
+// sqrt(head_dim)) v, o projection. No biases. heads * head_dim may differ from the hidden width. Sources:
+// arXiv 1706.03762 (attention), 2305.13245 (grouped queries), 2104.09864 (RoPE, "rotate half" convention).
 
 import type {
   Block,
@@ -22,7 +22,10 @@ export interface AttentionOptions {
   readonly ropeTheta: number;
 }
 
-/** Head dimension when neither heads nor head_dim is given: the largest power of two up to 128 that leaves four heads. */
+/**
+ * Head dimension when neither heads nor head_dim is given: the largest power of two up to 128 that leaves
+ * four heads.
+ */
 function defaultHeadDim(hidden: number): number {
   for (let dim = 128; dim > 1; dim /= 2) {
     if (hidden % dim === 0 && hidden / dim >= 4) return dim;
@@ -117,7 +120,8 @@ function megatronForwardFlops(o: AttentionOptions, { hidden }: BlockContext, wor
   return projections + Number(2n * squared * BigInt(hidden)) * p;
 }
 
-// Saved: packed q, k, v; the output; the log of the softmax denominator. Transient: the gradients of the first two.
+// Saved: packed q, k, v; the output; the log of the softmax denominator. Transient: the gradients of the
+// first two.
 function trainingBuffers(
   o: AttentionOptions,
   _: BlockContext,

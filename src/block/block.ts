@@ -1,6 +1,6 @@
-// The contract of a layer kind. One file per kind implements it (mamba2.ts, attention.ts, mlp.ts); registry.ts lists
-// them. Everything that depends on what a layer IS - options, shape, parameters, FLOPs, state - is asked through this
-// interface, so a new kind is one new file here and one in kernels/.
+// The contract of a layer kind. One file per kind implements it (mamba2.ts, attention.ts, mlp.ts);
+// registry.ts lists them. Everything that depends on what a layer IS - options, shape, parameters, FLOPs,
+// state - is asked through this interface, so a new kind is one new file here and one in kernels/.
 
 /** What a block needs to know about the model around it. */
 export interface BlockContext {
@@ -9,7 +9,10 @@ export interface BlockContext {
   readonly layers: number;
 }
 
-/** Something wrong with a block's options; `option` is the key below model.blocks.<kind>, "" for the block itself. */
+/**
+ * Something wrong with a block's options; `option` is the key below model.blocks.<kind>, "" for the block
+ * itself.
+ */
 export interface BlockIssue {
   readonly option: string;
   readonly message: string;
@@ -22,7 +25,10 @@ export interface ParameterTensor {
   readonly shape: readonly number[];
   /** Takes weight decay (matrices and conv weights do; norms, biases, A_log, D, dt_bias do not). */
   readonly decayed: boolean;
-  /** Tensors of a layer that carry the same name here are stored as one matrix, in this order ("qkv", "gate_up"). */
+  /**
+   * Tensors of a layer that carry the same name here are stored as one matrix, in this order ("qkv",
+   * "gate_up").
+   */
   readonly fused?: string;
 }
 
@@ -39,17 +45,22 @@ export interface LayerFlops {
 }
 
 /**
- * Buffers one layer needs in training (kernels/model/MEMORY.md): `activation` elements are fp32 on the CPU and bf16 on a GPU,
- * `statistic` elements are always fp32. Every entry is a buffer of its own.
+ * Buffers one layer needs in training (kernels/model/MEMORY.md): `activation` elements are fp32 on the CPU
+ * and bf16 on a GPU, `statistic` elements are always fp32. Every entry is a buffer of its own.
  */
 export interface TrainingBuffers {
   /** Kept from the forward to the backward pass, the mixer's own: elements of activation type. */
   readonly savedActivations: readonly number[];
   /** Kept as well: elements of statistic type. */
   readonly savedStatistics: readonly number[];
-  /** Used during the layer's backward pass alone, elements of activation type; the layers share one space for them. */
+  /**
+   * Used during the layer's backward pass alone, elements of activation type; the layers share one space for
+   * them.
+   */
   readonly transient: readonly number[];
-  /** fp32 elements of scratch that the hungriest of the mixer's operations takes (kernels/cpu/WORKSPACE.md). */
+  /**
+   * fp32 elements of scratch that the hungriest of the mixer's operations takes (kernels/cpu/WORKSPACE.md).
+   */
   readonly workspace: number;
 }
 
@@ -93,24 +104,32 @@ export interface Block<O = unknown> {
   /** Fills defaults. `raw` has passed the schema; never throws, problems are reported by check(). */
   resolve(raw: Readonly<Record<string, unknown>>, context: BlockContext): O;
   check(options: O, context: BlockContext): readonly BlockIssue[];
-  /** Defaults the reader would not expect ("groups: 2, because there are only 2 heads"), one sentence each. */
+  /**
+   * Defaults the reader would not expect ("groups: 2, because there are only 2 heads"), one sentence each.
+   */
   notes(raw: Readonly<Record<string, unknown>>, options: O, context: BlockContext): readonly string[];
   /** Every tensor of the layer, its pre-norm included. */
   parameters(options: O, context: BlockContext): readonly ParameterTensor[];
   /** Exact FLOPs of the layer for the whole workload, forward and backward (definition in docs/flops.md). */
   flops(options: O, context: BlockContext, work: Workload): LayerFlops;
   /**
-   * Megatron's forward FLOPs (num_floating_point_operations / 3), same order of IEEE operations. A bigint where Python
-   * stays in integers, so that numbers above 2^53 round once, when the layers are added up, and not on the way.
+   * Megatron's forward FLOPs (num_floating_point_operations / 3), same order of IEEE operations. A bigint
+   * where Python stays in integers, so that numbers above 2^53 round once, when the layers are added up, and
+   * not on the way.
    */
   megatronForwardFlops(options: O, context: BlockContext, work: Workload): number | bigint;
   /** `work` is one micro-batch. */
   trainingBuffers(options: O, context: BlockContext, work: Workload): TrainingBuffers;
   /** Elements added to the KV cache per token (0 for kinds without one). */
   kvElementsPerToken(options: O): number;
-  /** Elements of recurrent state per sequence (conv + SSM), independent of context (0 for kinds without one). */
+  /**
+   * Elements of recurrent state per sequence (conv + SSM), independent of context (0 for kinds without one).
+   */
   stateElementsPerSequence(options: O): number;
-  /** The options that follow the hidden width ("heads", "head_dim"): whoever overrides one of them decides them all. */
+  /**
+   * The options that follow the hidden width ("heads", "head_dim"): whoever overrides one of them decides
+   * them all.
+   */
   readonly widthOptions: readonly string[];
   /** Options scaled to another hidden width, keeping head dims and ratios: used by `match` and by proxies. */
   rescale(

@@ -1,7 +1,7 @@
-// Mamba-2 (state space duality): in_proj -> causal conv + SiLU -> SSD scan -> gated grouped RMSNorm -> out_proj.
-// d = heads * head_dim inner channels, c = d + 2 * groups * state channels through the convolution. Parameters are those
-// of NemotronH's and Megatron's mixer: no bias on the projections, a bias on the convolution.
-// Source: arXiv 2405.21060, sections 5 to 7; FLOPs as defined in docs/flops.md.
+// Mamba-2 (state space duality): in_proj -> causal conv + SiLU -> SSD scan -> gated grouped RMSNorm ->
+// out_proj. d = heads * head_dim inner channels, c = d + 2 * groups * state channels through the convolution.
+// Parameters are those of NemotronH's and Megatron's mixer: no bias on the projections, a bias on the
+// convolution. Source: arXiv 2405.21060, sections 5 to 7; FLOPs as defined in docs/flops.md.
 
 import type {
   Block,
@@ -33,7 +33,10 @@ export interface Mamba2Options {
 const megatronGroups = 8;
 const megatronHeadDim = 64;
 
-/** Head dimension when none is given: Megatron's 64, or the largest power of two below it that divides the inner width. */
+/**
+ * Head dimension when none is given: Megatron's 64, or the largest power of two below it that divides the
+ * inner width.
+ */
 function defaultHeadDim(raw: RawOptions, hidden: number): number {
   if (given(raw, "heads")) return megatronHeadDim;
   const width = numberOr(raw, "expand", 2) * hidden;
@@ -48,8 +51,9 @@ const inner = (o: Mamba2Options): number => o.heads * o.headDim;
 const channels = (o: Mamba2Options): number => inner(o) + 2 * o.groups * o.state;
 
 /**
- * Chunk length when none is given: the state dimension rounded up to a power of two, within [64, 256]. Work inside a chunk
- * grows with the chunk, the number of saved states shrinks with it; the two are level where chunk = state.
+ * Chunk length when none is given: the state dimension rounded up to a power of two, within [64, 256]. Work
+ * inside a chunk grows with the chunk, the number of saved states shrinks with it; the two are level where
+ * chunk = state.
  */
 export function defaultChunk(state: number): number {
   let chunk = 64;
@@ -125,8 +129,9 @@ function parameters(o: Mamba2Options, { hidden }: BlockContext): readonly Parame
   ];
 }
 
-// Projections 2 in out per token; the convolution 2 per channel and tap inside the sequence; the scan as the recurrence
-// h <- a h + (dt x) B', y = h C + D x, whose FLOPs per token docs/flops.md derives: 5 d N + 3 d forward, 11 d N + 7 d backward.
+// Projections 2 in out per token; the convolution 2 per channel and tap inside the sequence; the scan as the
+// recurrence h <- a h + (dt x) B', y = h C + D x, whose FLOPs per token docs/flops.md derives: 5 d N + 3 d
+// forward, 11 d N + 7 d backward.
 function flops(o: Mamba2Options, { hidden }: BlockContext, { batch, sequence }: Workload): LayerFlops {
   const tokens = batch * sequence;
   const d = inner(o);
@@ -150,7 +155,8 @@ function megatronForwardFlops(o: Mamba2Options, context: BlockContext, work: Wor
   return inProj + 7n * tokens * d * state + 2n * tokens * d * hidden;
 }
 
-// In order: in_proj, convolution, scan and gated norm outputs; the state at the start of every chunk and 1/rms per group.
+// In order: in_proj, convolution, scan and gated norm outputs; the state at the start of every chunk and
+// 1/rms per group.
 function trainingBuffers(o: Mamba2Options, _: BlockContext, { batch, sequence }: Workload): TrainingBuffers {
   const rows = batch * sequence;
   const d = inner(o);

@@ -1,5 +1,6 @@
-// The feed-forward layer: hidden -> width, activation, width -> hidden; gated: act(gate x) * (up x) in the middle. No biases.
-// Sources: arXiv 1706.03762 section 3.3; gated: arXiv 2002.05202; squared ReLU: arXiv 2109.08668.
+// The feed-forward layer: hidden -> width, activation, width -> hidden; gated: act(gate x) * (up x) in the
+// middle. No biases. Sources: arXiv 1706.03762 section 3.3; gated: arXiv 2002.05202; squared ReLU: arXiv
+// 2109.08668.
 
 import type { Block, BlockContext, LayerFlops, ParameterTensor, TrainingBuffers, Workload } from "./block.js";
 import { given, nearestMultiple, numberOr, type RawOptions } from "./raw_options.js";
@@ -13,7 +14,10 @@ export interface MlpOptions {
   readonly gated: boolean;
 }
 
-/** Megatron's widths: 4 hidden, or two thirds of that in steps of 64 when gated (so that both have as many parameters). */
+/**
+ * Megatron's widths: 4 hidden, or two thirds of that in steps of 64 when gated (so that both have as many
+ * parameters).
+ */
 function defaultWidth(hidden: number, gated: boolean): number {
   return gated ? Math.max(64, Math.trunc((8 * hidden) / 3 / 64) * 64) : 4 * hidden;
 }
@@ -47,7 +51,8 @@ function flops(o: MlpOptions, { hidden }: BlockContext, { batch, sequence }: Wor
   return { forward, backward: 2 * forward };
 }
 
-// mlp_layer_flops of Megatron's training.py (main), operation for operation; gated counts as its swiglu flag does.
+// mlp_layer_flops of Megatron's training.py (main), operation for operation; gated counts as its swiglu flag
+// does.
 function megatronForwardFlops(o: MlpOptions, { hidden }: BlockContext, work: Workload): number {
   const tokens = Number(BigInt(work.batch) * BigInt(work.sequence));
   return 4 * (o.width / hidden) * (o.gated ? 3 / 2 : 1) * tokens * Number(BigInt(hidden) ** 2n);

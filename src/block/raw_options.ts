@@ -1,4 +1,5 @@
-// Reading schema-checked block options: a number where one was given, the default where none was. Shared by the kinds.
+// Reading schema-checked block options: a number where one was given, the default where none was. Shared by
+// the kinds.
 
 export type RawOptions = Readonly<Record<string, unknown>>;
 
@@ -27,8 +28,8 @@ export function nearestMultiple(value: number, step: number): number {
 }
 
 /**
- * Heads after the width is scaled: the head dimension is kept while at least four heads remain (or as many as there were),
- * and halved, down to 8, where the narrower model could not have them.
+ * Heads after the width is scaled: the head dimension is kept while at least four heads remain (or as many as
+ * there were), and halved, down to 8, where the narrower model could not have them.
  */
 export function scaledHeads(
   heads: number,

@@ -12,8 +12,8 @@ function refuse(flag: string, expected: string, got: string, help: string): Laye
 }
 
 /**
- * "mamba2=43%,attention=7%,mlp=50%" -> shares. One kind may be left out or written without a share; it takes what is left
- * (Mamba-2 when none is named).
+ * "mamba2=43%,attention=7%,mlp=50%" -> shares. One kind may be left out or written without a share; it takes
+ * what is left (Mamba-2 when none is named).
  * @throws LayermixError LMX6005, exit 2
  */
 export function parseMixFlag(text: string): Mix {

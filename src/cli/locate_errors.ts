@@ -1,5 +1,5 @@
-// Rooms after spec/ know only the path of what they refuse ("model.placement"); the loaded document knows where that is. Adds
-// the positions, so that plan errors have a code frame like all others.
+// Rooms after spec/ know only the path of what they refuse ("model.placement"); the loaded document knows
+// where that is. Adds the positions, so that plan errors have a code frame like all others.
 
 import { type Diagnostic, LayermixError } from "../diag/diagnostic.js";
 import type { SpecDocument } from "../spec/document.js";

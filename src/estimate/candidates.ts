@@ -1,4 +1,5 @@
-// A study's candidates and their proxies with real costs: expandSweep and planProxy of plan/, given estimate's metrics.
+// A study's candidates and their proxies with real costs: expandSweep and planProxy of plan/, given
+// estimate's metrics.
 
 import { type ExpandedSweep, expandSweep } from "../plan/expand_sweep.js";
 import type { MetricOf } from "../plan/match.js";
@@ -9,8 +10,8 @@ import { defaultEstimateOptions, type EstimateOptions } from "./estimate.js";
 import { metricOf } from "./metrics.js";
 
 /**
- * The candidates of a study, kept and dropped, in the order of its axes. FLOPs and memory (for `match` and `where`) are those
- * of one step of `options`.
+ * The candidates of a study, kept and dropped, in the order of its axes. FLOPs and memory (for `match` and
+ * `where`) are those of one step of `options`.
  * @throws LayermixError LMX2xxx when no candidate is left, or the model itself cannot be built
  */
 export function planCandidates(spec: Spec, options: EstimateOptions = defaultEstimateOptions): ExpandedSweep {
@@ -18,8 +19,8 @@ export function planCandidates(spec: Spec, options: EstimateOptions = defaultEst
 }
 
 /**
- * The plan that a candidate's trials run: proxy.model's depth and width, the candidate's mix. `taskVocab` is the vocabulary of
- * the task, used where proxy.model does not set one.
+ * The plan that a candidate's trials run: proxy.model's depth and width, the candidate's mix. `taskVocab` is
+ * the vocabulary of the task, used where proxy.model does not set one.
  * @throws LayermixError LMX2xxx
  */
 export function proxyPlan(spec: Spec, candidate: Candidate, taskVocab?: number): Plan {

@@ -1,5 +1,5 @@
-// What a plan costs: exact parameters, FLOPs, training memory and inference state. Plain numbers: bytes and FLOPs.
-// The field names are those of `layermix plan --json`.
+// What a plan costs: exact parameters, FLOPs, training memory and inference state. Plain numbers: bytes and
+// FLOPs. The field names are those of `layermix plan --json`.
 
 export interface ParameterCount {
   readonly total: number;

@@ -1,6 +1,7 @@
-// Two FLOP counts of one training step. `exact` is a property of the mathematics (docs/flops.md): every multiply and add of
-// the projections, the convolution, causal attention and the SSD recurrence, forward and backward. `megatron` is what
-// Megatron-LM main reports for the same model (num_floating_point_operations), to the last bit.
+// Two FLOP counts of one training step. `exact` is a property of the mathematics (docs/flops.md): every
+// multiply and add of the projections, the convolution, causal attention and the SSD recurrence, forward and
+// backward. `megatron` is what Megatron-LM main reports for the same model (num_floating_point_operations),
+// to the last bit.
 
 import type { Workload } from "../block/block.js";
 import type { Plan } from "../plan/plan_types.js";
@@ -24,7 +25,10 @@ export function exactFlops(plan: Plan, work: Workload): { forward: number; backw
 /** The order in which Megatron adds up the kinds; doubles do not forgive another one. */
 const megatronOrder = ["attention", "mlp", "mamba2"];
 
-/** Megatron's training FLOPs of `work`: 3 * (layers by kind + logits). Its padded_vocab_size is the plan's vocab. */
+/**
+ * Megatron's training FLOPs of `work`: 3 * (layers by kind + logits). Its padded_vocab_size is the plan's
+ * vocab.
+ */
 export function megatronTrainFlops(plan: Plan, work: Workload): number {
   const context = blockContext(plan);
   const groups = [...layerGroups(plan)].sort(

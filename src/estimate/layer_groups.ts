@@ -1,5 +1,6 @@
-// A plan's layers gathered by what they cost: layers of one kind with the same resolved options count once, times how many.
-// Everything estimate/ adds up goes through these few groups, so that a sweep of many candidates stays cheap.
+// A plan's layers gathered by what they cost: layers of one kind with the same resolved options count once,
+// times how many. Everything estimate/ adds up goes through these few groups, so that a sweep of many
+// candidates stays cheap.
 
 import type { Block, BlockContext } from "../block/block.js";
 import type { Plan } from "../plan/plan_types.js";

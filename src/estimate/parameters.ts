@@ -1,5 +1,6 @@
-// Exact parameter counts: the elements of every tensor, as Hugging Face's NemotronH and Megatron hold them (no padding of the
-// vocabulary). total = embedding + layers + final norm + head; the head is the embedding when tied.
+// Exact parameter counts: the elements of every tensor, as Hugging Face's NemotronH and Megatron hold them
+// (no padding of the vocabulary). total = embedding + layers + final norm + head; the head is the embedding
+// when tied.
 
 import type { Block, BlockContext } from "../block/block.js";
 import { blocks } from "../block/registry.js";
@@ -9,7 +10,10 @@ import { blockContext, layerGroups } from "./layer_groups.js";
 
 const known = new WeakMap<object, { readonly hidden: number; readonly count: number }>();
 
-/** Parameters of one layer, its pre-norm included. Remembered by the options object (see plan/resolve_blocks.ts). */
+/**
+ * Parameters of one layer, its pre-norm included. Remembered by the options object (see
+ * plan/resolve_blocks.ts).
+ */
 export function layerParameters(block: Block, options: unknown, context: BlockContext): number {
   const key = options as object;
   const remembered = known.get(key);

@@ -1,6 +1,8 @@
-// Bytes a native trainer allocates, in closed form: the rule of kernels/model/MEMORY.md (and kernels/cpu/WORKSPACE.md for the
-// scratch of operations), buffer by buffer, each padded to 256 bytes. fp32 and fp64 are what the CPU trainer does; bf16 keeps bf16 activations and matrices beside fp32 masters, gradients
-// and AdamW moments. A test compares it with the native planner and with a real trainer, byte for byte.
+// Bytes a native trainer allocates, in closed form: the rule of kernels/model/MEMORY.md (and
+// kernels/cpu/WORKSPACE.md for the scratch of operations), buffer by buffer, each padded to 256 bytes. fp32
+// and fp64 are what the CPU trainer does; bf16 keeps bf16 activations and matrices beside fp32 masters,
+// gradients and AdamW moments. A test compares it with the native planner and with a real trainer, byte for
+// byte.
 
 import type { BlockContext, ParameterTensor, Workload } from "../block/block.js";
 import { normWorkspace } from "../block/cpu_workspace.js";
@@ -30,7 +32,10 @@ function blockElements(elements: number): number {
 
 const elementCount = ({ shape }: ParameterTensor): number => shape.reduce((a, b) => a * b, 1);
 
-/** Flat parameter array: all elements, and those of matrices (which have working copies where weights are narrower). */
+/**
+ * Flat parameter array: all elements, and those of matrices (which have working copies where weights are
+ * narrower).
+ */
 function parameterElements(plan: Plan, context: BlockContext): { all: number; matrices: number } {
   let matrices = blockElements(plan.vocab * plan.hidden) * (plan.tieEmbeddings ? 1 : 2);
   let others = blockElements(plan.hidden); // the final norm
@@ -79,7 +84,8 @@ function activationBytes(plan: Plan, step: Workload, micro: Workload, precision:
 }
 
 /**
- * Training memory of one step of `batch` sequences of `sequence` tokens, `microBatch` (default: all) at a time.
+ * Training memory of one step of `batch` sequences of `sequence` tokens, `microBatch` (default: all) at a
+ * time.
  * @returns bytes by category (activations include the scratch of operations); total is their sum
  */
 export function trainingMemory(

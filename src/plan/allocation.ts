@@ -1,5 +1,6 @@
-// Shares to whole layers. Every kind but Mamba-2 gets round-half-even(layers * share), Mamba-2 what is left: the counts that
-// Megatron's algorithm aims at. Where two halves round up past the depth there is a layer too few; MLP gives way.
+// Shares to whole layers. Every kind but Mamba-2 gets round-half-even(layers * share), Mamba-2 what is left:
+// the counts that Megatron's algorithm aims at. Where two halves round up past the depth there is a layer too
+// few; MLP gives way.
 
 import type { Mix } from "../spec/spec.js";
 import { roundHalfEven } from "./pattern_from_ratios.js";
@@ -16,10 +17,16 @@ export interface LayerCounts {
 
 const kinds = ["mamba2", "attention", "mlp"] as const;
 
-/** Fractions that miss a total of 1 by less than this are taken as 100% (33.3% + 66.7%, and the last bit of doubles). */
+/**
+ * Fractions that miss a total of 1 by less than this are taken as 100% (33.3% + 66.7%, and the last bit of
+ * doubles).
+ */
 const totalTolerance = 1e-6;
 
-/** Refuses kinds that cannot be allocated and shares that do not total 100%. @throws LayermixError LMX2008, LMX2012 */
+/**
+ * Refuses kinds that cannot be allocated and shares that do not total 100%.
+ * @throws LayermixError LMX2008, LMX2012
+ */
 export function checkMix(mix: Mix): void {
   for (const kind of Object.keys(mix)) {
     if (!(kinds as readonly string[]).includes(kind)) {
@@ -61,7 +68,10 @@ export function allocate(layers: number, mix: Mix): LayerCounts {
   return { mamba2: layers - attention - mlp, attention, mlp };
 }
 
-/** Notes on what rounding did: shares that came out differently, or without a single layer, or one layer short. */
+/**
+ * Notes on what rounding did: shares that came out differently, or without a single layer, or one layer
+ * short.
+ */
 export function allocationNotes(layers: number, mix: Mix, got: Readonly<Record<string, number>>): PlanNote[] {
   const notes: PlanNote[] = [];
   const rounded: string[] = [];

@@ -1,5 +1,5 @@
-// The points of a sweep: the cartesian product of its axes, the last axis fastest, each with its values, its name and the model
-// it stands for. `fill` gives one kind what the shares of the others leave of 100%.
+// The points of a sweep: the cartesian product of its axes, the last axis fastest, each with its values, its
+// name and the model it stands for. `fill` gives one kind what the shares of the others leave of 100%.
 
 import type { ModelSpec, Spec, SweepAxis, SweepSpec } from "../spec/spec.js";
 import { setModelValue } from "./model_values.js";
@@ -19,7 +19,9 @@ export function sweepPoints(axes: readonly SweepAxis[]): SweepPoint[] {
   return combinations.map((values) => ({ name: pointName(axes, values), values }));
 }
 
-/** "attention=8%" or "attention=8%,state=64"; axes with one value are left out where others tell points apart. */
+/**
+ * "attention=8%" or "attention=8%,state=64"; axes with one value are left out where others tell points apart.
+ */
 function pointName(axes: readonly SweepAxis[], values: Readonly<Record<string, unknown>>): string {
   const varying = axes.filter((axis) => axis.values.length > 1);
   const named = varying.length > 0 ? varying : axes;
@@ -56,8 +58,8 @@ export function pointModel(model: ModelSpec, sweep: SweepSpec, values: SweepPoin
 }
 
 /**
- * The model as declared, without the axes: what a sweep is matched to. Shares that leave room, because an axis has the others,
- * are made up by `fill`.
+ * The model as declared, without the axes: what a sweep is matched to. Shares that leave room, because an
+ * axis has the others, are made up by `fill`.
  */
 export function declaredModel({ model, sweep }: Spec): ModelSpec {
   if (model.layout.kind !== "mix" || sweep === undefined) return model;

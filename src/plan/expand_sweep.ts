@@ -1,5 +1,6 @@
-// A study's candidates: every point of the sweep planned, matched in size, told apart, and held against sweep.where. What is
-// not kept is listed with its reason. Costs come in through `metric`, so that plan/ need not know estimate/.
+// A study's candidates: every point of the sweep planned, matched in size, told apart, and held against
+// sweep.where. What is not kept is listed with its reason. Costs come in through `metric`, so that plan/ need
+// not know estimate/.
 
 import { LayermixError } from "../diag/diagnostic.js";
 import type { Spec, SweepSpec } from "../spec/spec.js";
@@ -16,8 +17,10 @@ export interface ExpandedSweep {
 }
 
 /**
- * The candidates of a study in the order of its axes; the model itself, under the study's name, when there is no sweep.
- * @throws LayermixError LMX2014 when nothing is left, or as plan() when there is no sweep or the match target fails
+ * The candidates of a study in the order of its axes; the model itself, under the study's name, when there is
+ * no sweep.
+ * @throws LayermixError LMX2014 when nothing is left, or as plan() when there is no sweep or the match target
+ * fails
  */
 export function expandSweep(spec: Spec, metric: MetricOf): ExpandedSweep {
   const { sweep } = spec;

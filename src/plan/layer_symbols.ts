@@ -1,4 +1,5 @@
-// Every symbol a layer pattern may hold, in the order in which Megatron counts them, and which of them layermix can build.
+// Every symbol a layer pattern may hold, in the order in which Megatron counts them, and which of them
+// layermix can build.
 
 import { blockBySymbol } from "../block/registry.js";
 

@@ -1,5 +1,5 @@
-// The pattern of a model: placed from its mix, or taken as given, cut down to what can be planned. Kinds that are recognised
-// but not built are refused by name here; parse_pattern.ts accepts the whole grammar.
+// The pattern of a model: placed from its mix, or taken as given, cut down to what can be planned. Kinds that
+// are recognised but not built are refused by name here; parse_pattern.ts accepts the whole grammar.
 
 import { blockBySymbol } from "../block/registry.js";
 import type { LayoutSource } from "../spec/spec.js";
@@ -17,7 +17,10 @@ export interface Layout {
   readonly notes: readonly PlanNote[];
 }
 
-/** The layers of a model, in order. @throws LayermixError LMX2001-2012, exit 3 for a malformed pattern, else 4 */
+/**
+ * The layers of a model, in order.
+ * @throws LayermixError LMX2001-2012, exit 3 for a malformed pattern, else 4
+ */
 export function layOut(source: LayoutSource): Layout {
   if (source.kind === "pattern") return explicit(source.pattern);
   checkMix(source.mix);

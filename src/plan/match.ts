@@ -1,6 +1,7 @@
-// Making candidates equal in size, so that a sweep compares mixes and not budgets. The target is the model as declared. A
-// candidate outside the tolerance gets another hidden width - in the largest steps (256 ... 8) that meet the tolerance, its
-// blocks rescaled with it - and, where even steps of 8 are too coarse, another MLP width.
+// Making candidates equal in size, so that a sweep compares mixes and not budgets. The target is the model as
+// declared. A candidate outside the tolerance gets another hidden width - in the largest steps (256 ... 8)
+// that meet the tolerance, its blocks rescaled with it - and, where even steps of 8 are too coarse, another
+// MLP width.
 
 import { nearestMultiple } from "../block/raw_options.js";
 import { blocks } from "../block/registry.js";
@@ -12,7 +13,9 @@ import type { Plan, PlanNote } from "./plan_types.js";
 import type { BlockResolver } from "./resolve_blocks.js";
 import { compactCount } from "./words.js";
 
-/** The value of a metric ("params", "flops", "training_memory", ...) for a plan; estimate/metrics.ts has it. */
+/**
+ * The value of a metric ("params", "flops", "training_memory", ...) for a plan; estimate/metrics.ts has it.
+ */
 export type MetricOf = (plan: Plan, metric: string) => number;
 
 export interface MatchTarget {
@@ -48,7 +51,8 @@ interface Sized {
 }
 
 /**
- * The candidate's plan within the tolerance of the target, or the nearest there is; a note says what was changed.
+ * The candidate's plan within the tolerance of the target, or the nearest there is; a note says what was
+ * changed.
  * @throws LayermixError when the candidate cannot be planned at all
  */
 export function matchSize(
@@ -73,7 +77,10 @@ export function matchSize(
   return { ...best.plan, notes: [...best.plan.notes, matchNote(declared, best, target)] };
 }
 
-/** Finds where the cost meets the target, then takes the coarsest multiple next to it that is within the tolerance. */
+/**
+ * Finds where the cost meets the target, then takes the coarsest multiple next to it that is within the
+ * tolerance.
+ */
 function searchHidden(
   start: Sized,
   target: MatchTarget,
@@ -97,8 +104,8 @@ function searchHidden(
 }
 
 /**
- * The real-valued width at which the cost would meet the target: secant steps on a log-log scale, where costs are nearly
- * straight lines between slope 1 (embeddings) and 2 (matrices).
+ * The real-valued width at which the cost would meet the target: secant steps on a log-log scale, where costs
+ * are nearly straight lines between slope 1 (embeddings) and 2 (matrices).
  */
 function meetingWidth(start: Sized, target: MatchTarget, at: (hidden: number) => Sized | undefined): number {
   let { hidden } = start.model;

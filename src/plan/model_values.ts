@@ -1,6 +1,6 @@
-// Setting one place of a model by its path in the study file ("mix.attention", "hidden", "blocks.mamba2.state"): what the axes
-// of a sweep and the overrides of a proxy do. Returns a changed copy; the values are those of the file, percentages already
-// fractions.
+// Setting one place of a model by its path in the study file ("mix.attention", "hidden",
+// "blocks.mamba2.state"): what the axes of a sweep and the overrides of a proxy do. Returns a changed copy;
+// the values are those of the file, percentages already fractions.
 
 import { blockByKind } from "../block/registry.js";
 import type { LayoutSource, Mix, ModelSpec, Placement } from "../spec/spec.js";

@@ -1,6 +1,7 @@
-// The layer pattern grammar, with the acceptance and rejection of Megatron-LM main: `<main>(/<mtp>)*`, where main may hold
-// pipeline cuts `|` (segments may be empty) and every multi-token-prediction suffix repeats the same text. Case sensitive,
-// no white space. Order of checks as there: suffixes equal, then symbols, then attention variants, each part on its own.
+// The layer pattern grammar, with the acceptance and rejection of Megatron-LM main: `<main>(/<mtp>)*`, where
+// main may hold pipeline cuts `|` (segments may be empty) and every multi-token-prediction suffix repeats the
+// same text. Case sensitive, no white space. Order of checks as there: suffixes equal, then symbols, then
+// attention variants, each part on its own.
 
 import { type Diagnostic, type DiagnosticCode, exitCodes, LayermixError } from "../diag/diagnostic.js";
 import { layerSymbols, mtpSeparator, pipelineCut, symbolTitle } from "./layer_symbols.js";
@@ -65,7 +66,8 @@ function splitPattern(text: string): { main: string | null; suffixes: readonly s
 
 /**
  * Parses a layer pattern.
- * @throws LayermixError LMX2001 (symbol), LMX2002 (suffixes differ), LMX2003 (attention variants mixed), with the column
+ * @throws LayermixError LMX2001 (symbol), LMX2002 (suffixes differ), LMX2003 (attention variants mixed), with
+ * the column
  */
 export function parsePattern(text: string): ParsedPattern {
   const { main, suffixes } = splitPattern(text);
@@ -93,7 +95,10 @@ export function parsePattern(text: string): ParsedPattern {
   };
 }
 
-/** Layers of the main pattern alone, whatever follows it. @throws LayermixError as parsePattern, for the main pattern */
+/**
+ * Layers of the main pattern alone, whatever follows it.
+ * @throws LayermixError as parsePattern, for the main pattern
+ */
 export function mainLayers(text: string): number {
   const main = splitPattern(text).main ?? "";
   checkPart(main, 0, "main pattern", true);

@@ -1,6 +1,7 @@
-// Layer shares to a layer pattern, identical to Megatron-LM's pattern_from_ratios (megatron/core/models/hybrid, main) and to
-// Algorithm 1 of arXiv 2406.07887: attention is spread evenly with Mamba-2 at both ends, then MLPs take the place of Mamba-2
-// layers, evenly and right-justified, never that of attention. IEEE doubles in exactly this order; rounding half to even.
+// Layer shares to a layer pattern, identical to Megatron-LM's pattern_from_ratios
+// (megatron/core/models/hybrid, main) and to Algorithm 1 of arXiv 2406.07887: attention is spread evenly with
+// Mamba-2 at both ends, then MLPs take the place of Mamba-2 layers, evenly and right-justified, never that of
+// attention. IEEE doubles in exactly this order; rounding half to even.
 
 import { exitCodes, LayermixError } from "../diag/diagnostic.js";
 
@@ -12,7 +13,9 @@ export function roundHalfEven(value: number): number {
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
-/** Puts `count` MLPs in place of Mamba-2 layers ("M" in `types`), evenly: the second half of the algorithm. */
+/**
+ * Puts `count` MLPs in place of Mamba-2 layers ("M" in `types`), evenly: the second half of the algorithm.
+ */
 export function placeMlps(types: string[], mambaCount: number, count: number): void {
   if (count <= 0) return;
   const mambaPerMlp = (mambaCount - count) / count;

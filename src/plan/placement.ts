@@ -1,4 +1,5 @@
-// Where the layers go, once it is decided how many of each kind there are. Five placements, each a pure function:
+// Where the layers go, once it is decided how many of each kind there are. Five placements, each a pure
+// function:
 //
 //   even       Megatron's algorithm, exactly (pattern_from_ratios.ts).
 //   alternate  Mamba-2 and attention mixers take turns (M * M * ...), each followed by its share of MLPs.
@@ -6,9 +7,9 @@
 //   every: N   layers N, 2N, 3N ... (counted from 1) are attention; MLPs go between as in `even`.
 //   at: [...]  the listed layers (counted from 0) are attention; MLPs go between as in `even`.
 //
-// "Its share": after i of n mixers there are floor(i * mlps / n) MLPs, so that with as many MLPs as mixers every mixer is
-// followed by one, as in a Transformer block. Sources: halves and alternate as in MaskMamba (arXiv 2409.19937), `at` as the
-// hybrids of arXiv 2407.05489.
+// "Its share": after i of n mixers there are floor(i * mlps / n) MLPs, so that with as many MLPs as mixers
+// every mixer is followed by one, as in a Transformer block. Sources: halves and alternate as in MaskMamba
+// (arXiv 2409.19937), `at` as the hybrids of arXiv 2407.05489.
 
 import type { Mix, Placement } from "../spec/spec.js";
 import { allocate, type LayerCounts, ratiosOf } from "./allocation.js";

@@ -1,5 +1,5 @@
-// Spec -> Plan: the layers in order, each with its resolved options. Pure; everything that costs time to work out once per
-// sweep (option resolution) is behind the resolver that the caller may share.
+// Spec -> Plan: the layers in order, each with its resolved options. Pure; everything that costs time to work
+// out once per sweep (option resolution) is behind the resolver that the caller may share.
 
 import { blocks } from "../block/registry.js";
 import { exitCodes, LayermixError } from "../diag/diagnostic.js";

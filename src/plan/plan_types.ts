@@ -1,4 +1,5 @@
-// The plan: a model whose every layer is decided. Produced by plan/ from a Spec, consumed by every later room.
+// The plan: a model whose every layer is decided. Produced by plan/ from a Spec, consumed by every later
+// room.
 
 import type { Block } from "../block/block.js";
 

@@ -1,6 +1,7 @@
-// The proxy of a candidate: the same mix and placement at the depth, width and vocabulary of proxy.model. Blocks follow the
-// width (Block.rescale) unless the override decides their shape itself. Where the sweep matches sizes, proxies are matched too:
-// they are what is trained and compared, and their target is the declared model's proxy.
+// The proxy of a candidate: the same mix and placement at the depth, width and vocabulary of proxy.model.
+// Blocks follow the width (Block.rescale) unless the override decides their shape itself. Where the sweep
+// matches sizes, proxies are matched too: they are what is trained and compared, and their target is the
+// declared model's proxy.
 
 import { blockByKind, blocks } from "../block/registry.js";
 import type { ModelSpec, Spec } from "../spec/spec.js";
@@ -16,8 +17,8 @@ import { countLayers, createBlockResolver } from "./resolve_blocks.js";
 type Values = Readonly<Record<string, unknown>>;
 
 /**
- * The plan that stands for `candidate` in short runs; the candidate's own plan without a proxy section. `taskVocab` is the
- * vocabulary where proxy.model does not set one.
+ * The plan that stands for `candidate` in short runs; the candidate's own plan without a proxy section.
+ * `taskVocab` is the vocabulary where proxy.model does not set one.
  * @throws LayermixError LMX2xxx when the overrides cannot be built
  */
 export function planProxy(spec: Spec, candidate: Candidate, metric: MetricOf, taskVocab?: number): Plan {
@@ -61,7 +62,9 @@ export function proxyModel(
   return { model: changed, notes };
 }
 
-/** A pattern at another depth: possible where each kind keeps its share in whole layers; then placed evenly. */
+/**
+ * A pattern at another depth: possible where each kind keeps its share in whole layers; then placed evenly.
+ */
 function replan(model: ModelSpec, layers: number): { model: ModelSpec; notes: readonly PlanNote[] } {
   if (model.layout.kind !== "pattern") return { model, notes: [] };
   const parsed = parsePattern(model.layout.pattern);

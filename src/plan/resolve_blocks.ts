@@ -1,6 +1,6 @@
-// Block options with their defaults filled in, resolved once per (kind, options, hidden width, depth) however many
-// candidates share them: planning a sweep asks for the same few again and again. Equal inputs give the same object, which is
-// what estimate/ keys its own sums on.
+// Block options with their defaults filled in, resolved once per (kind, options, hidden width, depth) however
+// many candidates share them: planning a sweep asks for the same few again and again. Equal inputs give the
+// same object, which is what estimate/ keys its own sums on.
 
 import type { Block, BlockContext } from "../block/block.js";
 import { blocks } from "../block/registry.js";

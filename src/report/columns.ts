@@ -1,5 +1,5 @@
-// Plain columns for the terminal (cli-table3 without borders) and the few colours that reports use. Colours only where the
-// caller says so; widths are those of what is seen.
+// Plain columns for the terminal (cli-table3 without borders) and the few colours that reports use. Colours
+// only where the caller says so; widths are those of what is seen.
 
 import Table from "cli-table3";
 

@@ -1,5 +1,6 @@
-// Numbers for people: counts in powers of 1000 ("8.65 B"), FLOPs with their prefix ("190.7 TFLOP"), memory in powers of 1024
-// ("16.0 KiB"), shares ("7.14%"), durations ("3 min 20 s"). JSON never goes through here; it has plain numbers.
+// Numbers for people: counts in powers of 1000 ("8.65 B"), FLOPs with their prefix ("190.7 TFLOP"), memory in
+// powers of 1024 ("16.0 KiB"), shares ("7.14%"), durations ("3 min 20 s"). JSON never goes through here; it
+// has plain numbers.
 
 function scaled(value: number, base: number, units: readonly string[]): { value: number; unit: string } {
   let index = 0;

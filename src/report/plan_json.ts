@@ -1,4 +1,5 @@
-// A planned model as `layermix plan --json` prints it: data.models[]. Plain numbers throughout; scripts rely on the names.
+// A planned model as `layermix plan --json` prints it: data.models[]. Plain numbers throughout; scripts rely
+// on the names.
 
 import type { Cost } from "../estimate/cost.js";
 import type { Plan } from "../plan/plan_types.js";

@@ -1,5 +1,5 @@
-// A planned model for the terminal: the pattern strip, layers with shares asked and got, parameters, FLOPs, training memory,
-// inference state, and the notes of the plan.
+// A planned model for the terminal: the pattern strip, layers with shares asked and got, parameters, FLOPs,
+// training memory, inference state, and the notes of the plan.
 
 import { blocks } from "../block/registry.js";
 import type { EstimateOptions } from "../estimate/estimate.js";
@@ -30,7 +30,10 @@ function indent(text: string): string {
   return text.replaceAll(/^(?=.)/gm, "  ");
 }
 
-/** The pattern in groups of eight layers, coloured by kind, with the index of each line's first layer when there are several. */
+/**
+ * The pattern in groups of eight layers, coloured by kind, with the index of each line's first layer when
+ * there are several.
+ */
 export function patternStrip(pattern: string, style: TextStyle): string {
   const kinds = new Map(blocks.map((block) => [block.symbol, block.kind]));
   const groups: string[] = [];

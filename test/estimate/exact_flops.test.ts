@@ -1,5 +1,5 @@
-// The exact count of docs/flops.md against loops that carry out every layer, token by token, forward and backward, and count
-// each multiply and each add as they go.
+// The exact count of docs/flops.md against loops that carry out every layer, token by token, forward and
+// backward, and count each multiply and each add as they go.
 
 import assert from "node:assert/strict";
 import fc from "fast-check";

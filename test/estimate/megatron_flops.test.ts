@@ -1,5 +1,6 @@
-// Megatron-LM's num_floating_point_operations, bit for bit: recorded values, and its formula carried out the way Python does
-// (integers exact, one rounding where they meet a double) for shapes whose products exceed 2^53.
+// Megatron-LM's num_floating_point_operations, bit for bit: recorded values, and its formula carried out the
+// way Python does (integers exact, one rounding where they meet a double) for shapes whose products exceed
+// 2^53.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

@@ -1,5 +1,5 @@
-// Training memory against the native planner and against a trainer that is really allocated, byte for byte; KV cache and
-// recurrent state against published models.
+// Training memory against the native planner and against a trainer that is really allocated, byte for byte;
+// KV cache and recurrent state against published models.
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";

@@ -1,4 +1,5 @@
-// patternFromRatios is Megatron's algorithm: the recorded patterns, and every whole-percent mix up to 128 layers.
+// patternFromRatios is Megatron's algorithm: the recorded patterns, and every whole-percent mix up to 128
+// layers.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -43,8 +44,8 @@ describe("patternFromRatios", () => {
     });
   }
 
-  // The digest is that of an independent implementation in Python (its own round, its own doubles) from the published
-  // pseudo-code (arXiv 2406.07887, Algorithm 1), one pattern per line in the order of these loops.
+  // The digest is that of an independent implementation in Python (its own round, its own doubles) from the
+  // published pseudo-code (arXiv 2406.07887, Algorithm 1), one pattern per line in the order of these loops.
   it("gives the 659,328 patterns of the 1% grid up to 128 layers; 84 of them miss a count", function () {
     this.timeout(60_000);
     const digest = createHash("sha256");

@@ -1,4 +1,5 @@
-// Shares to counts to places: rounding is told, every placement keeps the counts, impossible ones say what would work.
+// Shares to counts to places: rounding is told, every placement keeps the counts, impossible ones say what
+// would work.
 
 import assert from "node:assert/strict";
 import fc from "fast-check";

@@ -1,4 +1,5 @@
-// Proxies: the candidate's mix at another depth and width, blocks rescaled unless the override decides their shape.
+// Proxies: the candidate's mix at another depth and width, blocks rescaled unless the override decides their
+// shape.
 
 import assert from "node:assert/strict";
 import { planCandidates, proxyPlan } from "../../src/estimate/candidates.js";

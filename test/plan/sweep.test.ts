@@ -74,13 +74,13 @@ describe("planCandidates", () => {
     );
   });
 
-  it("fills without the noise of doubles: 100% - 43% - 50% is 7%, and 7% of 50 layers rounds half to even", () => {
-    const over = [{ path: "mix.mamba2", values: [0.43] }];
-    const { candidates } = planCandidates(
-      study(mixModel(50, { mamba2: 0.4, attention: 0.1, mlp: 0.5 }), { over, fill: "attention" }),
-    );
-    assert.equal(candidates[0]?.plan.counts.attention, 4); // 50 * 0.07000000000000006 would be above 3.5 as well: 4
-    assert.equal(candidates[0]?.plan.mix?.attention, 0.07);
+  it("fills without the noise of doubles: what 35% and 50% leave of 30 layers is 4.5, rounded to 4", () => {
+    const over = [{ path: "mix.mamba2", values: [0.35] }];
+    const declared = mixModel(30, { mamba2: 0.4, attention: 0.1, mlp: 0.5 });
+    const { candidates } = planCandidates(study(declared, { over, fill: "attention" }));
+    assert.equal(Math.round(30 * (1 - 0.35 - 0.5)), 5); // 1 - 0.35 - 0.5 is 0.15000000000000002
+    assert.equal(candidates[0]?.plan.mix?.attention, 0.15);
+    assert.equal(candidates[0]?.plan.counts.attention, 4);
   });
 
   it("lists points with equal layers once, and names the first", () => {

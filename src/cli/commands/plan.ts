@@ -83,7 +83,7 @@ export class PlanCommand extends LayermixCommand {
       },
       text: texts.join("\n\n"),
       warnings: studies.flatMap((study) => study.warnings),
-      next: studies[0]?.spec.proxy === undefined ? `layermix check ${first}` : `layermix sweep ${first}`,
+      ...(first === "-" ? {} : { next: `layermix ${studies[0]?.spec.proxy ? "sweep" : "check"} ${first}` }),
     };
   }
 }

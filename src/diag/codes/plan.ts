@@ -8,8 +8,9 @@ const symbols =
 export const planCodes: CodeTable = {
   LMX2001: {
     title: "Unknown layer symbol",
-    explanation: `A layer pattern holds one symbol per layer: ${symbols}. "|" cuts pipeline stages in the main pattern, "/" starts a
-multi-token-prediction suffix. Symbols are case sensitive and there is no white space:
+    explanation: `A layer pattern holds one symbol per layer: ${symbols}. "|" cuts pipeline stages in the main
+pattern, "/" starts a multi-token-prediction suffix. Symbols are case sensitive and there is no
+white space:
 
     M-M-M--M-M*-M-M-M-M--M*-`,
     help: "Correct the symbol at the column that the message names.",
@@ -23,20 +24,20 @@ multi-token-prediction suffix. Symbols are case sensitive and there is no white 
   },
   LMX2003: {
     title: "Two kinds of attention in one pattern",
-    explanation:
-      'Full attention "*" cannot stand beside latent "+" or sparse "D" attention in one part of a pattern: they need different caches.',
+    explanation: `Full attention "*" cannot stand beside latent "+" or sparse "D" attention in one part of a pattern:
+they need different caches.`,
     help: "Use one kind throughout.",
   },
   LMX2004: {
     title: "Layer kind not supported yet",
-    explanation:
-      "The symbol is a known kind of layer, but this version can plan only Mamba-2 (M), attention (*) and MLP (-).",
+    explanation: `The symbol is a known kind of layer, but this version can plan only Mamba-2 (M), attention (*) and
+MLP (-).`,
     help: "Replace the layer by one of these kinds.",
   },
   LMX2005: {
     title: "Multi-token prediction not supported yet",
-    explanation:
-      'The pattern has a "/" suffix, which adds multi-token-prediction heads. This version plans the main pattern alone.',
+    explanation: `The pattern has a "/" suffix, which adds multi-token-prediction heads. This version plans the main
+pattern alone.`,
     help: "Remove the suffix.",
   },
   LMX2006: {
@@ -45,8 +46,8 @@ multi-token-prediction suffix. Symbols are case sensitive and there is no white 
   },
   LMX2007: {
     title: "Layer count or ratio out of range",
-    explanation:
-      "A pattern is derived from a whole number of layers above 0 and from ratios between 0 and 1 that total at most 1.",
+    explanation: `A pattern is derived from a whole number of layers above 0 and from ratios between 0 and 1 that
+total at most 1.`,
     help: "Give shares as fractions or percentages, and leave the rest to Mamba-2.",
   },
   LMX2008: {
@@ -56,19 +57,21 @@ multi-token-prediction suffix. Symbols are case sensitive and there is no white 
   },
   LMX2010: {
     title: "Shares that the placement cannot honour",
-    explanation: `Each placement puts layers in places of its own: alternate needs as many attention as Mamba-2 layers, every: N gives
-floor(layers / N) attention layers, at: [...] as many as it lists. The mix has to ask for that many.`,
+    explanation: `Each placement puts layers in places of its own: alternate needs as many attention as Mamba-2
+layers, every: N gives floor(layers / N) attention layers, at: [...] as many as it lists. The mix
+has to ask for that many.`,
     help: "Change the share or the placement as the message says; placement even takes any share.",
   },
   LMX2011: {
     title: "Layer options that do not fit the width",
-    explanation: `Heads, head dimensions, groups and widths have to divide one another: a Mamba-2 layer has expand * hidden = heads * head_dim
-channels, its groups divide its heads, and kv_heads divides heads.`,
+    explanation: `Heads, head dimensions, groups and widths have to divide one another: a Mamba-2 layer has expand *
+hidden = heads * head_dim channels, its groups divide its heads, and kv_heads divides heads.`,
     help: "Use the value that the message suggests.",
   },
   LMX2012: {
     title: "Shares do not total 100%",
-    explanation: `The shares of a mix are parts of one whole. In a sweep, sweep.fill names the kind that takes what the axes leave:
+    explanation: `The shares of a mix are parts of one whole. In a sweep, sweep.fill names the kind that takes what
+the axes leave:
 
     sweep:
       over: { mix.attention: [0%, 8%] }
@@ -77,26 +80,27 @@ channels, its groups divide its heads, and kv_heads divides heads.`,
   },
   LMX2013: {
     title: "Value that cannot be set",
-    explanation: `An axis of a sweep, or an override in proxy.model, sets a place of the model: layers, hidden, vocab, tie_embeddings, pattern,
-placement, norm.eps, mix.KIND or blocks.KIND.OPTION. The place does not exist, or it does not take this value.`,
+    explanation: `An axis of a sweep, or an override in proxy.model, sets a place of the model: layers, hidden, vocab,
+tie_embeddings, pattern, placement, norm.eps, mix.KIND or blocks.KIND.OPTION. The place does not
+exist, or it does not take this value.`,
     help: "Check the path and the value that the message names.",
   },
   LMX2014: {
     title: "No candidate left",
-    explanation:
-      "Every point of the sweep was dropped: not buildable, a duplicate, or outside sweep.where. The reasons follow.",
+    explanation: `Every point of the sweep was dropped: not buildable, a duplicate, or outside sweep.where. The
+reasons follow.`,
     help: "Widen the axes or relax sweep.where.",
   },
   LMX2015: {
     title: "Pattern that cannot be taken to another depth",
-    explanation: `proxy.model.layers changes the depth of a model whose layers are given as a pattern. That works where every kind keeps its share
-in whole layers; the pattern is then placed anew, evenly.`,
+    explanation: `proxy.model.layers changes the depth of a model whose layers are given as a pattern. That works
+where every kind keeps its share in whole layers; the pattern is then placed anew, evenly.`,
     help: "Choose one of the depths that the message names, or give proxy.model.pattern.",
   },
   LMX2016: {
     title: "Unknown metric",
-    explanation: `sweep.where constrains params, active_params, flops (training FLOPs of one batch), flops_per_token, megatron_flops,
-training_memory, kv_bytes_per_token, state_bytes, layers or hidden.`,
+    explanation: `sweep.where constrains params, active_params, flops (training FLOPs of one batch), flops_per_token,
+megatron_flops, training_memory, kv_bytes_per_token, state_bytes, layers or hidden.`,
     help: "Use one of these names.",
   },
   LMX2101: {
@@ -106,30 +110,31 @@ training_memory, kv_bytes_per_token, state_bytes, layers or hidden.`,
   },
   LMX2102: {
     title: "One layer fewer than asked",
-    explanation: `Where attention and MLP both round a half up, they ask for more layers than there are. Megatron's algorithm then leaves a layer
-out without a word (84 of the 659,328 whole-percent mixes up to 128 layers); layermix gives the same pattern, and says so.`,
+    explanation: `Where attention and MLP both round a half up, they ask for more layers than there are. Megatron's
+algorithm then leaves a layer out without a word (84 of the 659,328 whole-percent mixes up to 128
+layers); layermix gives the same pattern, and says so.`,
     help: "Choose a depth at which the shares are whole layers.",
   },
   LMX2103: {
     title: "A default was adapted",
-    explanation:
-      "An option that was not given has a usual default that does not fit this model, and got the nearest one that does.",
+    explanation: `An option that was not given has a usual default that does not fit this model, and got the nearest
+one that does.`,
   },
   LMX2104: {
     title: "Resized to match",
-    explanation: `sweep.match makes candidates equal in parameters or FLOPs, so that the mix alone differs: first the hidden width is changed, in
-the largest steps that meet the tolerance, then the MLP width.`,
+    explanation: `sweep.match makes candidates equal in parameters or FLOPs, so that the mix alone differs: first the
+hidden width is changed, in the largest steps that meet the tolerance, then the MLP width.`,
   },
   LMX2105: {
     title: "Match out of reach",
-    explanation:
-      "No hidden width, and no MLP width, brings the candidate within the tolerance of sweep.match. The nearest was taken.",
+    explanation: `No hidden width, and no MLP width, brings the candidate within the tolerance of sweep.match. The
+nearest was taken.`,
     help: "Raise the tolerance, or give narrower heads so that widths can change in smaller steps.",
   },
   LMX2106: {
     title: "Pipeline cuts left out",
-    explanation:
-      'The "|" of a pattern divides layers among pipeline stages. It changes no layer, and this plan leaves it out.',
+    explanation: `The "|" of a pattern divides layers among pipeline stages. It changes no layer, and this plan leaves
+it out.`,
   },
   LMX2107: {
     title: "Share without a layer",
@@ -138,7 +143,7 @@ the largest steps that meet the tolerance, then the MLP width.`,
   },
   LMX2108: {
     title: "Pattern placed anew for the proxy",
-    explanation:
-      "The proxy has another depth than the pattern given; its layers keep the shares and are spread evenly.",
+    explanation: `The proxy has another depth than the pattern given; its layers keep the shares and are spread
+evenly.`,
   },
 };
