@@ -1,0 +1,202 @@
+// Times the SSD scan, whole and kernel by kernel, and its neighbours (causal conv1d, gated RMSNorm) on one CUDA device, beside the
+// bytes each must move at this card's own copy speed. Every figure is the median of replays of a graph of ten calls.
+// Usage: bench_cuda_ssd
+#include <algorithm>
+#include <cstdio>
+#include <functional>
+#include <vector>
+
+#include "cuda/causal_conv1d.cuh"
+#include "cuda/check.h"
+#include "cuda/gated_rms_norm.cuh"
+#include "cuda/ssd_chunk_output.cuh"
+#include "cuda/ssd_scan.cuh"
+#include "cuda/ssd_state_pass.cuh"
+
+using namespace lmx;
+using namespace lmx::cuda;
+
+namespace {
+
+cudaStream_t stream;
+
+__global__ void random_kernel(std::size_t count, bf16* values, float scale, float offset) {
+  for (std::size_t i = blockIdx.x * std::size_t{blockDim.x} + threadIdx.x; i < count; i += gridDim.x * blockDim.x) {
+    std::uint32_t x = static_cast<std::uint32_t>(i) * 2654435761u + 12345u;
+    x = (x ^ (x >> 16)) * 0x7feb352du;
+    x = (x ^ (x >> 15)) * 0x846ca68bu;
+    values[i] = __float2bfloat16((static_cast<float>(x ^ (x >> 16)) * 0x1p-31f - 1) * 1.7f * scale + offset);
+  }
+}
+
+__global__ void copy_kernel(std::size_t count, const uint4* __restrict__ from, uint4* __restrict__ to) {
+  for (std::size_t i = blockIdx.x * std::size_t{4 * 512} + threadIdx.x; i < count; i += gridDim.x * std::size_t{4 * 512}) {
+    uint4 values[4];
+#pragma unroll
+    for (int k = 0; k < 4; ++k) values[k] = from[i + k * 512];
+#pragma unroll
+    for (int k = 0; k < 4; ++k) to[i + k * 512] = values[k];
+  }
+}
+
+template <class T>
+struct Array {
+  T* data = nullptr;
+  explicit Array(index_t count) { check(cudaMalloc(&data, static_cast<std::size_t>(count) * sizeof(T)), "cudaMalloc"); }
+  Array(index_t count, T value) : Array(count) {
+    const std::vector<T> host(static_cast<std::size_t>(count), value);
+    check(cudaMemcpy(data, host.data(), host.size() * sizeof(T), cudaMemcpyHostToDevice), "cudaMemcpy");
+  }
+  ~Array() { cudaFree(data); }
+  Array(const Array&) = delete;
+  Array& operator=(const Array&) = delete;
+};
+
+struct Random : Array<bf16> {
+  explicit Random(index_t count, float scale = 1, float offset = 0) : Array(count) {
+    random_kernel<<<1056, 256, 0, stream>>>(static_cast<std::size_t>(count), data, scale, offset);
+  }
+};
+
+// Median milliseconds of one call.
+double time_of(const std::function<void()>& call) {
+  constexpr int calls = 10;
+  call();
+  check(cudaStreamSynchronize(stream), "warm-up");
+  cudaGraph_t graph;
+  cudaGraphExec_t replay;
+  check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+  for (int i = 0; i < calls; ++i) call();
+  check(cudaStreamEndCapture(stream, &graph), "cudaStreamEndCapture");
+  check(cudaGraphInstantiate(&replay, graph, 0), "cudaGraphInstantiate");
+  cudaEvent_t begin, end;
+  check(cudaEventCreate(&begin), "cudaEventCreate");
+  check(cudaEventCreate(&end), "cudaEventCreate");
+  std::vector<float> times;
+  for (int run = 0; run < 9; ++run) {
+    check(cudaEventRecord(begin, stream), "cudaEventRecord");
+    check(cudaGraphLaunch(replay, stream), "cudaGraphLaunch");
+    check(cudaEventRecord(end, stream), "cudaEventRecord");
+    check(cudaEventSynchronize(end), "cudaEventSynchronize");
+    float elapsed = 0;
+    check(cudaEventElapsedTime(&elapsed, begin, end), "cudaEventElapsedTime");
+    if (run > 1) times.push_back(elapsed / calls);
+  }
+  check(cudaGraphExecDestroy(replay), "cudaGraphExecDestroy");
+  check(cudaGraphDestroy(graph), "cudaGraphDestroy");
+  check(cudaEventDestroy(begin), "cudaEventDestroy");
+  check(cudaEventDestroy(end), "cudaEventDestroy");
+  std::nth_element(times.begin(), times.begin() + times.size() / 2, times.end());
+  return times[times.size() / 2];
+}
+
+double copy_speed;  // bytes per second, read plus written
+
+void report(const char* name, double ms, double bytes) {
+  std::printf("  %-26s %8.4f ms   floor %8.4f ms   %3.0f%%\n", name, ms, bytes / copy_speed * 1e3,
+              bytes / copy_speed * 1e5 / ms);
+}
+
+void bench_scan(const SsdShape& s) {
+  const index_t rows = s.batch * s.time, bc = 2 * s.groups * s.state;
+  std::printf("SSD scan B %ld, T %ld, %ld heads x %ld, state %ld, groups %ld\n", long(s.batch), long(s.time),
+              long(s.heads), long(s.head_dim), long(s.state), long(s.groups));
+  Random xbc(rows * s.channels(), 0.5f), dt(rows * s.heads, 1, -3), dy(rows * s.inner());
+  Array<bf16> y(rows * s.inner()), dxbc(rows * s.channels()), ddt(rows * s.heads);
+  Array<unsigned char> states(static_cast<index_t>(ssd_scan_states_bytes(s)));
+  Array<unsigned char> workspace(static_cast<index_t>(ssd_scan_workspace(s)));
+  Array<float> a_log(s.heads, 1.0f), d(s.heads, 1.0f), bias(s.heads, 0.0f), da(s.heads, 0.0f), dd(s.heads, 0.0f),
+      db(s.heads, 0.0f);
+  const StridedOf<const bf16*> dt_view{dt.data, s.heads};
+  auto* const saved = reinterpret_cast<bf16*>(states.data);
+
+  const double x = 2.0 * rows * s.inner(), b = 2.0 * rows * bc, h = static_cast<double>(ssd_scan_states_bytes(s));
+  const double forward = time_of([&] {
+    ssd_scan_forward(s, xbc.data, dt_view, a_log.data, d.data, bias.data, nullptr, y.data, saved, nullptr,
+                     workspace.data, stream);
+  });
+  const double backward = time_of([&] {
+    ssd_scan_backward(s, dy.data, xbc.data, dt_view, a_log.data, d.data, bias.data, saved, nullptr, dxbc.data,
+                      {ddt.data, s.heads}, da.data, dd.data, db.data, nullptr, workspace.data, stream);
+  });
+  report("forward", forward, 2 * x + b + h);
+  report("backward", backward, 3 * x + 2 * b + h);
+
+  // The first kernel of each direction alone; the rest by difference.
+  const SsdGeometry g(s);
+  auto* const steps = reinterpret_cast<float*>(workspace.data);
+  const index_t count = g.step_count();
+  Array<bf16> other(static_cast<index_t>(ssd_scan_states_bytes(s) / 2));
+  const SsdSteps vectors{steps, steps + count, steps + 2 * count};
+  const double pass = time_of([&] {
+    ssd_state_pass_forward({g, xbc.data, g.channels, xbc.data + g.inner, dt_view, a_log.data, bias.data, nullptr,
+                            other.data, nullptr, vectors},
+                           stream);
+  });
+  const double outputs = time_of([&] { ssd_chunk_output({g, xbc.data, saved, d.data, vectors, y.data}, stream); });
+  const double reverse = time_of([&] {
+    ssd_state_pass_backward({g, dy.data, g.inner, xbc.data + g.inner + bc / 2, dt_view, a_log.data, bias.data, nullptr,
+                             other.data, nullptr, vectors},
+                            stream);
+  });
+  report("  state pass", pass, x + b / 2 + h);
+  report("  outputs", outputs, 2 * x + b + h);
+  report("  state pass, reverse", reverse, x + b / 2 + h);
+  report("  gradients and sums", backward - reverse, 3 * x + 2 * b + 2 * h);
+}
+
+void bench_neighbours(index_t batch, index_t time, index_t inner, index_t channels, index_t projected) {
+  const index_t rows = batch * time;
+  std::printf("%ld x %ld rows, %ld of %ld columns\n", long(batch), long(time), long(channels), long(projected));
+  Random projection(rows * projected), y(rows * inner), dy(rows * channels);
+  Array<bf16> out(rows * channels), dprojection(rows * projected), dy_out(rows * inner);
+  const ConvShape conv{batch, time, channels, 4};
+  const GatedNormShape norm{rows, inner, 1, 1e-5};
+  Array<float> w(channels * 4, 0.3f), bias(channels, 0.1f), dw(channels * 4, 0.0f), dbias(channels, 0.0f),
+      weight(inner, 1.0f), dweight(inner, 0.0f), rstd(rows);
+  Array<unsigned char> conv_work(static_cast<index_t>(causal_conv1d_workspace(conv))),
+      norm_work(static_cast<index_t>(gated_rms_norm_workspace(norm)));
+  const StridedOf<const bf16*> z{projection.data, projected}, x{projection.data + inner, projected};
+  const double c = 2.0 * rows * channels, n = 2.0 * rows * inner;
+  report("conv1d forward", time_of([&] { causal_conv1d_forward(conv, x, w.data, bias.data, out.data, stream); }), 2 * c);
+  report("conv1d backward", time_of([&] {
+           causal_conv1d_backward(conv, dy.data, x, w.data, bias.data, {dprojection.data + inner, projected}, dw.data,
+                                  dbias.data, conv_work.data, stream);
+         }),
+         3 * c);
+  report("gated norm forward", time_of([&] {
+           gated_rms_norm_forward(norm, y.data, z, weight.data, out.data, rstd.data, stream);
+         }),
+         3 * n);
+  report("gated norm backward", time_of([&] {
+           gated_rms_norm_backward(norm, dy.data, y.data, z, weight.data, rstd.data, dy_out.data,
+                                   {dprojection.data, projected}, dweight.data, norm_work.data, stream);
+         }),
+         5 * n);
+}
+
+}  // namespace
+
+int main() {
+  check(cudaStreamCreate(&stream), "cudaStreamCreate");
+  {
+    constexpr std::size_t bytes = std::size_t{1} << 31;
+    Random from(bytes / 2);
+    Array<bf16> to(bytes / 2);
+    const double ms = time_of([&] {
+      copy_kernel<<<132 * 4, 512, 0, stream>>>(bytes / 16, reinterpret_cast<const uint4*>(from.data),
+                                               reinterpret_cast<uint4*>(to.data));
+    });
+    copy_speed = 2 * bytes / ms * 1e3;
+    std::printf("copy %.2f TB/s\n", copy_speed * 1e-12);
+  }
+  bench_scan({16, 4096, 24, 64, 1, 128, 128, 0});
+  bench_scan({16, 4096, 24, 64, 8, 128, 128, 0});
+  bench_scan({4, 16384, 24, 64, 1, 128, 128, 0});
+  bench_scan({1, 4096, 24, 64, 1, 128, 128, 0});
+  bench_scan({64, 1024, 16, 64, 1, 128, 128, 0});
+  bench_scan({32, 512, 8, 64, 1, 64, 128, 0});
+  bench_neighbours(16, 4096, 1536, 1792, 3352);
+  bench_neighbours(32, 512, 512, 640, 1160);
+  return 0;
+}

@@ -1,0 +1,178 @@
+// Matrix tiles in shared memory for the warp-wide tensor core instruction mma.m16n8k16 (bf16 in, fp32 sum; PTX ISA 9.7.14).
+//
+// A tile is kRows x kCols bf16, row-major, cut into units of 16 bytes. Unit u of row r lies at place u ^ (r mod 8) (fewer bits
+// where a row has fewer than 8 units), so that eight rows of one column of units, which is what ldmatrix reads, touch all 32
+// banks once. Every operand order is one ldmatrix.x4:
+//   a_blocks      A (m, k) stored [m][k]        a_trans_blocks   A (m, k) stored [k][m]
+//   b_blocks      B (k, n) stored [n][k]        b_trans_blocks   B (k, n) stored [k][n]     16 columns: two n8 operands
+// A fragment of A and two neighbouring n8 accumulators hold the same elements in the same threads (fragment word w is row
+// lane/4 + 8(w mod 2), columns 2(lane mod 4) + 8(w/2) and the next), so results become operands without moving.
+#pragma once
+
+#include <cstdint>
+
+#include "../backend.h"
+#include "pack.cuh"
+
+namespace lmx::cuda::tile {
+
+struct Fragment {
+  std::uint32_t w[4];
+};
+
+// The bits that change a unit's place in row `row`.
+template <int kCols>
+__device__ __forceinline__ int turn(int row) {
+  constexpr int units = kCols / 8;
+  static_assert(units == 2 || units == 4 || units % 8 == 0, "a row is 32, 64 or a multiple of 128 bytes");
+  return units == 2 ? (row >> 2) & 1 : units == 4 ? (row >> 1) & 3 : row & 7;
+}
+
+// Elements from the tile's start to unit `unit` of row `row`.
+template <int kCols>
+__device__ __forceinline__ int place(int row, int unit) {
+  return row * kCols + ((unit ^ turn<kCols>(row)) << 3);
+}
+
+__device__ __forceinline__ std::uint32_t shared_address(const void* pointer) {
+  return static_cast<std::uint32_t>(__cvta_generic_to_shared(pointer));
+}
+
+template <bool kTranspose>
+__device__ __forceinline__ Fragment ldmatrix(std::uint32_t address) {
+  Fragment f;
+  if constexpr (kTranspose) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];\n"
+                 : "=r"(f.w[0]), "=r"(f.w[1]), "=r"(f.w[2]), "=r"(f.w[3])
+                 : "r"(address));
+  } else {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];\n"
+                 : "=r"(f.w[0]), "=r"(f.w[1]), "=r"(f.w[2]), "=r"(f.w[3])
+                 : "r"(address));
+  }
+  return f;
+}
+
+// One column of 16 x 16 blocks of a tile, as this thread addresses it. The empty instruction hides the address's origin from the
+// compiler, which would otherwise keep one register for every block of an unrolled loop instead of one and a constant.
+template <int kCols, bool kTranspose>
+struct BlockColumn {
+  std::uint32_t address;
+
+  __device__ __forceinline__ BlockColumn(const bf16* tile, int column, int own_row, int own_unit)
+      : address(own_row * kCols * 2 + ((own_unit ^ turn<kCols>(own_row)) << 4)) {
+    address = (address ^ (column * 2)) + shared_address(tile);
+    asm volatile("" : "+r"(address));
+  }
+  __device__ __forceinline__ Fragment at(int row) const { return ldmatrix<kTranspose>(address + row * kCols * 2); }
+};
+
+// Operands in one column of blocks, `column` a multiple of 16; .at(row) takes the other index, a multiple of 16.
+template <int kCols>
+__device__ __forceinline__ BlockColumn<kCols, false> a_blocks(const bf16* tile, int k) {  // .at(m)
+  const int lane = threadIdx.x % 32;
+  return {tile, k, lane & 15, lane >> 4};
+}
+template <int kCols>
+__device__ __forceinline__ BlockColumn<kCols, true> a_trans_blocks(const bf16* tile, int m) {  // .at(k)
+  const int lane = threadIdx.x % 32;
+  return {tile, m, (lane & 7) + (lane >> 4) * 8, (lane >> 3) & 1};
+}
+template <int kCols>
+__device__ __forceinline__ BlockColumn<kCols, false> b_blocks(const bf16* tile, int k) {  // .at(n)
+  const int lane = threadIdx.x % 32;
+  return {tile, k, (lane & 7) + (lane >> 4) * 8, (lane >> 3) & 1};
+}
+template <int kCols>
+__device__ __forceinline__ BlockColumn<kCols, true> b_trans_blocks(const bf16* tile, int n) {  // .at(k)
+  const int lane = threadIdx.x % 32;
+  return {tile, n, lane & 15, lane >> 4};
+}
+
+// sum (16, 8) += A (16, 16) · B (16, 8)
+__device__ __forceinline__ void mma(float (&sum)[4], const Fragment& a, std::uint32_t b0, std::uint32_t b1) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};\n"
+      : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
+      : "r"(a.w[0]), "r"(a.w[1]), "r"(a.w[2]), "r"(a.w[3]), "r"(b0), "r"(b1));
+}
+
+// The same over 16 columns: two neighbouring accumulators.
+__device__ __forceinline__ void mma(float (&left)[4], float (&right)[4], const Fragment& a, const Fragment& b) {
+  mma(left, a, b.w[0], b.w[1]);
+  mma(right, a, b.w[2], b.w[3]);
+}
+
+// Two neighbouring accumulators as an operand of 16 columns.
+__device__ __forceinline__ Fragment to_fragment(const float (&left)[4], const float (&right)[4]) {
+  return {{to_pair(left[0], left[1]), to_pair(left[2], left[3]), to_pair(right[0], right[1]),
+           to_pair(right[2], right[3])}};
+}
+
+// 2^x; full fp32 range, relative error 2^-22. 2^(-inf) = 0.
+__device__ __forceinline__ float exp2_fast(float x) {
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+// Sum over the four threads that share a row of an accumulator.
+__device__ __forceinline__ float quad_sum(float value) {
+  value += __shfl_xor_sync(~0u, value, 1);
+  return value + __shfl_xor_sync(~0u, value, 2);
+}
+
+// 16 bytes, global -> shared, in the background; zeros where `valid` is false (the source is then not read).
+__device__ __forceinline__ void copy_async(void* shared, const void* global, bool valid) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(shared_address(shared)), "l"(global),
+               "r"(valid ? 16 : 0)
+               : "memory");
+}
+__device__ __forceinline__ void commit_copies() { asm volatile("cp.async.commit_group;\n" ::: "memory"); }
+// Waits until at most kPending groups of this thread's copies are under way.
+template <int kPending>
+__device__ __forceinline__ void wait_copies() {
+  asm volatile("cp.async.wait_group %0;\n" ::"n"(kPending) : "memory");
+}
+
+// Starts copying a tile: rows `stride` elements apart; rows and columns beyond the valid ones become zero.
+// Columns, stride and the source are multiples of 8 elements.
+template <int kRows, int kCols, int kThreads>
+__device__ __forceinline__ void load_tile(bf16* tile, const bf16* source, index_t stride, int valid_rows,
+                                          int valid_cols) {
+  constexpr int units = kCols / 8, total = kRows * units;
+#pragma unroll
+  for (int i = 0; i < (total + kThreads - 1) / kThreads; ++i) {
+    const int index = threadIdx.x + i * kThreads, row = index / units, unit = index % units;
+    if (total % kThreads != 0 && index >= total) break;
+    const bool valid = row < valid_rows && unit * 8 < valid_cols;
+    copy_async(tile + place<kCols>(row, unit), valid ? source + row * stride + unit * 8 : source, valid);
+  }
+}
+
+// Accumulators of one warp, 16 x kCols, to bf16 rows in global memory, 16 bytes a thread, by way of the warp's own tile.
+template <int kCols>
+__device__ __forceinline__ void store_rows(bf16* tile, const float (&sum)[kCols / 8][4], bf16* target, index_t stride,
+                                           int valid_rows, int valid_cols) {
+  constexpr int units = kCols / 8;
+  const int lane = threadIdx.x % 32;
+#pragma unroll
+  for (int q = 0; q < units; ++q) {
+    auto* top = reinterpret_cast<std::uint32_t*>(tile + place<kCols>(lane / 4, q)) + lane % 4;
+    auto* bottom = reinterpret_cast<std::uint32_t*>(tile + place<kCols>(lane / 4 + 8, q)) + lane % 4;
+    *top = to_pair(sum[q][0], sum[q][1]);
+    *bottom = to_pair(sum[q][2], sum[q][3]);
+  }
+  __syncwarp();
+#pragma unroll
+  for (int i = 0; i < 16 * units / 32; ++i) {
+    const int index = lane + i * 32, row = index / units, unit = index % units;
+    if (row < valid_rows && unit * 8 < valid_cols) {
+      *reinterpret_cast<uint4*>(target + row * stride + unit * 8) =
+          *reinterpret_cast<const uint4*>(tile + place<kCols>(row, unit));
+    }
+  }
+  __syncwarp();
+}
+
+}  // namespace lmx::cuda::tile

@@ -1,0 +1,235 @@
+// H <- e^S H + Σ_k w_k u_k ⊗ v_k over the chunks of a sequence, writing H before each chunk (ssd_state_pass.cuh).
+//
+// One block of 4 warps owns a kP x kN piece of the state of one (sequence, virtual head) in fp32 accumulators and walks
+// the chunks in order; u and v stream through a ring of kStages buffers of kRows steps (cp.async, one barrier a buffer). The
+// weights w_k multiply u in registers, in fp32. Each warp turns one chunk of four into Δ, s and w, four chunks ahead.
+//
+// 65536 tokens, 24 heads x 64, state 128 (batch 16): 25.8 GFLOP; u 201 MB + v 17 MB (805 MB from L2) + states 201 MB
+// = 0.42 GB, 100 us at 4.2 TB/s. Predicted: 115 us.
+#include "check.h"
+#include "mma_tile.cuh"
+#include "ssd_state_pass.cuh"
+
+namespace lmx::cuda {
+namespace {
+
+constexpr int kThreads = 128, kWarps = 4, kRows = 32, kStages = 4, kSteps = kSsdChunk / kRows;
+constexpr float kLog2E = 1.4426950408889634f;
+
+template <int kP, int kN>
+struct StatePassTile {
+  static constexpr int warps_p = kP / 32, warps_n = kWarps / warps_p, cols = kN / warps_n;  // a warp: 32 x cols
+  struct Stage {
+    bf16 u[kRows * kP];
+    bf16 v[kRows * kN];
+  };
+  struct Shared {
+    Stage stages[kStages];
+    bf16 out[kWarps][16 * cols];
+    float weight[2][kWarps][kSsdChunk];  // two groups of four chunks
+    float total[2][kWarps];              // S log2(e)
+  };
+};
+
+// A lane's four steps of one chunk.
+struct Times {
+  float raw[4];
+};
+
+__device__ __forceinline__ Times load_times(const SsdStatePass& p, int b, int head, int chunk, int lane) {
+  Times times;
+#pragma unroll
+  for (int k = 0; k < 4; ++k) {
+    const int t = chunk * static_cast<int>(kSsdChunk) + lane * 4 + k;
+    const bool valid = chunk >= 0 && t < p.g.time;
+    times.raw[k] = valid ? __bfloat162float(p.dt.data[(index_t{b} * p.g.time + t) * p.dt.stride + head]) : 0;
+  }
+  return times;
+}
+
+// Δ, s and w of one chunk by one warp; see SsdSteps for what is left in global memory.
+template <bool kReverse>
+__device__ void prepare_chunk(const SsdStatePass& p, const Times& times, int b, int head, int chunk, int lane,
+                              float bias, float a_log2, bool publish, float* weight, float* total) {
+  float delta[4], decay[4];
+  float sum = 0;
+#pragma unroll
+  for (int k = 0; k < 4; ++k) {
+    const float x = times.raw[k] + bias;
+    const float soft = fmaxf(x, 0.0f) + log1pf(expf(-fabsf(x)));
+    delta[k] = lane * 4 + k < p.g.length(chunk) ? fmaxf(soft, p.g.dt_min) : 0.0f;
+    sum += a_log2 * delta[k];
+    decay[k] = sum;
+  }
+  float before = sum;  // inclusive sum over lanes, then exclusive
+#pragma unroll
+  for (int offset = 1; offset < 32; offset *= 2) {
+    const float other = __shfl_up_sync(~0u, before, offset);
+    if (lane >= offset) before += other;
+  }
+  const float last = __shfl_sync(~0u, before, 31);
+  before = __shfl_up_sync(~0u, before, 1);
+  if (lane == 0) before = 0;
+  float4 d, dw, w;
+  float* const ds = &d.x;
+  float* const dws = &dw.x;
+  float* const ws = &w.x;
+#pragma unroll
+  for (int k = 0; k < 4; ++k) {
+    ds[k] = before + decay[k];
+    dws[k] = ds[k] - log2f(delta[k]);
+    ws[k] = kReverse ? tile::exp2_fast(ds[k]) : tile::exp2_fast(fminf(last - ds[k], 0.0f)) * delta[k];
+  }
+  *reinterpret_cast<float4*>(weight + lane * 4) = w;
+  if (lane == 0) *total = last;
+  if (publish) {
+    const index_t at = p.g.steps(b, head, chunk, p.g.heads) + lane * 4;
+    *reinterpret_cast<float4*>(p.steps.decay + at) = d;
+    *reinterpret_cast<float4*>(p.steps.decay_weight + at) = dw;
+    *reinterpret_cast<float4*>(p.steps.delta + at) = {delta[0], delta[1], delta[2], delta[3]};
+  }
+}
+
+// grid (n pieces * virtual heads, batch)
+template <int kP, int kN, bool kReverse>
+__global__ void __launch_bounds__(kThreads, 3) ssd_state_pass_kernel(const SsdStatePass p) {
+  using Tile = StatePassTile<kP, kN>;
+  extern __shared__ __align__(128) unsigned char shared_bytes[];
+  auto& shared = *reinterpret_cast<typename Tile::Shared*>(shared_bytes);
+  const SsdGeometry& g = p.g;
+  const int pieces_n = (g.state + kN - 1) / kN, n0 = blockIdx.x % pieces_n * kN, vh = blockIdx.x / pieces_n;
+  const int b = blockIdx.y, head = vh / g.pieces, group = vh / g.group_virtual_heads;
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  const int warp_p = warp / Tile::warps_n * 32, warp_n = warp % Tile::warps_n * Tile::cols;
+  const int valid_n = g.state - n0;
+  const float a_log2 = -expf(p.a_log[head]) * kLog2E, bias = p.dt_bias[head];
+  const bool publish = n0 == 0 && vh % g.pieces == 0;
+  const bf16* const u = p.outer + vh * kP;
+  const bf16* const v = p.inner + group * g.state + n0;
+  const auto chunk_of = [&](int position) { return kReverse ? g.chunks - 1 - position : position; };
+
+  const auto load_stage = [&](int step) {  // kRows steps of the walk; an empty group at its end keeps the count right
+    if (step < g.chunks * kSteps) {
+      const int chunk = chunk_of(step / kSteps), first = step % kSteps * kRows;
+      const index_t row = g.row(b, chunk) + first;
+      const int rows = g.length(chunk) - first;
+      auto& stage = shared.stages[step % kStages];
+      tile::load_tile<kRows, kP, kThreads>(stage.u, u + row * p.outer_stride, p.outer_stride, rows, kP);
+      tile::load_tile<kRows, kN, kThreads>(stage.v, v + row * g.channels, g.channels, rows, valid_n);
+    }
+    tile::commit_copies();
+  };
+#pragma unroll
+  for (int step = 0; step < kStages - 1; ++step) load_stage(step);
+
+  float sum[2][Tile::cols / 8][4];
+  const index_t boundary = (index_t{b} * g.virtual_heads + vh) * kP * g.state + n0;
+#pragma unroll
+  for (int m = 0; m < 2; ++m)
+#pragma unroll
+    for (int q = 0; q < Tile::cols / 8; ++q)
+#pragma unroll
+      for (int e = 0; e < 4; ++e) {
+        const int pp = warp_p + m * 16 + lane / 4 + e / 2 * 8, n = warp_n + q * 8 + lane % 4 * 2 + e % 2;
+        sum[m][q][e] = p.initial && n < valid_n ? p.initial[boundary + pp * g.state + n] : 0.0f;
+      }
+
+  Times times = load_times(p, b, head, warp < g.chunks ? chunk_of(warp) : -1, lane);
+  int step = 0;
+  for (int position = 0; position < g.chunks; ++position) {
+    const int parity = position / kWarps % 2, chunk = chunk_of(position);
+    if (position % kWarps == 0) {
+      const int mine = position + warp, next = mine + kWarps;
+      if (mine < g.chunks) {
+        prepare_chunk<kReverse>(p, times, b, head, chunk_of(mine), lane, bias, a_log2, publish,
+                                shared.weight[parity][warp], &shared.total[parity][warp]);
+      }
+      times = load_times(p, b, head, next < g.chunks ? chunk_of(next) : -1, lane);
+    }
+    bf16* const state = p.states + g.state_at(b, chunk, vh) + n0 + warp_n;
+#pragma unroll
+    for (int m = 0; m < 2; ++m) {
+      tile::store_rows<Tile::cols>(shared.out[warp], sum[m], state + (warp_p + m * 16) * g.state, g.state, 16,
+                                   valid_n - warp_n);
+    }
+    const float* const weight = shared.weight[parity][position % kWarps];
+#pragma unroll 1
+    for (int part = 0; part < kSteps; ++part, ++step) {
+      tile::wait_copies<kStages - 2>();
+      __syncthreads();
+      load_stage(step + kStages - 1);
+      if (part == 0) {
+        const float keep = tile::exp2_fast(shared.total[parity][position % kWarps]);
+#pragma unroll
+        for (int m = 0; m < 2; ++m)
+#pragma unroll
+          for (int q = 0; q < Tile::cols / 8; ++q)
+#pragma unroll
+            for (int e = 0; e < 4; ++e) sum[m][q][e] *= keep;
+      }
+      const auto& stage = shared.stages[step % kStages];
+#pragma unroll
+      for (int k = 0; k < kRows; k += 16) {
+        const float2 low = *reinterpret_cast<const float2*>(weight + part * kRows + k + lane % 4 * 2);
+        const float2 high = *reinterpret_cast<const float2*>(weight + part * kRows + k + lane % 4 * 2 + 8);
+        tile::Fragment a[2];
+#pragma unroll
+        for (int m = 0; m < 2; ++m) {
+          a[m] = tile::a_trans_blocks<kP>(stage.u, warp_p + m * 16).at(k);
+#pragma unroll
+          for (int w = 0; w < 4; ++w) {
+            const float2 scale = w < 2 ? low : high;
+            a[m].w[w] = to_pair(low_half(a[m].w[w]) * scale.x, high_half(a[m].w[w]) * scale.y);
+          }
+        }
+#pragma unroll
+        for (int n = 0; n < Tile::cols; n += 16) {
+          const tile::Fragment bn = tile::b_trans_blocks<kN>(stage.v, warp_n + n).at(k);
+#pragma unroll
+          for (int m = 0; m < 2; ++m) tile::mma(sum[m][n / 8], sum[m][n / 8 + 1], a[m], bn);
+        }
+      }
+    }
+  }
+  if (p.final == nullptr) return;
+#pragma unroll
+  for (int m = 0; m < 2; ++m)
+#pragma unroll
+    for (int q = 0; q < Tile::cols / 8; ++q)
+#pragma unroll
+      for (int e = 0; e < 4; ++e) {
+        const int pp = warp_p + m * 16 + lane / 4 + e / 2 * 8, n = warp_n + q * 8 + lane % 4 * 2 + e % 2;
+        if (n < valid_n) p.final[boundary + pp * g.state + n] = sum[m][q][e];
+      }
+}
+
+template <int kP, int kN, bool kReverse>
+void launch(const SsdStatePass& p, cudaStream_t stream) {
+  constexpr std::size_t bytes = sizeof(typename StatePassTile<kP, kN>::Shared);
+  const auto kernel = ssd_state_pass_kernel<kP, kN, kReverse>;
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
+        "cudaFuncSetAttribute");
+  const dim3 grid(static_cast<unsigned>(ceil_div(p.g.state, kN)) * p.g.virtual_heads, p.g.batch);
+  kernel<<<grid, kThreads, bytes, stream>>>(p);
+  check_launch("ssd_state_pass");
+}
+
+template <bool kReverse>
+void dispatch(const SsdStatePass& p, cudaStream_t stream) {
+  // Narrow pieces where the wide ones would leave multiprocessors idle, or would be mostly padding.
+  const bool narrow = p.g.state % 128 != 0 && p.g.state % 128 <= 64
+                          ? true
+                          : index_t{p.g.batch} * p.g.virtual_heads * ceil_div(p.g.state, 128) < 2 * kMultiprocessors;
+  if (p.g.width == 64) {
+    narrow ? launch<64, 64, kReverse>(p, stream) : launch<64, 128, kReverse>(p, stream);
+  } else {
+    narrow ? launch<32, 64, kReverse>(p, stream) : launch<32, 128, kReverse>(p, stream);
+  }
+}
+
+}  // namespace
+
+void ssd_state_pass_forward(const SsdStatePass& p, cudaStream_t stream) { dispatch<false>(p, stream); }
+void ssd_state_pass_backward(const SsdStatePass& p, cudaStream_t stream) { dispatch<true>(p, stream); }
+
+}  // namespace lmx::cuda
