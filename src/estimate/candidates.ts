@@ -19,12 +19,12 @@ export function planCandidates(spec: Spec, options: EstimateOptions = defaultEst
 }
 
 /**
- * The plan that a candidate's trials run: proxy.model's depth and width, the candidate's mix. `taskVocab` is
- * the vocabulary of the task, used where proxy.model does not set one.
+ * The plan that a candidate's trials run: proxy.model's depth and width, the candidate's mix. A vocabulary
+ * that comes from the task has to be in proxy.model, so that matching counts what is trained.
  * @throws LayermixError LMX2xxx
  */
-export function proxyPlan(spec: Spec, candidate: Candidate, taskVocab?: number): Plan {
-  return planProxy(spec, candidate, proxyMetric(spec), taskVocab);
+export function proxyPlan(spec: Spec, candidate: Candidate): Plan {
+  return planProxy(spec, candidate, proxyMetric(spec));
 }
 
 /** Matching proxies by FLOPs counts one step of the proxy run, not of the full model's. */

@@ -18,18 +18,16 @@ type Values = Readonly<Record<string, unknown>>;
 
 /**
  * The plan that stands for `candidate` in short runs; the candidate's own plan without a proxy section.
- * `taskVocab` is the vocabulary where proxy.model does not set one.
  * @throws LayermixError LMX2xxx when the overrides cannot be built
  */
-export function planProxy(spec: Spec, candidate: Candidate, metric: MetricOf, taskVocab?: number): Plan {
+export function planProxy(spec: Spec, candidate: Candidate, metric: MetricOf): Plan {
   if (spec.proxy === undefined) return candidate.plan;
-  const overrides = taskVocab === undefined ? spec.proxy.model : { vocab: taskVocab, ...spec.proxy.model };
   const { sweep } = spec;
   const own = sweep === undefined ? spec.model : pointModel(spec.model, sweep, candidate.values);
-  const { model, notes } = proxyModel(own, overrides);
+  const { model, notes } = proxyModel(own, spec.proxy.model);
   const resolver = createBlockResolver();
   if (sweep?.match === undefined) return withNotes(planModel(model, candidate.name, resolver), notes);
-  const reference = planModel(proxyModel(declaredModel(spec), overrides).model, spec.name, resolver);
+  const reference = planModel(proxyModel(declaredModel(spec), spec.proxy.model).model, spec.name, resolver);
   const target = { ...sweep.match, value: metric(reference, sweep.match.on) };
   return withNotes(matchSize(model, candidate.name, target, metric, resolver), notes);
 }

@@ -10,14 +10,9 @@ import { modelDefaults, patternModel, proxy, study } from "./example_models.js";
 import { refusal } from "./refusal.js";
 
 /** The proxies of a study's candidates. */
-function proxies(
-  model: ModelSpec,
-  overrides: Record<string, unknown>,
-  sweep?: Partial<SweepSpec>,
-  taskVocab?: number,
-) {
+function proxies(model: ModelSpec, overrides: Record<string, unknown>, sweep?: Partial<SweepSpec>) {
   const spec = study(model, sweep, { proxy: proxy(overrides) });
-  return planCandidates(spec).candidates.map((candidate) => proxyPlan(spec, candidate, taskVocab));
+  return planCandidates(spec).candidates.map((candidate) => proxyPlan(spec, candidate));
 }
 
 describe("proxyPlan", () => {
@@ -77,11 +72,6 @@ describe("proxyPlan", () => {
     });
   });
 
-  it("takes the task's vocabulary unless it has its own", () => {
-    assert.equal(proxies(modelDefaults, { hidden: 256 }, undefined, 300)[0]?.vocab, 300);
-    assert.equal(proxies(modelDefaults, { hidden: 256, vocab: 512 }, undefined, 300)[0]?.vocab, 512);
-  });
-
   it("is the candidate's own plan without a proxy section", () => {
     const spec = study(modelDefaults);
     const [candidate] = planCandidates(spec).candidates;
@@ -91,7 +81,7 @@ describe("proxyPlan", () => {
   it("matches proxies to each other where the sweep matches candidates", () => {
     const over = [{ path: "mix.attention", values: [0, 0.08, 0.25, 0.5] }];
     const sweep: Partial<SweepSpec> = { over, fill: "mamba2", match: { on: "params", tolerance: 0.02 } };
-    const sizes = proxies(modelDefaults, { layers: 24, hidden: 256 }, sweep, 256).map((planned) =>
+    const sizes = proxies(modelDefaults, { layers: 24, hidden: 256, vocab: 256 }, sweep).map((planned) =>
       metricOf(planned, "params"),
     );
     assert.ok(Math.max(...sizes) / Math.min(...sizes) < 1.02 / 0.98, `sizes ${sizes}`);
