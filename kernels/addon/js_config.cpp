@@ -14,7 +14,7 @@ const Choices schedules{{"constant", LMX_CONSTANT}, {"cosine", LMX_COSINE}, {"ws
 
 lmx_layer_config layer_config(const Fields& fields) {
   lmx_layer_config layer{};
-  layer.kind = static_cast<lmx_layer_kind>(fields.choice("kind", kinds));
+  layer.kind = fields.choice("kind", kinds);
   switch (layer.kind) {
     case LMX_LAYER_MAMBA2:
       layer.heads = fields.integer("heads");
@@ -34,7 +34,7 @@ lmx_layer_config layer_config(const Fields& fields) {
       break;
     case LMX_LAYER_MLP:
       layer.width = fields.integer("width");
-      layer.activation = static_cast<lmx_activation>(fields.choice("activation", activations));
+      layer.activation = fields.choice("activation", activations);
       layer.gated = fields.boolean("gated") ? 1 : 0;
       break;
   }
@@ -50,7 +50,7 @@ lmx_optimizer_config optimizer_config(const Fields& fields) {
   optimizer.epsilon = fields.number("epsilon");
   optimizer.weight_decay = fields.number("weightDecay");
   optimizer.clip_norm = fields.number("clipNorm");
-  optimizer.schedule = static_cast<lmx_schedule>(fields.choice("schedule", schedules));
+  optimizer.schedule = fields.choice("schedule", schedules);
   optimizer.total_steps = fields.integer("totalSteps");
   optimizer.warmup_steps = fields.integer("warmupSteps");
   optimizer.decay_steps = fields.integer("decaySteps");
@@ -79,7 +79,7 @@ TrainerConfig::TrainerConfig(Napi::Value value) {
   config.batch = fields.integer("batch");
   config.micro_batch = fields.integer("microBatch");
   config.sequence = fields.integer("sequence");
-  config.precision = static_cast<lmx_precision>(fields.choice("precision", precisions));
+  config.precision = fields.choice("precision", precisions);
   device_ = fields.text("device");
   config.device = device_.c_str();
   config.threads = thread_count(fields);

@@ -155,7 +155,7 @@ Napi::Value TrainerObject::read(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   lmx_trainer* const trainer = ready(env);
   const std::string name = text_argument(info, 0, "name");
-  const auto part = static_cast<lmx_tensor_part>(choice_of(info[1], "part", parts));
+  const int part = choice_of(info[1], "part", parts);
   const int bytes = choice_of(info[2], "type", element_bytes);
   const auto count = static_cast<size_t>(find_tensor(env, trainer, name).count);
   if (bytes == 4) {
@@ -172,7 +172,7 @@ void TrainerObject::write(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   lmx_trainer* const trainer = ready(env);
   const std::string name = text_argument(info, 0, "name");
-  const auto part = static_cast<lmx_tensor_part>(choice_of(info[1], "part", parts));
+  const int part = choice_of(info[1], "part", parts);
   const auto count = static_cast<size_t>(find_tensor(env, trainer, name).count);
   const std::string expected = "a Float32Array or Float64Array of length " + std::to_string(count);
   if (!info[2].IsTypedArray()) reject(env, "data", expected, info[2]);

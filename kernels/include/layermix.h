@@ -1,7 +1,8 @@
 // layermix native library: the C ABI.
 //
 // Opaque handles, lmx_<noun>_<verb> names, every call returns a status; lmx_last_error() says what went wrong on this
-// thread. Nothing here throws across the boundary. Sizes are in elements unless the name says bytes. Not thread-safe
+// thread. Nothing here throws across the boundary. Choices (lmx_layer_kind, ...) are passed as int32_t, so that any value
+// can be refused. Sizes are in elements unless the name says bytes. Not thread-safe
 // per handle: one thread at a time may use a trainer.
 #ifndef LAYERMIX_H
 #define LAYERMIX_H
@@ -37,7 +38,7 @@ typedef enum lmx_tensor_part {
 
 // One layer: pre-norm, mixer, residual add. Fields of other kinds are ignored.
 typedef struct lmx_layer_config {
-  lmx_layer_kind kind;
+  int32_t kind;  // lmx_layer_kind
   // mamba2: inner width is heads * head_dim
   int64_t heads, head_dim, groups, state, conv, chunk;
   double dt_min;
@@ -46,7 +47,7 @@ typedef struct lmx_layer_config {
   double rope_theta;
   // mlp
   int64_t width;
-  lmx_activation activation;
+  int32_t activation;  // lmx_activation
   int32_t gated;
 } lmx_layer_config;
 
@@ -61,7 +62,7 @@ typedef struct lmx_model_config {
 typedef struct lmx_optimizer_config {
   double learning_rate, beta1, beta2, epsilon, weight_decay;
   double clip_norm;  // 0 = off
-  lmx_schedule schedule;
+  int32_t schedule;  // lmx_schedule
   int64_t total_steps, warmup_steps;
   int64_t decay_steps;            // WSD: length of the final decay
   double minimum_learning_rate;  // where cosine and WSD end
@@ -71,7 +72,7 @@ typedef struct lmx_trainer_config {
   lmx_model_config model;
   lmx_optimizer_config optimizer;
   int64_t batch, micro_batch, sequence;  // sequences per step, sequences per forward pass, tokens per sequence
-  lmx_precision precision;
+  int32_t precision;   // lmx_precision
   const char* device;  // "cpu" or "cuda:N"
   int32_t threads;     // CPU threads; 0 = all cores. Results do not depend on it.
   uint64_t seed;       // initial weights
@@ -125,10 +126,10 @@ lmx_status lmx_trainer_probe(lmx_trainer* trainer, const int32_t* tokens, const 
 
 int64_t lmx_trainer_tensor_count(const lmx_trainer* trainer);
 lmx_status lmx_trainer_tensor_info(const lmx_trainer* trainer, int64_t index, lmx_tensor_info* out);
-// Reads or writes a whole tensor as double or float (bytes_per_element 8 or 4).
-lmx_status lmx_trainer_read(const lmx_trainer* trainer, const char* name, lmx_tensor_part part, void* out,
+// Reads or writes a whole part (lmx_tensor_part) of a tensor as double or float (bytes_per_element 8 or 4).
+lmx_status lmx_trainer_read(const lmx_trainer* trainer, const char* name, int32_t part, void* out,
                             int32_t bytes_per_element);
-lmx_status lmx_trainer_write(lmx_trainer* trainer, const char* name, lmx_tensor_part part, const void* data,
+lmx_status lmx_trainer_write(lmx_trainer* trainer, const char* name, int32_t part, const void* data,
                              int32_t bytes_per_element);
 int64_t lmx_trainer_step_index(const lmx_trainer* trainer);
 lmx_status lmx_trainer_set_step_index(lmx_trainer* trainer, int64_t step);

@@ -55,7 +55,7 @@ class MlpMixer final : public Mixer {
   }
 
  private:
-  static Activation activation(lmx_activation name) {
+  static Activation activation(int32_t name) {
     switch (name) {
       case LMX_GELU_TANH: return Activation::gelu_tanh;
       case LMX_GELU_ERF: return Activation::gelu_erf;

@@ -18,7 +18,7 @@ std::unique_ptr<Mixer> make_mixer(const MixerContext& context) {
     case LMX_LAYER_ATTENTION: return std::make_unique<AttentionMixer>(context);
     case LMX_LAYER_MLP: return std::make_unique<MlpMixer>(context);
   }
-  throw InvalidArgument("unknown layer kind " + std::to_string(static_cast<int>(context.layer.kind)));
+  throw InvalidArgument("unknown layer kind " + std::to_string(context.layer.kind));
 }
 
 }  // namespace
@@ -60,7 +60,8 @@ void Model::plan(Arena& arena, const Precision& precision, index_t batch, index_
 }
 
 std::size_t Model::workspace_bytes(const Backend& backend, index_t batch, index_t time) const {
-  std::size_t most = head_->workspace_bytes(backend, batch * time);
+  const EmbeddingShape embedding{batch * time, config_.hidden, config_.vocab};
+  std::size_t most = std::max(head_->workspace_bytes(backend, batch * time), backend.workspace_bytes(embedding));
   for (const Layer& layer : layers_) most = std::max(most, layer.workspace_bytes(backend, batch, time));
   return most;
 }

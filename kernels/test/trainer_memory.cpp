@@ -17,7 +17,7 @@ struct Bytes {
   int64_t act, weight, stat;
 };
 
-Bytes bytes_of(lmx_precision precision) {
+Bytes bytes_of(int32_t precision) {
   if (precision == LMX_FP64) return {8, 8, 8};
   if (precision == LMX_BF16) return {2, 2, 4};
   return {4, 4, 4};

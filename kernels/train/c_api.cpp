@@ -138,7 +138,7 @@ lmx_status lmx_trainer_tensor_info(const lmx_trainer* trainer, int64_t index, lm
   });
 }
 
-lmx_status lmx_trainer_read(const lmx_trainer* trainer, const char* name, lmx_tensor_part part, void* out,
+lmx_status lmx_trainer_read(const lmx_trainer* trainer, const char* name, int32_t part, void* out,
                             int32_t bytes_per_element) {
   return guarded([&] {
     require(trainer, name, out);
@@ -148,7 +148,7 @@ lmx_status lmx_trainer_read(const lmx_trainer* trainer, const char* name, lmx_te
   });
 }
 
-lmx_status lmx_trainer_write(lmx_trainer* trainer, const char* name, lmx_tensor_part part, const void* data,
+lmx_status lmx_trainer_write(lmx_trainer* trainer, const char* name, int32_t part, const void* data,
                              int32_t bytes_per_element) {
   return guarded([&] {
     require(trainer, name, data);

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <thread>
 #include <vector>
 
 #include "common/error.h"
+#include "common/thread_pool.h"
 #include "model/initialize.h"
 #include "train/checked.h"
 #include "train/convert.h"
@@ -52,25 +54,31 @@ Trainer::Trainer(const lmx_trainer_config& config)
   Arena bound(allocation_->bases());
   buffers_ = plan_buffers(bound, model_, precision_, work_, workspace_bytes, &workspace);
   backend_->bind_workspace(workspace, workspace_bytes);
-  initialize(config.seed);
+  initialize(config.seed, config.threads);
 }
 
 // Everything is zeroed first: padding between tensors takes part in the norm and in AdamW, and must stay
 // zero.
-void Trainer::initialize(uint64_t seed) {
+void Trainer::initialize(uint64_t seed, int32_t threads) {
   const auto zero = [&](Region region, int64_t bytes) {
     backend_->zero(allocation_->bases()[static_cast<std::size_t>(region)], static_cast<std::size_t>(bytes));
   };
   zero(Region::weights, memory_.weights);
   zero(Region::gradients, memory_.gradients);
   zero(Region::optimizer, memory_.optimizer);
+  constexpr int64_t share = 1 << 16;  // values of one task
+  ThreadPool pool(threads > 0 ? threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
   std::vector<double> values;
   for (const Parameter& parameter : tensors()) {
     const std::uint64_t stream = stream_of(parameter.name);
     values.resize(static_cast<std::size_t>(parameter.count));
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      values[i] = initial_value(parameter.initializer, seed, stream, i);
-    }
+    pool.parallel_for((parameter.count + share - 1) / share, [&](int64_t part) {
+      const int64_t end = std::min(parameter.count, (part + 1) * share);
+      for (int64_t i = part * share; i < end; ++i) {
+        values[static_cast<std::size_t>(i)] =
+            initial_value(parameter.initializer, seed, stream, static_cast<std::uint64_t>(i));
+      }
+    });
     write(parameter.name, LMX_VALUE, values.data());
   }
 }
@@ -92,15 +100,18 @@ lmx_step_result Trainer::step(const int32_t* tokens, const int32_t* targets) {
   scalars.clip_norm = optimizer_.clip_norm;
   scalars.inverse_target_count = 1 / static_cast<double>(target_count);
   upload_batch(tokens, targets, work_.batch);
-  accumulate(scalars, {});
-  update();
+  backend_->write_scalars(buffers_.loss.scalars, scalars);
+  if (backend_->begin_step()) {
+    accumulate({});
+    update();
+    backend_->end_step();
+  }
   backend_->read_scalars(scalars, buffers_.loss.scalars);
   step_ = step;
   return {scalars.loss_sum * scalars.inverse_target_count, scalars.grad_norm, scalars.learning_rate, step};
 }
 
-void Trainer::accumulate(const StepScalars& scalars, const LogitsSink& sink) {
-  backend_->write_scalars(buffers_.loss.scalars, scalars);
+void Trainer::accumulate(const LogitsSink& sink) {
   backend_->zero(allocation_->bases()[static_cast<std::size_t>(Region::gradients)],
                  static_cast<std::size_t>(memory_.gradients));
   for (index_t first = 0; first < work_.batch; first += work_.micro_batch) {
@@ -165,7 +176,8 @@ double Trainer::probe(const int32_t* tokens, const int32_t* targets, double* log
     from_elements(host.data(), precision_.act, count, out);
   };
   upload_batch(tokens, targets, work_.batch);
-  accumulate(scalars, [&](index_t first, index_t count, const void* chunk) {
+  backend_->write_scalars(buffers_.loss.scalars, scalars);
+  accumulate([&](index_t first, index_t count, const void* chunk) {
     if (logits != nullptr) fetch(chunk, count * config.vocab, logits + first * config.vocab);
   });
   for (std::size_t i = 0; hidden != nullptr && i < config.layers.size() + 2; ++i) {
@@ -181,7 +193,7 @@ void Trainer::upload_batch(const int32_t* tokens, const int32_t* targets, int64_
   backend_->upload(buffers_.targets, targets, bytes);
 }
 
-void* Trainer::part_of(const Parameter& parameter, lmx_tensor_part part) const {
+void* Trainer::part_of(const Parameter& parameter, int32_t part) const {
   const ParameterTable& table = model_.parameters();
   const std::size_t bytes = static_cast<std::size_t>(parameter.offset) * dtype_bytes(precision_.stat);
   switch (part) {
@@ -190,11 +202,11 @@ void* Trainer::part_of(const Parameter& parameter, lmx_tensor_part part) const {
     case LMX_EXP_AVG: return static_cast<std::byte*>(buffers_.exp_avg) + bytes;
     case LMX_EXP_AVG_SQ: return static_cast<std::byte*>(buffers_.exp_avg_sq) + bytes;
   }
-  throw InvalidArgument("expected a tensor part from 0 to 3, got " + std::to_string(static_cast<int>(part)));
+  throw InvalidArgument("expected a tensor part from 0 to 3, got " + std::to_string(part));
 }
 
 template <class Real>
-void Trainer::read(const std::string& name, lmx_tensor_part part, Real* out) const {
+void Trainer::read(const std::string& name, int32_t part, Real* out) const {
   const Parameter& parameter = model_.parameters().find(name);
   std::vector<std::byte> host(static_cast<std::size_t>(parameter.count) * dtype_bytes(precision_.stat));
   backend_->download(host.data(), part_of(parameter, part), host.size());
@@ -202,7 +214,7 @@ void Trainer::read(const std::string& name, lmx_tensor_part part, Real* out) con
 }
 
 template <class Real>
-void Trainer::write(const std::string& name, lmx_tensor_part part, const Real* data) {
+void Trainer::write(const std::string& name, int32_t part, const Real* data) {
   const Parameter& parameter = model_.parameters().find(name);
   const auto upload = [&](void* destination, DType type) {
     std::vector<std::byte> host(static_cast<std::size_t>(parameter.count) * dtype_bytes(type));
@@ -219,9 +231,9 @@ void Trainer::set_step_index(int64_t step) {
   step_ = step;
 }
 
-template void Trainer::read(const std::string&, lmx_tensor_part, double*) const;
-template void Trainer::read(const std::string&, lmx_tensor_part, float*) const;
-template void Trainer::write(const std::string&, lmx_tensor_part, const double*);
-template void Trainer::write(const std::string&, lmx_tensor_part, const float*);
+template void Trainer::read(const std::string&, int32_t, double*) const;
+template void Trainer::read(const std::string&, int32_t, float*) const;
+template void Trainer::write(const std::string&, int32_t, const double*);
+template void Trainer::write(const std::string&, int32_t, const float*);
 
 }  // namespace lmx

@@ -27,9 +27,9 @@ class Trainer {
   double probe(const int32_t* tokens, const int32_t* targets, double* logits, double* hidden);
 
   template <class Real>
-  void read(const std::string& name, lmx_tensor_part part, Real* out) const;
+  void read(const std::string& name, int32_t part, Real* out) const;
   template <class Real>
-  void write(const std::string& name, lmx_tensor_part part, const Real* data);
+  void write(const std::string& name, int32_t part, const Real* data);
 
   const std::vector<Parameter>& tensors() const { return model_.parameters().all(); }
   lmx_memory memory() const { return memory_; }
@@ -37,12 +37,12 @@ class Trainer {
   void set_step_index(int64_t step);
 
  private:
-  void initialize(uint64_t seed);
+  void initialize(uint64_t seed, int32_t threads);
   void upload_batch(const int32_t* tokens, const int32_t* targets, int64_t sequences);
   // Gradients and loss of the uploaded batch, accumulated over micro-batches.
-  void accumulate(const StepScalars& scalars, const LogitsSink& sink);
+  void accumulate(const LogitsSink& sink);
   void update();
-  void* part_of(const Parameter& parameter, lmx_tensor_part part) const;
+  void* part_of(const Parameter& parameter, int32_t part) const;
   Pass pass(int64_t sequences) const { return {*backend_, sequences, work_.sequence}; }
 
   Precision precision_;

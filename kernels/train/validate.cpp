@@ -71,9 +71,9 @@ void check_attention(const std::string& at, const lmx_layer_config& layer, int64
 
 void check_mlp(const std::string& at, const lmx_layer_config& layer, int64_t batch, int64_t time) {
   positive(at + ".width", layer.width);
-  const int activation = static_cast<int>(layer.activation);
-  if (activation < LMX_GELU_TANH || activation > LMX_SILU)
-    reject(at + ".activation", "from 0 to 3", activation);
+  if (layer.activation < LMX_GELU_TANH || layer.activation > LMX_SILU) {
+    reject(at + ".activation", "from 0 to 3", layer.activation);
+  }
   checked_product("the MLP", {batch, time, 2, layer.width});
 }
 
@@ -83,7 +83,7 @@ void check_layer(const std::string& at, const lmx_layer_config& layer, int64_t b
     case LMX_LAYER_ATTENTION: return check_attention(at, layer, batch, time);
     case LMX_LAYER_MLP: return check_mlp(at, layer, batch, time);
   }
-  reject(at + ".kind", "from 0 to 2", static_cast<int>(layer.kind));
+  reject(at + ".kind", "from 0 to 2", layer.kind);
 }
 
 void check_optimizer(const lmx_optimizer_config& optimizer) {
@@ -94,7 +94,7 @@ void check_optimizer(const lmx_optimizer_config& optimizer) {
   above_zero("optimizer.epsilon", optimizer.epsilon);
   non_negative("optimizer.weight_decay", optimizer.weight_decay);
   non_negative("optimizer.clip_norm", optimizer.clip_norm);
-  const int schedule = static_cast<int>(optimizer.schedule);
+  const int32_t schedule = optimizer.schedule;
   if (schedule < LMX_CONSTANT || schedule > LMX_WSD) reject("optimizer.schedule", "from 0 to 2", schedule);
   positive("optimizer.total_steps", optimizer.total_steps);
   if (optimizer.warmup_steps < 0 || optimizer.warmup_steps > optimizer.total_steps) {
@@ -119,7 +119,7 @@ ModelConfig checked_model(const lmx_trainer_config& config) {
   positive("sequence", config.sequence);
   positive("batch", config.batch);
   divides("micro_batch", config.micro_batch, "batch", config.batch);
-  const int precision = static_cast<int>(config.precision);
+  const int32_t precision = config.precision;
   if (precision < LMX_FP32 || precision > LMX_BF16) reject("precision", "from 0 to 2", precision);
   if (config.device == nullptr) throw InvalidArgument("expected device, got null");
   if (config.threads < 0 || config.threads > 4096) reject("threads", "from 0 to 4096", config.threads);
@@ -141,7 +141,7 @@ ModelConfig checked_model(const lmx_trainer_config& config) {
   return checked;
 }
 
-Precision precision_of(lmx_precision precision) {
+Precision precision_of(int32_t precision) {
   switch (precision) {
     case LMX_FP64: return {DType::f64, DType::f64, DType::f64};
     case LMX_BF16: return {DType::bf16, DType::bf16, DType::f32};

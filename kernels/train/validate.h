@@ -11,7 +11,7 @@ namespace lmx {
 ModelConfig checked_model(const lmx_trainer_config& config);
 
 // Element types of a precision.
-Precision precision_of(lmx_precision precision);
+Precision precision_of(int32_t precision);
 
 // Tokens in [0, vocab); targets below vocab (negative: not counted). `count` of each.
 void check_tokens(const int32_t* tokens, const int32_t* targets, int64_t count, int64_t vocab);
