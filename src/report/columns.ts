@@ -40,5 +40,5 @@ export type Paint = keyof typeof codes;
 
 /** `text` in a colour or weight, or as it is where colours are off. */
 export function paint(text: string, how: Paint, { color }: TextStyle): string {
-  return color ? `\u001b[${codes[how]}m${text}\u001b[0m` : text;
+  return color && text !== "" ? `\u001b[${codes[how]}m${text}\u001b[0m` : text;
 }
