@@ -1,5 +1,6 @@
 // The ranking for people: one row per candidate, best first, then how to read it, what is missing, and what it says.
 
+import { printable } from "../diag/display_width.js";
 import { significantPairs } from "../rank/compare.js";
 import { tieLetters } from "../rank/letters.js";
 import type { RankedCandidate, Ranking } from "../rank/rank_types.js";
@@ -49,12 +50,12 @@ export function renderRanking(ranking: Ranking, options: RankingTableOptions): s
     return { cells, ...(style === undefined ? {} : { style }) };
   });
   const { text } = renderTable(columns, rows, options);
-  return [
-    text,
+  const notes = [
     legend(ranking, letters !== undefined),
     ...problemLines(ranking),
     ...conclusionLines(ranking),
-  ].join("\n");
+  ];
+  return [text, ...notes.map(printable)].join("\n");
 }
 
 function measureTitle({ by, direction }: Ranking): string {

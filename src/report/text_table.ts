@@ -50,7 +50,7 @@ export function renderTable(
     style: { "padding-left": 0, "padding-right": 0, head: [], border: [], compact: true },
   });
   const paint = (style: CellStyle | undefined, text: string) =>
-    options.color && style !== undefined ? styleText(style, text) : text;
+    options.color && style !== undefined ? styleText(style, text, { validateStream: false }) : text;
   table.push(...safe.map((row) => kept.map((i) => paint(row.style, row.cells[i]!))));
   const lines = table
     .toString()
