@@ -43,16 +43,16 @@ export function defaultStudyFolder(name: string): string {
  * Throws LMX4014 (exit 130 or 143) when a signal stopped it, and what the pool throws.
  */
 export async function runStudy(options: SessionOptions): Promise<ReadonlyMap<string, TrialStatus>> {
-  const { study, folder, note } = options;
+  const { study, folder } = options;
   createStudyFolder(folder, study, sourceText(options));
   const ids = study.trials.map((trial) => trial.id);
   if (options.retryFailed) forgiveFailures(folder, ids);
   const statuses = new Map<string, TrialStatus>();
   const pooling = shareCores(physicalCores(), ids.length, options.workers);
+  const reporter = new SweepReporter(study, options);
   await withStopSignals(
-    () => note("Stopping: every worker finishes its step and saves. Once more leaves at once."),
+    () => reporter.say("Stopping: every worker finishes its step and saves. Once more leaves at once."),
     async (signals) => {
-      const reporter = new SweepReporter(study, options);
       try {
         const { complete } = await runPool({
           studyFolder: resolve(folder),

@@ -9,7 +9,7 @@ import { renameSync, rmSync } from "node:fs";
 import { openSafetensors, type SafetensorsFile, writeSafetensors } from "../interop/safetensors.js";
 import { discard, publish, temporaryPath } from "../study/atomic_file.js";
 import { type MetricsLine, type MetricsMark, readMetricsAt } from "../study/metrics_log.js";
-import { errnoOf, onDisk } from "../study/storage_error.js";
+import { errnoOf, onDisk, storageError } from "../study/storage_error.js";
 import { trialLayout } from "../study/study_layout.js";
 import type { NativeTrainer, TensorPart } from "./native.js";
 
@@ -165,9 +165,7 @@ function keepPrevious(path: string, previous: string): void {
     renameSync(path, previous);
   } catch (error) {
     if (errnoOf(error) !== "ENOENT") {
-      onDisk("write", previous, () => {
-        throw error;
-      });
+      throw storageError("write", previous, error);
     }
   }
 }

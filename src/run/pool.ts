@@ -30,7 +30,7 @@ export type PoolEvent =
   /** A worker died; `blamed` says why it counts against the trial, or is absent when it was killed from outside. */
   | {
       readonly kind: "died";
-      readonly trial: string | undefined;
+      readonly trial: string;
       readonly end: string;
       readonly blamed?: string;
     };
@@ -41,6 +41,8 @@ export interface PoolOutcome {
 }
 
 const tickMilliseconds = 500;
+/** Looking at a study of many thousand trials takes time; at most this share of it is spent so. */
+const lookingShare = 0.1;
 /** Workers that die in a row before they are ready: the installation is broken, not the trials. */
 const startLimit = 3;
 /** Kills from outside in a row, without a step of progress between them, after which a trial is given up. */
@@ -60,6 +62,7 @@ class Pool {
   readonly #open: Set<string>; // trials not known to have ended, in order
   readonly #kills = new Map<string, { step: number; count: number }>();
   #failedStarts = 0;
+  #lookMilliseconds = 0;
   #failure: unknown;
   #wake: () => void = () => {};
 
@@ -86,7 +89,9 @@ class Pool {
     kill.addEventListener("abort", onKill);
     try {
       for (;;) {
+        const begin = performance.now();
         if (!this.#leaving) this.#guard(() => this.#look());
+        this.#lookMilliseconds = performance.now() - begin;
         if (this.#workers.size === 0 && (this.#leaving || this.#open.size === 0)) break;
         await this.#pause();
       }
@@ -162,37 +167,35 @@ class Pool {
     if (message.kind === "ended") this.#wake();
   }
 
-  /** A worker has exited; decides whether its trial is to blame. */
+  /** A worker has exited; decides whether its trial is to blame, and then lets others have it. */
   #bury(worker: WorkerProcess, end: ProcessEnd): void {
     if (end.code === 0 || this.#leaving) return;
     const described = end.signal ?? `exit code ${end.code}`;
-    const trial = this.#trialOf(worker);
-    if (!worker.ready) {
-      if (end.signal !== "SIGKILL") this.#countFailedStart(worker, described);
+    const held = this.#heldBy(worker);
+    if (held?.claim === undefined) {
+      if (!worker.ready && end.signal !== "SIGKILL") this.#countFailedStart(worker, described);
       return;
     }
-    if (trial === undefined) return;
-    const blamed = blameTrial(end, worker.oomKills) ?? this.#tooManyKills(trial);
-    if (blamed !== undefined) {
-      const folder = studyLayout.trial(this.#options.studyFolder, trial);
-      recordCrash(folder, trial, blamed, worker.lastWords());
-    }
+    const { id, claim } = held;
+    const folder = studyLayout.trial(this.#options.studyFolder, id);
+    const blamed = blameTrial(end, worker.oomKills) ?? this.#tooManyKills(id);
+    if (blamed !== undefined) recordCrash(folder, id, blamed, worker.lastWords());
+    endClaim(trialLayout.claims(folder), claim.generation, "dead");
     this.#options.onEvent({
       kind: "died",
-      trial,
+      trial: id,
       end: described,
       ...(blamed === undefined ? {} : { blamed }),
     });
   }
 
-  /** The trial a dead worker held: what it told us, or - when it died before the message left - what its claim says. */
-  #trialOf(worker: WorkerProcess): string | undefined {
-    if (worker.trial !== undefined) return worker.trial;
+  /** The trial a dead worker held when it died. Its claim tells; its last messages may not have arrived yet. */
+  #heldBy(worker: WorkerProcess): TrialStatus | undefined {
     for (const id of this.#open) {
-      const { claim, outcome } = readTrialStatus(this.#options.studyFolder, id, this.#here);
-      const owner = claim?.record?.owner;
-      if (outcome !== undefined || owner === undefined || claim?.ended || owner.pid !== worker.pid) continue;
-      if (liveness(owner, this.#here) === "dead") return id;
+      const status = readTrialStatus(this.#options.studyFolder, id, this.#here);
+      const owner = status.claim?.record?.owner;
+      if (status.outcome !== undefined || status.claim?.ended || owner?.pid !== worker.pid) continue;
+      if (owner !== undefined && liveness(owner, this.#here) === "dead") return status;
     }
     return undefined;
   }
@@ -244,10 +247,10 @@ class Pool {
     this.#wake();
   }
 
-  /** Until the next tick, or something worth a look. */
+  /** Until the next tick, or until there is something worth a look. */
   #pause(): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, tickMilliseconds);
+      const timer = setTimeout(resolve, Math.max(tickMilliseconds, this.#lookMilliseconds / lookingShare));
       this.#wake = () => {
         clearTimeout(timer);
         resolve();

@@ -42,8 +42,9 @@ function receiveOrder(stop: AbortController): Promise<WorkerOrder | undefined> {
 async function work(order: WorkerOrder, stop: AbortSignal): Promise<void> {
   const native = loadNative();
   send({ kind: "ready", build: native.info().build });
+  const ended = new Set<string>();
   for (;;) {
-    const claimed = stop.aborted ? undefined : claimNext(order);
+    const claimed = stop.aborted ? undefined : claimNext(order, ended);
     if (claimed === undefined) return;
     const { trialFolder, file, hold } = claimed;
     const how = await runGuarded(trialFolder, file, hold, () =>
@@ -54,15 +55,24 @@ async function work(order: WorkerOrder, stop: AbortSignal): Promise<void> {
   }
 }
 
-/** The first trial of the order that has not ended and that nobody else is working on. */
+/**
+ * The first trial of the order that has not ended and that nobody else is working on.
+ * @param ended trials known to have ended, which need not be looked at again; added to.
+ */
 function claimNext(
   order: WorkerOrder,
+  ended: Set<string>,
 ): { readonly trialFolder: string; readonly file: TrialFile; readonly hold: ClaimHold } | undefined {
   const here = identifyProcess();
+  const pool = identifyProcess(process.ppid);
   for (const id of order.trials) {
+    if (ended.has(id)) continue;
     const trialFolder = studyLayout.trial(order.studyFolder, id);
-    if (readOutcome(trialFolder) !== undefined) continue;
-    const claim = tryClaim(trialLayout.claims(trialFolder), here);
+    if (readOutcome(trialFolder) !== undefined) {
+      ended.add(id);
+      continue;
+    }
+    const claim = tryClaim(trialLayout.claims(trialFolder), here, pool);
     if (claim === undefined) continue;
     // Its last owner may have finished between our two looks.
     const file = readOutcome(trialFolder)

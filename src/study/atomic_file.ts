@@ -14,7 +14,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { errnoOf, onDisk } from "./storage_error.js";
+import { errnoOf, onDisk, storageError } from "./storage_error.js";
 
 /** A name beside `path` that no other process uses. */
 export function temporaryPath(path: string): string {
@@ -59,9 +59,7 @@ export function createFileExclusive(path: string, bytes: string): boolean {
     syncFolder(dirname(path));
     return true;
   } catch (error) {
-    return onDisk("write", path, () => {
-      throw error;
-    });
+    throw storageError("write", path, error);
   } finally {
     discard(temporary);
   }
@@ -82,9 +80,7 @@ export function readTextIfPresent(path: string): string | undefined {
     return readFileSync(path, "utf8");
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return undefined;
-    return onDisk("read", path, () => {
-      throw error;
-    });
+    throw storageError("read", path, error);
   }
 }
 
@@ -102,10 +98,7 @@ export function syncFolder(folder: string): void {
   } catch (error) {
     // Some network and FUSE file systems refuse fsync on folders; there is nothing better to do on them.
     const errno = errnoOf(error);
-    if (errno === "EIO" || errno === "ENOSPC")
-      onDisk("write", folder, () => {
-        throw error;
-      });
+    if (errno === "EIO" || errno === "ENOSPC") throw storageError("write", folder, error);
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
   }

@@ -10,7 +10,7 @@ import { mkdirSync, readdirSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { createFileExclusive, readTextIfPresent } from "./atomic_file.js";
 import { liveness, type ProcessIdentity } from "./process_identity.js";
-import { errnoOf, onDisk } from "./storage_error.js";
+import { errnoOf, onDisk, storageError } from "./storage_error.js";
 
 /** Owners touch their claim this often. */
 export const heartbeatMilliseconds = 2_000;
@@ -33,6 +33,8 @@ export interface ClaimView {
 export interface ClaimRecord {
   readonly token: string;
   readonly owner: ProcessIdentity;
+  /** The process that waits for the owner. While it lives, it is the one to end the claim of a dead owner. */
+  readonly supervisor?: ProcessIdentity;
   /** ISO 8601; for people. */
   readonly time: string;
 }
@@ -46,16 +48,25 @@ export function readClaim(folder: string): ClaimView | undefined {
   return { generation, record: parseRecord(readTextIfPresent(path)), ended, heartbeatAt: stat.mtimeMs };
 }
 
-/** Whether the owner of this claim is provably gone, or has left. */
-export function isOver(claim: ClaimView, here: ProcessIdentity): boolean {
-  return claim.ended || (claim.record !== undefined && liveness(claim.record.owner, here) === "dead");
+/**
+ * Whether the trial of this claim is free: the owner has left, or is provably dead and so is its supervisor. A living
+ * supervisor must see the death first: it decides whether the trial is to blame, and then ends the claim.
+ */
+export function isOver({ ended, record }: ClaimView, here: ProcessIdentity): boolean {
+  if (ended || record === undefined) return ended;
+  if (liveness(record.owner, here) !== "dead") return false;
+  return record.supervisor === undefined || liveness(record.supervisor, here) !== "alive";
 }
 
 /**
  * Claims a trial, or returns undefined when somebody else has it. A claim whose owner is provably dead is ended and
  * succeeded. Of any number of processes that try at once, exactly one gets the claim.
  */
-export function tryClaim(folder: string, here: ProcessIdentity): Claim | undefined {
+export function tryClaim(
+  folder: string,
+  here: ProcessIdentity,
+  supervisor?: ProcessIdentity,
+): Claim | undefined {
   onDisk("write", folder, () => mkdirSync(folder, { recursive: true }));
   const current = readClaim(folder);
   if (current !== undefined && !isOver(current, here)) return undefined;
@@ -64,6 +75,7 @@ export function tryClaim(folder: string, here: ProcessIdentity): Claim | undefin
   const record: ClaimRecord = {
     token: randomBytes(8).toString("hex"),
     owner: here,
+    ...(supervisor === undefined ? {} : { supervisor }),
     time: new Date().toISOString(),
   };
   const created = createFileExclusive(claimPath(folder, generation), `${JSON.stringify(record)}\n`);
@@ -94,9 +106,7 @@ export class Claim {
       utimesSync(claimPath(this.folder, this.generation), now, now);
     } catch (error) {
       if (errnoOf(error) === "ENOENT") return false;
-      onDisk("write", this.folder, () => {
-        throw error;
-      });
+      throw storageError("write", this.folder, error);
     }
     const { generation, ended } = latestGeneration(this.folder);
     return generation === this.generation && !ended;
@@ -136,9 +146,7 @@ function latestGeneration(folder: string): { readonly generation: number; readon
     names = readdirSync(folder);
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return { generation: 0, ended: false };
-    return onDisk("read", folder, () => {
-      throw error;
-    });
+    throw storageError("read", folder, error);
   }
   let generation = 0;
   let lastEnded = 0;

@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, openSync, readFileSync } from "node:fs";
 import { publish, temporaryPath, writeAll } from "./atomic_file.js";
-import { errnoOf, onDisk } from "./storage_error.js";
+import { errnoOf, onDisk, storageError } from "./storage_error.js";
 
 /** One optimizer step. Full double precision; null where the number is not finite. */
 export interface TrainLine {
@@ -113,8 +113,6 @@ function readBytesIfPresent(path: string): Uint8Array {
     return readFileSync(path);
   } catch (error) {
     if (errnoOf(error) === "ENOENT") return new Uint8Array();
-    return onDisk("read", path, () => {
-      throw error;
-    });
+    throw storageError("read", path, error);
   }
 }

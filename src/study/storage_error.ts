@@ -44,7 +44,7 @@ export function onDisk<T>(verb: "read" | "write", path: string, action: () => T)
   try {
     return action();
   } catch (error) {
-    throw toStorageError(verb, path, error);
+    throw storageError(verb, path, error);
   }
 }
 
@@ -54,7 +54,8 @@ export function errnoOf(error: unknown): string | undefined {
   return typeof code === "string" && /^E[A-Z0-9]+$/.test(code) ? code : undefined;
 }
 
-function toStorageError(verb: "read" | "write", path: string, error: unknown): unknown {
+/** What to throw for a failed file operation on `path`; errors that do not come from the system are returned as they are. */
+export function storageError(verb: "read" | "write", path: string, error: unknown): unknown {
   const errno = errnoOf(error);
   if (errno === undefined) return error;
   const known = causes[errno];

@@ -14,7 +14,10 @@ function reversed(value: unknown): unknown {
   );
 }
 
-const noNegativeZero = fc.jsonValue({ depthSize: "small" }).filter((v) => !JSON.stringify(v).includes("-0"));
+/** JSON values as JSON itself reads them: without -0, which canonicalJson refuses. */
+const plainJson = fc
+  .jsonValue({ depthSize: "small" })
+  .map((value) => JSON.parse(JSON.stringify(value)) as unknown);
 
 describe("canonical JSON", () => {
   it("sorts keys by code unit at every depth and leaves no white space", () => {
@@ -26,9 +29,9 @@ describe("canonical JSON", () => {
 
   it("reads back to the value it was made from, and does not depend on key order", () => {
     fc.assert(
-      fc.property(noNegativeZero, (value) => {
+      fc.property(plainJson, (value) => {
         const text = canonicalJson(value);
-        assert.deepEqual(JSON.parse(text), JSON.parse(JSON.stringify(value)));
+        assert.deepEqual(JSON.parse(text), value);
         assert.equal(canonicalJson(reversed(value)), text);
       }),
     );

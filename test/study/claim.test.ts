@@ -47,6 +47,15 @@ describe("a claim", () => {
     assert.equal(readFileSync(join(folder(), "0001.ended"), "utf8"), "dead\n");
   });
 
+  it("of a dead owner waits for the word of its supervisor, while that lives", async () => {
+    const [owner, supervisor] = [await sleeper(), await sleeper()];
+    tryClaim(folder(), identifyProcess(owner.pid), identifyProcess(supervisor.pid));
+    await kill(owner);
+    assert.equal(tryClaim(folder(), here), undefined);
+    await kill(supervisor);
+    assert.equal(tryClaim(folder(), here)?.generation, 2);
+  });
+
   it("is not kept alive by another process that got the same id", () => {
     const reused = { ...here, startTicks: here.startTicks! - 1 };
     assert.equal(liveness(reused, here), "dead");

@@ -68,7 +68,7 @@ export class SweepProgress {
         this.#retire(event.id);
         return;
       case "died":
-        if (event.trial !== undefined) this.#retire(event.trial);
+        this.#retire(event.trial);
         return;
       case "settled":
         this.#retire(event.id);

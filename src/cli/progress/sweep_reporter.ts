@@ -35,19 +35,18 @@ export class SweepReporter {
     this.#progress.apply(event, seconds());
     switch (event.kind) {
       case "claimed":
-        if (event.step > 0) this.#print(`${this.#nameOf(event.id)}: resumed at step ${event.step}`);
+        if (event.step > 0) this.say(`${this.#nameOf(event.id)}: resumed at step ${event.step}`);
         this.#touched.add(event.id);
         return;
       case "settled":
         if (this.#touched.has(event.id) || event.status.state === "failed") this.#printEnd(event.status);
         else this.#reused++;
         return;
-      case "died":
-        if (event.trial !== undefined) {
-          const then = event.blamed === undefined ? "it is taken up again" : "this counts against the trial";
-          this.#print(`${this.#nameOf(event.trial)}: the worker ended with ${event.end}; ${then}`);
-        }
+      case "died": {
+        const then = event.blamed === undefined ? "it is taken up again" : "this counts against the trial";
+        this.say(`${this.#nameOf(event.trial)}: the worker ended with ${event.end}; ${then}`);
         return;
+      }
       case "ready":
       case "progress":
       case "ended":
@@ -64,7 +63,7 @@ export class SweepReporter {
 
   #printEnd(status: TrialStatus): void {
     const count = `[${this.#progress.settled}/${this.#progress.total}]`;
-    this.#print(`${count} ${this.#nameOf(status.id)}: ${this.#outcomeText(status)}`);
+    this.say(`${count} ${this.#nameOf(status.id)}: ${this.#outcomeText(status)}`);
   }
 
   #outcomeText({ id, state, outcome }: TrialStatus): string {
@@ -78,7 +77,8 @@ export class SweepReporter {
     return (this.#names.get(id) ?? [id]).join(" ");
   }
 
-  #print(text: string): void {
+  /** A line that stays, above the live display. */
+  say(text: string): void {
     if (this.#display === undefined) this.#note(text);
     else this.#display.print(text);
   }

@@ -52,7 +52,7 @@ describe("the progress of a sweep", () => {
     const { progress, ids } = await begin();
     progress.apply({ kind: "claimed", id: ids[0]!, step: 0 }, 0);
     progress.apply({ kind: "progress", id: ids[0]!, step: 10, loss: 1, tokensPerSecond: 1 }, 5);
-    progress.apply({ kind: "died", trial: ids[0], end: "SIGKILL" }, 5);
+    progress.apply({ kind: "died", trial: ids[0]!, end: "SIGKILL" }, 5);
     assert.match(progress.lines(5, 100)[0]!, /^\[ {24}\] {3}0% {2}0\/12/);
   });
 
