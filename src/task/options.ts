@@ -1,6 +1,7 @@
 // Options of a task as data: one declaration gives the defaults, the check, and the table of `task show` and docs/tasks.md.
 
 import { similarName } from "../diag/suggest.js";
+import { parseCount, parseShare } from "../spec/quantity.js";
 import type { TaskIssue, TaskOptions } from "./task.js";
 
 interface OptionBase {
@@ -10,7 +11,7 @@ interface OptionBase {
 
 export type TaskOption =
   | (OptionBase & {
-      /** A share is a fraction, or a text like "10%". */
+      /** An integer may be written "64K", a share "10%". */
       readonly kind: "integer" | "number" | "share";
       readonly default: number;
       readonly minimum: number;
@@ -86,10 +87,8 @@ function readOption(option: TaskOption, given: unknown): number | string | reado
     case "integer":
     case "number":
     case "share": {
-      const value = option.kind === "share" ? readShare(given) : given;
-      if (typeof value !== "number" || !(value >= option.minimum && value <= option.maximum)) {
-        return undefined;
-      }
+      const value = readNumber(option.kind, given);
+      if (!(value >= option.minimum && value <= option.maximum)) return undefined;
       return option.kind === "integer" && !Number.isInteger(value) ? undefined : value;
     }
     case "choice":
@@ -104,8 +103,11 @@ function readOption(option: TaskOption, given: unknown): number | string | reado
   }
 }
 
-function readShare(given: unknown): unknown {
-  return typeof given === "string" && /^\d{1,3}(\.\d{1,9})?%$/.test(given)
-    ? Number(given.slice(0, -1)) / 100
-    : given;
+/** A number as study files write it: 65536 or "64K" for a count (K is 1000), 0.1 or "10%" for a share. */
+function readNumber(kind: "integer" | "number" | "share", given: unknown): number {
+  if (typeof given === "number") return given;
+  if (typeof given !== "string") return Number.NaN;
+  if (kind === "integer" && /^\d[\d.]* ?[KMB]?$/.test(given)) return parseCount(given);
+  if (kind === "share" && /^\d[\d.]*%$/.test(given)) return parseShare(given);
+  return Number.NaN;
 }

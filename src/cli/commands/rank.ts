@@ -6,6 +6,7 @@ import { readOutcome } from "../../study/outcome.js";
 import { readStudy } from "../../study/study_document.js";
 import { studyLayout } from "../../study/study_layout.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
+import { usageError } from "../failure.js";
 import { rankingData, trainingSpeeds } from "../ranked_folder.js";
 
 /** `layermix rank DIR`: ranks the finished trials of a study folder again, by any measure; writes nothing. */
@@ -32,15 +33,16 @@ export default class Rank extends LayermixCommand {
       description: "Measure to rank by: score, loss, or a task of the study. Example: --by recall",
       helpValue: "MEASURE",
     }),
-    confidence: Flags.string({
+    confidence: Flags.custom<number>({
       description: "Confidence of intervals and ties. Example: --confidence 90%",
       helpValue: "SHARE",
       parse: async (input) => {
         const share = input.endsWith("%") ? Number(input.slice(0, -1)) / 100 : Number(input);
-        if (input.trim() !== "" && share > 0 && share < 1) return String(share);
-        throw new Error(`Expected --confidence=${input} to be a share between 0% and 100%`);
+        if (share > 0 && share < 1) return share;
+        const message = `Expected --confidence to be a share above 0% and below 100%, got ${input}`;
+        throw usageError("LMX6005", message, ["For example --confidence 95%."]);
       },
-    }),
+    })(),
     csv: Flags.boolean({
       description: "Print the ranking as CSV. Example: --csv > ranking.csv",
       exclusive: ["json"],
@@ -52,7 +54,7 @@ export default class Rank extends LayermixCommand {
     const document = readStudy(args.dir);
     const ranking = rankStudy(document, (id) => readOutcome(studyLayout.trial(args.dir, id)), {
       by: flags.by,
-      confidence: flags.confidence === undefined ? undefined : Number(flags.confidence),
+      confidence: flags.confidence,
     });
     const tokensPerSecond = trainingSpeeds(args.dir, document);
     const text = flags.csv
