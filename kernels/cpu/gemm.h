@@ -27,10 +27,11 @@ struct Tile {
   index_t row, rows, col, cols;
 };
 
-// How C is cut: tiles of at most `row_tile` x `col_tile`, of nearly equal size.
+// How C is cut: into tiles of nearly equal size, at most max_rows x max_cols each, and smaller ones (not below 64 x 64) while there
+// are fewer than `wanted`.
 class Tiling {
  public:
-  Tiling(index_t m, index_t n);
+  Tiling(index_t m, index_t n, index_t max_rows = 256, index_t max_cols = 512, index_t wanted = 8);
   index_t count() const { return row_parts_ * col_parts_; }
   Tile operator[](index_t task) const;
 
@@ -43,6 +44,10 @@ void gemm_tile(const Gemm& gemm, const Tile& tile);
 
 // Computes all of C on the threads of the context.
 void gemm(const Context& context, const Gemm& gemm);
+
+// The same for a small C and a deep k (the gradient of a weight, k being rows): k is cut too, by a rule of the shape alone, and
+// the partial sums are added to C in order. C accumulates: `initial` must be c.
+void gemm_deep(const Context& context, const Gemm& gemm);
 
 // "own", or the name of the BLAS that computes large tiles.
 const char* gemm_provider();

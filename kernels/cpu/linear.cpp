@@ -15,7 +15,7 @@ void linear_backward_input(const Context& context, const LinearShape& s, const f
 }
 
 void linear_backward_weight(const Context& context, const LinearShape& s, const float* x, const float* dy, float* dw) {
-  gemm(context, {s.out, s.in, s.rows, {dy, 1, s.out}, {x, s.in, 1}, dw, s.in, dw, s.in});
+  gemm_deep(context, {s.out, s.in, s.rows, {dy, 1, s.out}, {x, s.in, 1}, dw, s.in, dw, s.in});
 }
 
 }  // namespace lmx::cpu

@@ -35,6 +35,11 @@ void tile(const TileArguments arguments) {
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; ++v) sum[i][v] = Floats{};
   }
+#pragma GCC unroll 8
+  for (int i = 0; i < rows; ++i) {  // the lines of c are on their way while the sums form
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; ++v) __builtin_prefetch(t.c + i * t.c_stride + v * lanes, 1);
+  }
   const float* a = t.a.data;
   const float* b = t.b;
   const index_t row_stride = t.a.row_stride, col_stride = t.a.col_stride, b_stride = t.b_stride;

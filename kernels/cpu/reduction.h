@@ -28,7 +28,7 @@ inline std::size_t partials_bytes(index_t rows, index_t cols) {
 // out[c] += Σ_chunk partials[chunk * stride + c], chunks in order.
 inline void add_partials(const Context& context, index_t chunks, index_t cols, const float* partials, index_t stride,
                          float* out) {
-  constexpr index_t block = 256;
+  constexpr index_t block = 1024;  // columns of one task
   context.pool->parallel_for((cols + block - 1) / block, [&](index_t task) {
     const index_t begin = task * block, count = std::min(block, cols - begin);
     simd::for_each_vector(count, [&](index_t c, index_t n) {

@@ -1,5 +1,5 @@
-// Per-thread scratch of an operation: a thread_local block that only grows, for tiles of up to a few hundred kilobytes. Bigger,
-// shape-dependent scratch comes from the planned workspace instead (context.h).
+// Per-thread scratch of an operation: thread_local blocks that only grow, of at most about 2 MB. Bigger, shape-dependent scratch comes
+// from the planned workspace instead (context.h).
 #pragma once
 
 #include <cstdlib>
@@ -9,9 +9,16 @@
 
 namespace lmx::cpu {
 
+// What a block is for; each purpose has its own.
+enum class Scratch {
+  tile,     // of one task
+  partials  // of the caller of a parallel loop: what its tasks hand back
+};
+
 class ThreadScratch {
  public:
-  // `count` floats, 64-byte aligned, with unspecified content; valid until the next call on this thread.
+  // `count` floats, 64-byte aligned, with unspecified content; valid until the next call for this purpose on this thread.
+  template <Scratch purpose = Scratch::tile>
   static float* floats(index_t count) {
     thread_local ThreadScratch scratch;
     const std::size_t bytes = (static_cast<std::size_t>(count) * sizeof(float) + 4095) / 4096 * 4096;
