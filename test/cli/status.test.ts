@@ -74,7 +74,23 @@ describe("layermix status", () => {
       new RegExp(`attention=25% {2}copy {2}seed 0 {2}step 10/40 {2}loss 1\\.5000 {2}process ${here.pid} on `),
     );
     assert.match(stdout, /^failed:\n {2}attention=25% {2}recall {2}seed 0: LMX4009 it broke$/m);
-    assert.equal(stderr, `Next: layermix sweep tiny.yaml --out ${folder()}\n`);
+    assert.equal(stderr, "", "somebody is at work: nothing to suggest");
+  });
+
+  it("suggests the sweep for what is left, and the ranking when nothing is", async () => {
+    const study = await createTiny(folder());
+    const waiting = await layermix(["status", folder()]);
+    assert.equal(waiting.stderr, `Next: layermix sweep tiny.yaml --out ${folder()}\n`);
+    for (const { id } of study.trials) {
+      publishFailure(studyLayout.trial(folder(), id), {
+        format: 1,
+        id,
+        code: "LMX4009",
+        message: "-",
+        stderr: [],
+      });
+    }
+    assert.equal((await layermix(["status", folder()])).stderr, `Next: layermix rank ${folder()}\n`);
   });
 
   it("refuses a folder that is no study, a damaged one, and one of a newer version", async () => {

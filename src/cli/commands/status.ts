@@ -31,7 +31,6 @@ export class Status extends LayermixCommand {
       const [candidate, task, seed] = names.get(id) ?? [id, "?", "?"];
       return { id, candidate, task, seed: Number(seed.replace("seed ", "")) };
     };
-    const finished = counts.done + counts.diverged + counts.failed === total;
     return {
       data: {
         folder: args.folder,
@@ -48,11 +47,17 @@ export class Status extends LayermixCommand {
         })),
       },
       text: statusText(status, names),
-      next: finished
-        ? `layermix rank ${args.folder}`
-        : `layermix sweep ${document.spec.file} --out ${args.folder}`,
+      ...nextCommand(status, args.folder),
     };
   }
+}
+
+/** What to do next: rank what is finished, or go on with a sweep that is not. */
+function nextCommand({ document, counts, total }: StudyStatus, folder: string): { readonly next?: string } {
+  if (counts.done + counts.diverged + counts.failed === total) return { next: `layermix rank ${folder}` };
+  const { sweep, file } = document.spec;
+  if (sweep === undefined || counts.running > 0 || file === "<stdin>") return {};
+  return { next: `layermix sweep ${file} --out ${folder}` };
 }
 
 function statusText(status: StudyStatus, names: ReadonlyMap<string, readonly string[]>): string {
