@@ -7,8 +7,6 @@ import { type TrialDefinition, type TrialOptimizer, trialFormat } from "../study
 import { taskSequence } from "../task/create_task.js";
 import type { Task } from "../task/task.js";
 
-/** Standard deviation of initial weight matrices: Megatron's --init-method-std. */
-const initStd = 0.02;
 /** Tokens per forward pass: enough for the matrix products to be efficient, little enough to stay in memory. */
 const microBatchTokens = 8_192;
 
@@ -35,7 +33,7 @@ export function defineTrial(
   plan: Plan,
   task: Task,
   budget: TaskBudget,
-  proxy: Pick<ProxySpec, "optimizer" | "evaluateEvery">,
+  proxy: Pick<ProxySpec, "optimizer" | "initStd" | "evaluateEvery">,
   seed: number,
 ): TrialDefinition {
   const { sequence, batch, steps } = budget;
@@ -52,7 +50,7 @@ export function defineTrial(
     evaluateEverySteps: Math.min(steps, Math.max(1, evaluations)),
     seed,
     precision: "fp32",
-    initStd,
+    initStd: proxy.initStd,
   };
 }
 

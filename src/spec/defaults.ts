@@ -3,7 +3,7 @@
 
 export const defaults = {
   model: { tieEmbeddings: false, normEps: 1e-5, placement: "even" },
-  proxy: { sequence: 512, batch_tokens: 16384, seeds: 3, evaluateEvery: 0.25 },
+  proxy: { sequence: 512, batch_tokens: 16384, seeds: 3, initStd: 0.02, evaluateEvery: 0.25 },
   optimizer: {
     learningRate: 1e-3,
     betas: [0.9, 0.95],

@@ -128,6 +128,7 @@ function resolveProxy(proxy: Section): ProxySpec {
     seeds: (proxy.seeds ?? defaults.proxy.seeds) as number,
     optimizer: resolveOptimizer(section(proxy.optimizer) ?? {}),
     tasks: (proxy.tasks as readonly Section[]).map(resolveTask),
+    initStd: (proxy.init_std ?? defaults.proxy.initStd) as number,
     evaluateEvery: parseShare(proxy.evaluate_every ?? defaults.proxy.evaluateEvery),
   };
 }

@@ -83,6 +83,8 @@ export interface ProxySpec {
   readonly seeds: number;
   readonly optimizer: OptimizerSpec;
   readonly tasks: readonly TaskSpec[];
+  /** Standard deviation of initial weight matrices. */
+  readonly initStd: number;
   /** Evaluate on held-out data every this fraction of the run (the end is always evaluated). */
   readonly evaluateEvery: number;
 }

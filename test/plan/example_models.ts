@@ -73,6 +73,7 @@ export function proxy(overrides: Record<string, unknown>): NonNullable<Spec["pro
       clip: 1,
     },
     tasks: [],
+    initStd: 0.02,
     evaluateEvery: 0.25,
   };
 }

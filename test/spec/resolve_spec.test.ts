@@ -105,6 +105,7 @@ describe("the resolved study", () => {
           { task: "text", weight: 1, options: { files: ["corpus/*.txt"], tokenizer: "bytes" } },
           { task: "recall", weight: 2, options: { pairs: 32 }, sequence: 1024 },
         ],
+        initStd: 0.02,
         evaluateEvery: 0.25,
       },
       rank: { by: "score", confidence: 0.95 },
@@ -145,6 +146,7 @@ project: {}`;
       seeds: 3,
       optimizer,
       tasks: [{ task: "recall", weight: 1, options: {} }],
+      initStd: 0.02,
       evaluateEvery: 0.25,
     });
     assert.deepEqual(spec.project, { hardware: "h200", contexts: [4096, 32768, 131072], batch: 32 });
@@ -187,6 +189,7 @@ project: {}`;
     assert.equal(stated("proxy", "sequence"), proxy.sequence);
     assert.equal(stated("proxy", "batch_tokens"), proxy.batchTokens);
     assert.equal(stated("proxy", "seeds"), proxy.seeds);
+    assert.equal(stated("proxy", "init_std"), proxy.initStd);
     assert.equal(stated("proxy", "evaluate_every"), `${proxy.evaluateEvery * 100}%`);
     assert.equal(stated("optimizer", "lr"), proxy.optimizer.learningRate);
     assert.deepEqual(stated("optimizer", "betas"), proxy.optimizer.betas);

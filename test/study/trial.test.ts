@@ -69,6 +69,7 @@ describe("the trials of a study", () => {
       replace("tokens: 10K", "tokens: 11K"),
       replace("batch_tokens: 256", "batch_tokens: 512"),
       replace("hidden: 16", "hidden: 24"),
+      replace("evaluate_every: 25%", "evaluate_every: 25%\n  init_std: 0.03"),
       replace("evaluate_every: 25%", "evaluate_every: 50%"),
     ]) {
       assert.equal(common(ids, await idsOf(change)), 0);
