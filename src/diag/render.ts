@@ -43,15 +43,15 @@ function renderFrame(position: SourcePosition, style: Style): string[] {
   const lastLine = excerpt.firstLine + excerpt.lines.length - 1;
   const gutterWidth = String(lastLine).length;
   const gutter = (label: string) => style("blue", ` ${label.padStart(gutterWidth)} |`);
-  const marked = excerpt.lines[position.line - excerpt.firstLine] ?? "";
-  const first = firstVisible(marked, position.column);
   const rows = [gutter("")];
   excerpt.lines.forEach((line, index) => {
     const number = excerpt.firstLine + index;
-    const start = wholeCharacter(line, Math.min(first, line.length));
+    // Only the marked line scrolls; those around it are shown from their beginning.
+    const first = number === position.line ? firstVisible(line, position.column) : 0;
+    const start = wholeCharacter(line, first);
     const end = wholeCharacter(line, Math.min(first + maxLineWidth, line.length));
     const shown = showText(line.slice(start, end));
-    const clipped = `${start > 0 && line.length > 0 ? "…" : ""}${shown}${line.length > end ? "…" : ""}`;
+    const clipped = `${start > 0 ? "…" : ""}${shown}${line.length > end ? "…" : ""}`;
     rows.push(`${gutter(String(number))} ${clipped}`.trimEnd());
     if (number !== position.line) return;
     const from = Math.min(Math.max(position.column - 1, start), end);
