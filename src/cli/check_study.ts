@@ -1,12 +1,14 @@
-// Everything that can be known about a study without running it: the file itself, its tasks, its plan, the candidates of
-// its sweep and their proxies. All problems of one file at once, except that plans wait for a file without problems.
+// Everything that can be known about a study without running it: the file itself, its tasks, its layout, the candidates of
+// its sweep and their proxies. All problems of one file at once; only sizes and candidates wait for a file without any.
 
 import { type Diagnostic, type ExitCode, exitCodes, LayermixError } from "../diag/diagnostic.js";
 import { planCandidates, proxyPlan } from "../estimate/candidates.js";
+import { layOut } from "../plan/layout.js";
 import { plan } from "../plan/plan.js";
 import type { Plan } from "../plan/plan_types.js";
 import { loadStudy } from "../spec/load_study.js";
 import { locating, withPositions } from "../spec/locate_error.js";
+import type { SoundParts } from "../spec/parse_study.js";
 import { checkTasks } from "../task/create_task.js";
 
 export interface CheckedStudy {
@@ -36,10 +38,10 @@ export async function checkStudy(source: string, set: readonly string[]): Promis
 }
 
 async function checked(source: string, set: readonly string[]): Promise<CheckedStudy> {
-  const { spec, document, warnings } = await loadStudy(source, { set });
-  const taskProblems = spec.proxy === undefined ? [] : checkTasks(spec.proxy);
-  if (taskProblems.length > 0) {
-    throw new LayermixError(withPositions(taskProblems, document), exitCodes.invalidFile);
+  const { spec, document, warnings } = await loadStudy(source, { set, inspect: laterProblems });
+  if (spec.proxy !== undefined && checkTasks(spec.proxy).length > 0) {
+    const problems = laterProblems({ layout: spec.model.layout, proxy: spec.proxy });
+    throw new LayermixError(withPositions(problems, document), exitCodes.invalidFile);
   }
   return locating(document, () => {
     const model: Plan = plan(spec);
@@ -56,4 +58,22 @@ async function checked(source: string, set: readonly string[]): Promise<CheckedS
       warnings,
     };
   });
+}
+
+/** What the rooms after spec/ have against a file, as far as its parts allow to say. */
+function laterProblems({ layout, proxy }: SoundParts): readonly Diagnostic[] {
+  return [
+    ...(layout === undefined ? [] : problemsOf(() => layOut(layout))),
+    ...(proxy === undefined ? [] : checkTasks(proxy)),
+  ];
+}
+
+function problemsOf(work: () => unknown): readonly Diagnostic[] {
+  try {
+    work();
+    return [];
+  } catch (error) {
+    if (error instanceof LayermixError) return error.diagnostics;
+    throw error;
+  }
 }

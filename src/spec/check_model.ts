@@ -1,9 +1,11 @@
 // The meaning of `model`: one layout, shares that total 100%, a placement inside the model, block options that fit the
 // hidden width. What only shows once layers are allocated (counts a placement cannot honour) is left to plan/.
 
-import { blockByKind, blockBySymbol } from "../block/registry.js";
+import { blockByKind, blockBySymbol, blocks } from "../block/registry.js";
+import { blockIssues } from "./block_issues.js";
 import type { Checker, Section } from "./checker.js";
 import { listNames } from "./describe.js";
+import type { Path } from "./path.js";
 import { parseShare, showShare } from "./quantity.js";
 
 /** Shares are compared in millionths of a percent, well above the rounding of a sum of doubles. */
@@ -22,11 +24,13 @@ export function checkModel(checker: Checker, sweptPaths: readonly string[], fill
 
 function checkLayout(checker: Checker, model: Section): void {
   if (model.pattern === undefined) {
+    if (checker.doubtful(["model", "pattern"])) return;
     if (model.mix === undefined) {
+      if (checker.doubtful(["model", "mix"])) return;
       checker.error(["model", "mix"], "LMX1202", "Expected mix or pattern in model, got neither", [
         "add the shares of the layers, for example mix: { mamba2: 43%, attention: 7%, mlp: 50% }",
       ]);
-    } else if (model.layers === undefined) {
+    } else if (model.layers === undefined && !checker.doubtful(["model", "layers"])) {
       checker.error(["model", "layers"], "LMX1102", "Missing key layers at model", [
         "a mix needs the number of layers",
       ]);
@@ -63,10 +67,11 @@ function checkTotal(checker: Checker): void {
   if (Math.abs(total - 1) <= shareTolerance) return;
   const rest = showShare(Math.abs(1 - total));
   const kinds = Object.keys(mix);
+  const others = kinds.length < blocks.length ? ", or add another kind" : "";
   const help =
     total > 1
       ? `${rest} too much: lower ${kinds.length === 1 ? kinds[0] : `one of ${listNames(kinds)}`}`
-      : `${rest} is left: raise ${kinds.length === 1 ? kinds[0] : `one of ${listNames(kinds)}`}, or add another kind`;
+      : `${rest} is left: raise ${kinds.length === 1 ? kinds[0] : `one of ${listNames(kinds)}`}${others}`;
   checker.error(["model", "mix"], "LMX1203", `Shares of model.mix must total 100%, got ${showShare(total)}`, [
     help,
   ]);
@@ -118,6 +123,7 @@ function usedKinds(
   return used;
 }
 
+/** Options of kinds that no candidate has do nothing; the others must fit the hidden width and each other. */
 function checkBlocks(
   checker: Checker,
   model: Section,
@@ -125,8 +131,10 @@ function checkBlocks(
   sweptPaths: readonly string[],
 ): void {
   const options = checker.section(["model", "blocks"]) ?? {};
-  for (const kind of Object.keys(options)) {
-    if (used.has(kind) || blockByKind(kind) === undefined || used.size === 0) continue;
+  const given = Object.keys(options).filter((kind) => blockByKind(kind) !== undefined);
+  const layoutDoubtful =
+    used.size === 0 || ["mix", "pattern"].some((key) => checker.doubtful(["model", key]));
+  for (const kind of layoutDoubtful ? [] : given.filter((name) => !used.has(name))) {
     checker.warning(
       ["model", "blocks", kind],
       "LMX1209",
@@ -135,31 +143,28 @@ function checkBlocks(
       "key",
     );
   }
-  const mamba2 = checker.read(["model", "blocks", "mamba2"]) as Section | undefined;
-  if (mamba2?.heads !== undefined && mamba2.expand !== undefined) {
-    checker.error(
-      ["model", "blocks", "mamba2", "heads"],
-      "LMX1208",
-      "Expected either heads or expand for mamba2, got both",
-      ["heads x head_dim and expand x hidden are the same width; remove one of the two"],
-      "key",
-    );
-    return;
-  }
-  const hidden = checker.read(["model", "hidden"]);
-  if (typeof hidden !== "number" || sweptPaths.includes("hidden")) return;
-  const layers = typeof model.layers === "number" ? model.layers : 1;
-  for (const kind of used) {
+  const doubtful = (path: string) =>
+    sweptPaths.includes(path) || checker.doubtful(["model", ...path.split(".")]);
+  for (const kind of new Set([...used, ...(layoutDoubtful ? given : [])])) {
     const block = blockByKind(kind);
-    const path = ["model", "blocks", kind];
-    const given = checker.document.at(path) !== undefined;
-    if (block === undefined || (given && !checker.sound(path))) continue;
-    if (sweptPaths.some((swept) => swept.startsWith(`blocks.${kind}`))) continue;
-    const context = { hidden, layers };
-    const raw = (options[kind] ?? {}) as Section;
-    for (const issue of block.check(block.resolve(raw, context), context)) {
+    const place = ["model", "blocks", kind];
+    const raw = options[kind] === undefined ? {} : checker.section(place);
+    if (block === undefined || raw === undefined || widthGivenTwice(checker, place, raw)) continue;
+    for (const issue of blockIssues(block, raw, model, doubtful)) {
       const option = issue.option === "" ? [] : issue.option.split(".");
-      checker.error([...path, ...option], "LMX1206", `${issue.message}, at model.blocks.${kind}`, issue.help);
+      checker.error([...place, ...option], "LMX1206", `${issue.message}, at ${place.join(".")}`, issue.help);
     }
   }
+}
+
+function widthGivenTwice(checker: Checker, place: Path, raw: Section): boolean {
+  if (raw.heads === undefined || raw.expand === undefined) return false;
+  checker.error(
+    [...place, "heads"],
+    "LMX1208",
+    `Expected either heads or expand for ${place.at(-1)}, got both`,
+    ["heads x head_dim and expand x hidden are the same width; remove one of the two"],
+    "key",
+  );
+  return true;
 }

@@ -15,10 +15,13 @@ export function checkProxy(checker: Checker): void {
     checkRank(checker, []);
     return;
   }
-  checkWholeNumbers(checker, ["proxy"]);
-  checkBudget(checker, ["proxy"], {});
   const tasks = checker.sound(["proxy", "tasks"], false) ? checker.document.at(["proxy", "tasks"]) : [];
   const list = Array.isArray(tasks) ? tasks : [];
+  // A task without a sound name may be the one that rank.by means.
+  const named = list.every((_, i) => checker.sound(["proxy", "tasks", i, "task"]));
+  checkRank(checker, named ? list.map((task) => String((task as Section).task)) : []);
+  checkWholeNumbers(checker, ["proxy"]);
+  checkBudget(checker, ["proxy"], {});
   list.forEach((_, i) => {
     checkWholeNumbers(checker, ["proxy", "tasks", i]);
     checkBudget(checker, ["proxy", "tasks", i], proxy);
@@ -26,10 +29,6 @@ export function checkProxy(checker: Checker): void {
   checkWeights(checker, list);
   checkSchedule(checker);
   checkPositiveShare(checker, ["proxy", "evaluate_every"]);
-  checkRank(
-    checker,
-    list.map((task) => String((task as Section).task)),
-  );
 }
 
 const budgetKeys = { sequence: parseLength, tokens: parseCount, batch_tokens: parseCount } as const;
@@ -45,8 +44,7 @@ function checkBudget(checker: Checker, place: Path, outer: Section): void {
   const budgetOf = (key: keyof typeof budgetKeys): number | undefined => {
     const value = own[key] ?? outer[key] ?? (key === "tokens" ? undefined : defaults.proxy[key]);
     const path = own[key] === undefined ? ["proxy", key] : [...place, key];
-    const usable = checker.document.at(path) === undefined || checker.sound(path);
-    return value === undefined || !usable ? undefined : budgetKeys[key](value);
+    return value === undefined || checker.doubtful(path) ? undefined : budgetKeys[key](value);
   };
   const isTask = place.length > 1;
   if (isTask && own.sequence === undefined && own.batch_tokens === undefined && own.tokens === undefined)

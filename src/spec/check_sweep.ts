@@ -90,7 +90,7 @@ function checkFill(checker: Checker, sweep: Section, shareAxes: readonly string[
   }
   if (fill === undefined) {
     const uncovered = blocks.map((block) => block.kind).find((kind) => !shareAxes.includes(`mix.${kind}`));
-    if (sweep.fill !== undefined || shareAxes.length === 0) return;
+    if (checker.doubtful(place) || sweep.fill !== undefined || shareAxes.length === 0) return;
     checker.error(
       ["sweep"],
       "LMX1302",

@@ -1,5 +1,5 @@
-// What the checks of meaning share: the document, the places where the schema has complained already, and a way to
-// report. A check reads only parts that the schema accepts, so that one mistake gives one message.
+// What the checks of meaning share: the document, the places in doubt because something was said about them already, and
+// a way to report. A check judges only what is not in doubt, so that one mistake gives one message.
 
 import type { Diagnostic, DiagnosticCode } from "../diag/diagnostic.js";
 import type { SpecDocument } from "./document.js";
@@ -11,19 +11,28 @@ export type Section = Readonly<Record<string, unknown>>;
 export class Checker {
   readonly document: SpecDocument;
   readonly diagnostics: Diagnostic[] = [];
-  readonly #malformed: readonly string[];
+  readonly #doubts: readonly string[];
+  readonly #refused: string[] = [];
 
-  constructor(document: SpecDocument, malformed: readonly Path[]) {
+  /** `doubts`: values that are malformed or missing, keys that are unknown, and places where those were meant. */
+  constructor(document: SpecDocument, doubts: readonly Path[]) {
     this.document = document;
-    this.#malformed = malformed.map(toPointer);
+    this.#doubts = doubts.map(toPointer);
   }
 
-  /** Whether the value exists, and nothing at it or around it is malformed. Below it, only with `deep`. */
+  /** Whether the place itself or one around it is in doubt; with `deep`, one below it counts as well. */
+  doubtful(path: Path, deep = true): boolean {
+    return touches(this.#doubts, path, deep);
+  }
+
+  /** Whether nothing is in doubt at, around or below the place, and no check has refused it either. */
+  flawless(path: Path): boolean {
+    return !this.doubtful(path) && !touches(this.#refused, path, true);
+  }
+
+  /** Whether there is a value, and no doubt about it. */
   sound(path: Path, deep = true): boolean {
-    const pointer = toPointer(path);
-    const touches = (bad: string) =>
-      bad === pointer || pointer.startsWith(`${bad}/`) || (deep && bad.startsWith(`${pointer}/`));
-    return this.document.at(path) !== undefined && !this.#malformed.some(touches);
+    return this.document.at(path) !== undefined && !this.doubtful(path, deep);
   }
 
   /** The value at a path if it is sound, else undefined. */
@@ -31,7 +40,7 @@ export class Checker {
     return this.sound(path) ? this.document.at(path) : undefined;
   }
 
-  /** A mapping whose own form is right; single entries may still be malformed. */
+  /** A mapping whose own form is right; single entries may still be in doubt. */
   section(path: Path): Section | undefined {
     const value = this.document.at(path);
     const usable =
@@ -70,5 +79,14 @@ export class Checker {
     const position = this.document.locate(path, what);
     const place = position === undefined ? {} : { position };
     this.diagnostics.push({ code, severity, message, help, path: showPath(path), ...place });
+    if (severity === "error") this.#refused.push(toPointer(path));
   }
+}
+
+/** Whether one of the pointers names the place or one around it; with `deep`, also one below it. */
+function touches(pointers: readonly string[], path: Path, deep: boolean): boolean {
+  const place = toPointer(path);
+  return pointers.some(
+    (other) => other === place || place.startsWith(`${other}/`) || (deep && other.startsWith(`${place}/`)),
+  );
 }

@@ -6,7 +6,7 @@ import { basename, dirname, extname } from "node:path";
 import { type DiagnosticCode, type ExitCode, exitCodes, LayermixError } from "../diag/diagnostic.js";
 import { similarName } from "../diag/suggest.js";
 import { maxFileBytes } from "./guard.js";
-import { type LoadedStudy, parseStudy } from "./parse_study.js";
+import { type LoadedStudy, type ParseOptions, parseStudy } from "./parse_study.js";
 import { findPreset, listPresets } from "./presets.js";
 
 export interface LoadOptions {
@@ -14,6 +14,8 @@ export interface LoadOptions {
   readonly set?: readonly string[];
   /** Source of "-"; process.stdin by default. */
   readonly stdin?: AsyncIterable<Uint8Array>;
+  /** As for parseStudy. */
+  readonly inspect?: NonNullable<ParseOptions["inspect"]>;
 }
 
 function fail(
@@ -31,9 +33,10 @@ function fail(
  */
 export async function loadStudy(source: string, options: LoadOptions = {}): Promise<LoadedStudy> {
   const presets = listPresets().map((preset) => preset.name);
-  const shared = { presets, ...(options.set === undefined ? {} : { set: options.set }) };
+  const { stdin, ...given } = options;
+  const shared = { presets, ...given };
   if (source === "-") {
-    const bytes = await readLimited(options.stdin ?? process.stdin);
+    const bytes = await readLimited(stdin ?? process.stdin);
     return parseStudy(bytes, { ...shared, file: "<stdin>", folder: process.cwd() });
   }
   const file = source.startsWith("preset:") ? presetFile(source.slice("preset:".length), presets) : source;

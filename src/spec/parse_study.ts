@@ -1,5 +1,5 @@
 // Text -> Spec, without touching a file: guard, YAML, overrides, schema, meaning. Every independent problem is found in
-// one pass; a Spec comes out only when there is none.
+// one pass; a Spec comes out only when there is none. Warnings wait until then.
 
 import { type Diagnostic, exitCodes, LayermixError } from "../diag/diagnostic.js";
 import { orderDiagnostics } from "../diag/order.js";
@@ -10,11 +10,12 @@ import { checkSweep, sweptPaths } from "./check_sweep.js";
 import { Checker, type Section } from "./checker.js";
 import { SpecDocument } from "./document.js";
 import { checkText, decodeSource } from "./guard.js";
+import { withPositions } from "./locate_error.js";
 import { applyOverrides } from "./overrides.js";
 import { fromDots, showPath } from "./path.js";
-import { resolveSpec } from "./resolve_spec.js";
+import { resolveLayout, resolveSpec, resolveTasks } from "./resolve_spec.js";
 import { type SchemaProblem, schemaProblems, toDiagnostic } from "./schema_problems.js";
-import type { Spec } from "./spec.js";
+import type { LayoutSource, ProxySpec, Spec } from "./spec.js";
 import { studySchemaErrors } from "./validators.js";
 import { parseYaml } from "./yaml_tree.js";
 
@@ -29,6 +30,17 @@ export interface ParseOptions {
   readonly set?: readonly string[];
   /** Names that `project.baseline` may use; unchecked if absent. */
   readonly presets?: readonly string[];
+  /**
+   * Asked about a file that is refused: what later rooms have against the parts of it that are right, so that all
+   * problems come at once.
+   */
+  readonly inspect?: (parts: SoundParts) => readonly Diagnostic[];
+}
+
+/** The parts of a refused file about which nothing was said. */
+export interface SoundParts {
+  readonly layout?: LayoutSource;
+  readonly proxy?: Pick<ProxySpec, "sequence" | "tasks">;
 }
 
 export interface LoadedStudy {
@@ -61,22 +73,23 @@ export function parseStudy(source: string | Uint8Array, options: ParseOptions): 
   // A file of another format version is not judged by the rules of this one.
   const version = schema.find((problem) => problem.code === "LMX1107");
   if (version !== undefined) refuse([toDiagnostic(version, (path, what) => document.locate(path, what))]);
-  const malformed = schema.map((problem) =>
-    problem.code === "LMX1102" ? problem.path.slice(0, -1) : problem.path,
-  );
+  const doubts = schema.flatMap(({ path, meant }) => (meant === undefined ? [path] : [path, meant]));
   // What a merge key would have brought is unknown, so its whole mapping is left alone.
   const unread = tree.problems.map((problem) => fromDots((problem.path ?? "").replace(/\.?<<$/, "")));
-  const checker = new Checker(document, [...malformed, ...unread]);
+  const checker = new Checker(document, [...doubts, ...unread]);
   checkMeaning(checker, options.presets);
-  const found = [
+  const errors = [
     ...tree.problems,
     ...schema.map((problem) => toDiagnostic(problem, (path, what) => document.locate(path, what))),
-    ...checker.diagnostics,
+    ...checker.diagnostics.filter(({ severity }) => severity === "error"),
   ];
-  if (found.some((diagnostic) => diagnostic.severity === "error")) refuse(found);
+  if (errors.length > 0) {
+    const further = options.inspect?.(soundParts(checker)) ?? [];
+    refuse([...errors, ...withPositions(further, document)]);
+  }
   const { folder = ".", defaultName = "study" } = options;
   const spec = resolveSpec(document.value as Section, { file, folder, defaultName });
-  return { spec, document, warnings: orderDiagnostics(found) };
+  return { spec, document, warnings: orderDiagnostics(checker.diagnostics) };
 }
 
 /** Values that could not be read, and keys that a merge might have brought, are not reported a second time. */
@@ -85,6 +98,32 @@ function isNews(problems: readonly Diagnostic[]): (found: SchemaProblem) => bool
   return ({ path, code }) => {
     if (paths.has(showPath(path))) return false;
     return code !== "LMX1102" || !paths.has(showPath([...path.slice(0, -1), "<<"]));
+  };
+}
+
+function soundParts(checker: Checker): SoundParts {
+  const model = checker.section(["model"]);
+  const keys = model?.pattern === undefined ? ["layers", "mix", "placement"] : ["pattern"];
+  const given = model?.pattern ?? model?.mix;
+  const layout =
+    model !== undefined && given !== undefined && keys.every((key) => checker.flawless(["model", key]));
+  const proxy = checker.section(["proxy"]);
+  const list = checker.document.at(["proxy", "tasks"]);
+  const tasks =
+    proxy !== undefined &&
+    Array.isArray(list) &&
+    checker.flawless(["proxy", "sequence"]) &&
+    list.every((_, i) => {
+      const place = ["proxy", "tasks", i];
+      return (
+        checker.sound(place, false) &&
+        checker.flawless([...place, "task"]) &&
+        checker.flawless([...place, "sequence"])
+      );
+    });
+  return {
+    ...(layout ? { layout: resolveLayout(model) } : {}),
+    ...(tasks ? { proxy: resolveTasks(proxy) } : {}),
   };
 }
 

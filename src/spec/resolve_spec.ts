@@ -37,7 +37,8 @@ function resolvePlacement(raw: unknown): Placement {
   return { kind: (raw ?? defaults.model.placement) as "even" | "alternate" | "halves" };
 }
 
-function resolveLayout(model: Section): LayoutSource {
+/** The layout of a model whose mix or pattern, depth and placement are known to be right. */
+export function resolveLayout(model: Section): LayoutSource {
   if (model.pattern !== undefined) return { kind: "pattern", pattern: model.pattern as string };
   const shares = Object.entries(section(model.mix) ?? {}).map(([kind, share]) => [kind, parseShare(share)]);
   return {
@@ -119,15 +120,22 @@ function resolveTask(raw: Section): TaskSpec {
   };
 }
 
+/** The tasks of a proxy and the sequence length they share, known to be right. */
+export function resolveTasks(proxy: Section): Pick<ProxySpec, "sequence" | "tasks"> {
+  return {
+    sequence: parseLength(proxy.sequence ?? defaults.proxy.sequence),
+    tasks: (proxy.tasks as readonly Section[]).map(resolveTask),
+  };
+}
+
 function resolveProxy(proxy: Section): ProxySpec {
   return {
+    ...resolveTasks(proxy),
     model: section(proxy.model) ?? {},
-    sequence: parseLength(proxy.sequence ?? defaults.proxy.sequence),
     batchTokens: parseCount(proxy.batch_tokens ?? defaults.proxy.batch_tokens),
     tokens: parseCount(proxy.tokens),
     seeds: (proxy.seeds ?? defaults.proxy.seeds) as number,
     optimizer: resolveOptimizer(section(proxy.optimizer) ?? {}),
-    tasks: (proxy.tasks as readonly Section[]).map(resolveTask),
     initStd: (proxy.init_std ?? defaults.proxy.initStd) as number,
     evaluateEvery: parseShare(proxy.evaluate_every ?? defaults.proxy.evaluateEvery),
   };

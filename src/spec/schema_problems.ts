@@ -2,7 +2,7 @@
 // name for unknown keys and values. Errors that only follow from another one are left out.
 
 import type { Diagnostic, DiagnosticCode } from "../diag/diagnostic.js";
-import { similarName } from "../diag/suggest.js";
+import { nearestName, similarName } from "../diag/suggest.js";
 import { describeValue, listNames } from "./describe.js";
 import { fromPointer, type Path, showPath } from "./path.js";
 import { plannedKinds } from "./planned_kinds.js";
@@ -15,6 +15,8 @@ export interface SchemaProblem {
   readonly code: DiagnosticCode;
   readonly message: string;
   readonly help: readonly string[];
+  /** Where a misspelt key was probably meant to be: what is said about that place would be said twice. */
+  readonly meant?: Path;
 }
 
 const typeNames: Readonly<Record<string, string>> = {
@@ -66,6 +68,8 @@ function unknownKey(error: SchemaError, path: Path): SchemaProblem {
   const key = String(error.params.additionalProperty);
   const names = Object.keys(error.parentSchema?.properties ?? {});
   const what = "key";
+  const nearest = nearestName(key, names);
+  const meant = nearest === undefined ? {} : { meant: [...path, nearest] };
   if (path.at(-1) === "mix" || path.at(-1) === "blocks") {
     const planned = plannedKinds[key];
     const message = planned
@@ -78,11 +82,12 @@ function unknownKey(error: SchemaError, path: Path): SchemaProblem {
       code: "LMX1207",
       message,
       help: [near ?? `the kinds are ${listNames(names, "and")}`],
+      ...meant,
     };
   }
   const message = `Unknown key ${key}${path.length === 0 ? "" : ` at ${showPath(path)}`}`;
   const help = similarName("key", key, names) ?? `expected ${listNames(names)}`;
-  return { path: [...path, key], what, code: "LMX1101", message, help: [help] };
+  return { path: [...path, key], what, code: "LMX1101", message, help: [help], ...meant };
 }
 
 /** One error as a problem; undefined for errors that only summarise others. */
@@ -163,19 +168,12 @@ function exampleOf(
 /** Errors of the schema as problems: one per place, follow-ups of an unknown key or a wrong type removed. */
 export function schemaProblems(errors: readonly SchemaError[]): readonly SchemaProblem[] {
   const problems = errors.map(toProblem).filter((problem) => problem !== undefined);
-  const suggested = new Set(
-    problems
-      .filter((problem) => problem.code === "LMX1101")
-      .map((problem) => {
-        const name = /similar name exists: (\S+)$/.exec(problem.help[0] ?? "")?.[1];
-        return JSON.stringify([...problem.path.slice(0, -1), name]);
-      }),
-  );
+  const meant = new Set(problems.map((problem) => JSON.stringify(problem.meant)));
   const seen = new Set<string>();
   return problems.filter((problem) => {
     const place = JSON.stringify(problem.path);
     // A missing key whose misspelling is right there, or a second complaint about the same value, is not news.
-    if (problem.code === "LMX1102" && suggested.has(place)) return false;
+    if (problem.code === "LMX1102" && meant.has(place)) return false;
     if (seen.has(place)) return false;
     seen.add(place);
     return true;

@@ -71,6 +71,34 @@ describe("layermix check", () => {
       ]);
     }));
 
+  it("tells what later rooms have against a file together with what the file itself has", async () => {
+    const places = async (input: string) => {
+      const { code, stdout } = await layermix(["check", "-", "--json"], { input });
+      const { errors } = JSON.parse(stdout);
+      return [code, errors.map((error: { code: string; line: number }) => [error.code, error.line])];
+    };
+    const pattern = 'model:\n  hidden: wide\n  vocab: 100\n  layers: 3\n  pattern: "M-MxM"\n';
+    const task = "proxy:\n  sequence: 512\n  tasks:\n    - { task: recal }\n";
+    assert.deepEqual(await places(pattern + task), [
+      3,
+      [
+        ["LMX1103", 2],
+        ["LMX1204", 4],
+        ["LMX2001", 5],
+        ["LMX1102", 6],
+        ["LMX7001", 9],
+      ],
+    ]);
+    const placement = good.replace(" } }", " }, placement: alternate }");
+    assert.deepEqual(await places(placement + task.replace("  sequence", "  tokens: 1M\n  sequence")), [
+      3,
+      [
+        ["LMX2010", 1],
+        ["LMX7001", 6],
+      ],
+    ]);
+  });
+
   it("checks the other files when one is wrong", () =>
     inTemporaryFolder(async (cwd) => {
       writeFileSync(join(cwd, "good.yaml"), good);
