@@ -8,6 +8,7 @@
 
 #include "adamw.h"
 #include "attention.h"
+#include "blas.h"
 #include "causal_conv1d.h"
 #include "cross_entropy.h"
 #include "embedding.h"
@@ -228,11 +229,11 @@ std::unique_ptr<Backend> make_cpu_backend(DType act, int threads) {
 
 std::string cpu_build_info() {
 #if defined(__clang__)
-  std::string info = "clang " __clang_version__;
+  const std::string compiler = "clang " __clang_version__;
 #else
-  std::string info = "gcc " __VERSION__;
+  const std::string compiler = "gcc " __VERSION__;
 #endif
-  return info;
+  return compiler + ", " + std::to_string(LMX_VECTOR_BYTES * 8) + "-bit vectors, BLAS: " + cpu::blas_name();
 }
 
 }  // namespace lmx

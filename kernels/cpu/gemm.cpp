@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "blas.h"
 #include "reduction.h"
 #include "scratch.h"
 
@@ -108,6 +109,7 @@ Tile Tiling::operator[](index_t task) const {
 
 void gemm_tile(const Gemm& g, const Tile& tile) {
   if (tile.rows == 0 || tile.cols == 0) return;
+  if (blas_pays(g, tile)) return blas_tile(g, tile);
   const index_t depth = std::min(g.k, depth_block);
   const index_t b_panel = panel_stride(depth, tile_cols), a_panel = panel_stride(depth, tile_rows);
   const bool along_k = g.a.col_stride == 1;  // then rows of A are read where they are
@@ -171,7 +173,5 @@ void gemm_deep(const Context& context, const Gemm& g) {
     add_partials(context, splits, dense ? size : g.n, partials + i * g.n, size, g.c + i * g.c_stride);
   }
 }
-
-const char* gemm_provider() { return "own"; }
 
 }  // namespace lmx::cpu

@@ -49,7 +49,4 @@ void gemm(const Context& context, const Gemm& gemm);
 // the partial sums are added to C in order. C accumulates: `initial` must be c.
 void gemm_deep(const Context& context, const Gemm& gemm);
 
-// "own", or the name of the BLAS that computes large tiles.
-const char* gemm_provider();
-
 }  // namespace lmx::cpu

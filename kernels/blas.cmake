@@ -1,0 +1,40 @@
+# LMX_BLAS: a system BLAS for the tiles where it is faster (kernels/cpu/blas.h). Only implementations known to be good are accepted
+# - a reference BLAS is slower than the own code. AUTO takes one where it is found, ON insists, OFF looks for none.
+if(NOT LMX_BLAS MATCHES "^(AUTO|ON|OFF)$")
+  message(FATAL_ERROR "LMX_BLAS: Expected AUTO, ON or OFF, got ${LMX_BLAS}")
+endif()
+
+# name | library | function that limits its threads
+set(lmx_blas_candidates "OpenBLAS|openblas|openblas_set_num_threads" "MKL|mkl_rt|MKL_Set_Num_Threads"
+                        "BLIS|blis|bli_thread_set_num_threads")
+if(APPLE)
+  list(PREPEND lmx_blas_candidates "Accelerate|Accelerate|")
+endif()
+
+set(lmx_blas_library "")
+foreach(candidate ${lmx_blas_candidates})
+  string(REPLACE "|" ";" fields "${candidate}")
+  list(GET fields 0 name)
+  list(GET fields 1 library)
+  list(GET fields 2 limit)
+  if(LMX_BLAS STREQUAL "OFF" OR lmx_blas_library)
+    break()
+  endif()
+  find_library(LMX_BLAS_${name} ${library})
+  if(LMX_BLAS_${name})
+    set(lmx_blas_library ${LMX_BLAS_${name}})
+    target_compile_definitions(layermix_cpu PRIVATE LMX_BLAS_NAME="${name}")
+    if(limit)
+      target_compile_definitions(layermix_cpu PRIVATE LMX_BLAS_SET_THREADS=${limit})
+    endif()
+    target_link_libraries(layermix_cpu PUBLIC ${lmx_blas_library})
+  endif()
+endforeach()
+
+if(lmx_blas_library)
+  message(STATUS "BLAS: ${lmx_blas_library}")
+elseif(LMX_BLAS STREQUAL "ON")
+  message(FATAL_ERROR "LMX_BLAS=ON: found none of OpenBLAS, MKL, BLIS, Accelerate")
+else()
+  message(STATUS "BLAS: none, own code only")
+endif()
