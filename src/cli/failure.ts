@@ -65,18 +65,34 @@ function fromParserError(error: ParserError, context: FailureContext): LayermixE
     }
     case "FailedFlagValidationError":
     case "ViolatedFlagConstraintError": {
-      const reasons = error.message.split("\n").slice(1, -1);
-      return usageError("LMX6006", reasons.map((reason) => reason.trim()).join("; "), [seeHelp]);
+      const reasons = error.message
+        .split("\n")
+        .slice(1, -1)
+        .map((reason) => reason.trim());
+      const missing = reasons.map((reason) => /^Missing required flag (\S+)$/.exec(reason)?.[1]);
+      if (missing.every((flag) => flag !== undefined)) {
+        const flags = missing.map((flag) => `--${flag}`).join(", ");
+        return usageError("LMX6003", `Missing ${plural(missing.length, "flag")} ${flags}`, [seeHelp]);
+      }
+      return usageError("LMX6006", reasons.join("; "), [seeHelp]);
     }
     case "CLIError": {
       const missing = /^Command (.+) not found/.exec(firstLine)?.[1];
       if (missing !== undefined)
         return usageError("LMX6001", `Unknown command ${missing}`, ["run layermix --help"]);
-      return usageError("LMX6005", firstLine, [seeHelp]);
+      return usageError("LMX6005", parsingMessage(error.message) ?? firstLine, [seeHelp]);
     }
     default:
       return undefined;
   }
+}
+
+/** oclif's "Parsing --layers \n\tExpected an integer ... but received: x" in our form. */
+function parsingMessage(text: string): string | undefined {
+  const [, flag, reason] = /^Parsing (--\S+)\s*\n\s*(.+)$/m.exec(text) ?? [];
+  if (flag === undefined || reason === undefined) return undefined;
+  const [, expected, got] = /^Expected (.*) but received: (.*)$/.exec(reason) ?? [];
+  return expected === undefined ? reason : `Expected ${flag} to be ${expected}, got ${JSON.stringify(got)}`;
 }
 
 /** The error that the user sees for `thrown`. */

@@ -20,7 +20,7 @@ function quantityFlag(flag: string, description: string, helpValue: string, read
       const value = /^\d[\d.]*\s?[KMB]?$/.test(input) ? read(input) : Number.NaN;
       if (Number.isSafeInteger(value) && value >= 1) return value;
       throw usageError("LMX6005", `Expected --${flag} to be a whole number above 0, got ${input}`, [
-        `For example --${flag} 512 or --${flag} 4K.`,
+        `for example --${flag} 512 or --${flag} 4K`,
       ]);
     },
   })();

@@ -2,6 +2,7 @@
 // the others are taken by the commands they make sense for: `static flags = { set: sharedFlags.set, ... }`.
 
 import { Flags } from "@oclif/core";
+import { usageError } from "./failure.js";
 
 export const baseFlags = {
   json: Flags.boolean({
@@ -36,7 +37,9 @@ export const sharedFlags = {
     default: "auto",
     parse: async (input) => {
       if (/^(auto|cpu|cuda(:\d{1,3})?)$/.test(input)) return input;
-      throw new Error(`Expected --device=${input} to be auto, cpu or cuda:N`);
+      throw usageError("LMX6005", `Expected --device to be auto, cpu or cuda:N, got ${input}`, [
+        "for example --device cpu or --device cuda:0",
+      ]);
     },
   }),
   workers: Flags.integer({

@@ -81,7 +81,7 @@ function atIndices(indices: readonly number[], counts: LayerCounts, layers: numb
   if (chosen.size !== counts.attention) {
     throw infeasible(
       "LMX2010",
-      `Expected ${counts.attention} attention layers of ${layers} from the mix, got ${chosen.size} from placement ${what}`,
+      `Expected ${counts.attention} attention layer${counts.attention === 1 ? "" : "s"} of ${layers} from the mix, got ${chosen.size} from placement ${what}`,
       placementHelp(chosen.size, counts.attention, layers),
       "model.placement",
     );

@@ -17,6 +17,7 @@ interface Failure {
   readonly code: string;
   readonly exit: number;
   readonly help?: string;
+  readonly message?: string;
 }
 
 const failures: readonly Failure[] = [
@@ -63,6 +64,27 @@ const failures: readonly Failure[] = [
     exit: 2,
     help: "a preset with a similar name exists: mamba2-8b",
   },
+  {
+    what: "a number out of range",
+    args: ["pattern", "--layers", "0", "--mix", "mamba2"],
+    code: "LMX6005",
+    exit: 2,
+    message: 'Expected --layers to be an integer greater than or equal to 1, got "0"',
+  },
+  {
+    what: "missing flags",
+    args: ["pattern", "--quiet"],
+    code: "LMX6003",
+    exit: 2,
+    message: "Missing flags --layers, --mix",
+  },
+  {
+    what: "a device that is none",
+    args: ["sweep", "shares.yaml", "--device", "gpu"],
+    code: "LMX6005",
+    exit: 2,
+    message: "Expected --device to be auto, cpu or cuda:N, got gpu",
+  },
   { what: "an unknown code", args: ["explain", "LMX120"], code: "LMX6009", exit: 2 },
   {
     what: "a missing file",
@@ -77,7 +99,7 @@ const failures: readonly Failure[] = [
 ];
 
 describe("the JSON envelope", () => {
-  for (const { what, args, code, exit, help } of failures) {
+  for (const { what, args, code, exit, help, message } of failures) {
     it(`reports ${what} as ${code}, exit ${exit}, with and without --json`, () =>
       inTemporaryFolder(async (cwd) => {
         writeFileSync(join(cwd, "shares.yaml"), shares);
@@ -99,9 +121,20 @@ describe("the JSON envelope", () => {
         assert.equal(envelope.ok, false);
         assert.equal(envelope.error.code, code);
         assert.deepEqual(envelope.errors[0], envelope.error);
+        if (message !== undefined) assert.equal(envelope.error.message, message);
         if (help !== undefined) assert.deepEqual(envelope.error.help, [help]);
       }));
   }
+
+  it("is what a script gets that names no command", async () => {
+    const answers = await Promise.all([["--json"], ["preset", "--json"]].map((args) => layermix(args)));
+    const errors = answers.map(({ code, stdout }) => [code, JSON.parse(stdout).error.message]);
+    assert.deepEqual(errors, [
+      [2, "Expected a command, got --json"],
+      [2, "Missing command after preset"],
+    ]);
+    assert.equal((await layermix(["preset"])).code, 0);
+  });
 
   it("carries positions as plain numbers, without the code frame", () =>
     inTemporaryFolder(async (cwd) => {

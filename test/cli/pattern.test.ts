@@ -39,7 +39,7 @@ describe("layermix pattern", () => {
 
   const wrong: readonly (readonly [string[], number, string])[] = [
     [["--layers", "0", "--mix", "mlp=100%"], 2, "LMX6005"],
-    [["--layers", "8"], 2, "LMX6006"],
+    [["--layers", "8"], 2, "LMX6003"],
     [["--layers", "8", "--mix", "mlp=60%,mamba2=60%"], 2, "LMX6005"],
     [["--layers", "8", "--mix", "attention=25%", "--placement", "every:2"], 4, "LMX2010"],
   ];

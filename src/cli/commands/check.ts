@@ -20,9 +20,9 @@ function summary(study: CheckedStudy): string {
 export class Check extends LayermixCommand {
   static override summary = "Check study files.";
   static override description =
-    `Reads each file, checks its form and its meaning, and plans its model and candidates.
-Every independent problem is shown with its place in the file, what was expected, and what to do. Exit code: 3 for an
-invalid file, 4 for one whose model cannot be built.`;
+    "Reads each file, checks its form and its meaning, and plans its model and candidates. Every " +
+    "independent problem is shown with its place in the file, what was expected, and what to do. Exit " +
+    "code: 3 for an invalid file, 4 for one whose model cannot be built.";
   static override examples = [
     "<%= config.bin %> check study.yaml",
     "<%= config.bin %> check preset:attention-share --set model.hidden=2048",

@@ -6,8 +6,8 @@ import { machineChecks } from "../doctor_checks.js";
 export class Doctor extends LayermixCommand {
   static override summary = "Explain this machine.";
   static override description =
-    `Checks Node, cores, memory, disk, the native library and the terminal. Every line is ok or
-says what to do. Nothing is changed.`;
+    "Checks Node, cores, memory, disk, the native library and the terminal. Every line is ok or says " +
+    "what to do. Nothing is changed.";
   static override examples = ["<%= config.bin %> doctor", "<%= config.bin %> doctor --json"];
 
   protected override async execute(): Promise<CommandResult> {

@@ -14,8 +14,8 @@ import { newStudyText, presetText } from "../study_template.js";
 export class Init extends LayermixCommand {
   static override summary = "Write a study file to start from.";
   static override description =
-    `Writes a commented study file, or a copy of a preset, with the first lines by which editors
-complete and check it. An existing file is kept unless --force is given.`;
+    "Writes a commented study file, or a copy of a preset, with the first lines by which editors " +
+    "complete and check it. An existing file is kept unless --force is given.";
   static override examples = [
     "<%= config.bin %> init",
     "<%= config.bin %> init mine.yaml --preset mamba2-hybrid-8b",

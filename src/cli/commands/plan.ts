@@ -2,18 +2,18 @@
 
 import { Args, Flags } from "@oclif/core";
 import { planCandidates } from "../../estimate/candidates.js";
-import { type EstimateOptions, estimate } from "../../estimate/estimate.js";
+import { defaultEstimateOptions, type EstimateOptions, estimate } from "../../estimate/estimate.js";
 import type { TrainingPrecision } from "../../estimate/training_memory.js";
 import { plan } from "../../plan/plan.js";
 import { type PlannedModel, planJson } from "../../report/plan_json.js";
 import { planText } from "../../report/plan_text.js";
 import { sweepText } from "../../report/sweep_text.js";
 import { loadStudy } from "../../spec/load_study.js";
+import { locating } from "../../spec/locate_error.js";
 import type { LoadedStudy } from "../../spec/parse_study.js";
-import { parseLength } from "../../spec/quantity.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
 import { usageError } from "../failure.js";
-import { withPositions } from "../locate_errors.js";
+import { lengthFlag } from "../quantity_flags.js";
 import { sharedFlags } from "../shared_flags.js";
 
 export class PlanCommand extends LayermixCommand {
@@ -31,11 +31,10 @@ export class PlanCommand extends LayermixCommand {
     file: Args.string({ description: "Study files, preset:NAME, or - for stdin.", required: true }),
   };
   static override flags = {
-    sequence: Flags.string({
-      description: "Tokens per sequence; K is 1024. Example: --sequence 8K",
-      helpValue: "LENGTH",
-      default: "4096",
-    }),
+    sequence: lengthFlag(
+      "sequence",
+      "Tokens per sequence, 4096 by default; K is 1024. Example: --sequence 8K",
+    ),
     batch: Flags.integer({
       description: "Sequences per training step. Example: --batch 8",
       helpValue: "COUNT",
@@ -51,8 +50,7 @@ export class PlanCommand extends LayermixCommand {
       max: 1_000_000_000,
     }),
     precision: Flags.string({
-      description:
-        "What training memory is counted for: bf16 with fp32 masters, or fp32. Example: --precision fp32",
+      description: "What training memory is counted for; bf16 keeps fp32 masters. Example: --precision fp32",
       options: ["bf16", "fp32", "fp64"],
       default: "bf16",
     }),
@@ -64,7 +62,7 @@ export class PlanCommand extends LayermixCommand {
     const options = workload(flags);
     const studies: LoadedStudy[] = [];
     for (const file of argv as string[]) studies.push(await loadStudy(file, { set: flags.set ?? [] }));
-    const planned = studies.map((study) => withPositions(study.document, () => planStudy(study, options)));
+    const planned = studies.map((study) => locating(study.document, () => planStudy(study, options)));
     const width = Math.max(60, Math.min(process.stdout.columns ?? 100, 120));
     const style = { color: this.color, width };
     const texts = planned.map(({ model, candidates, dropped }) =>
@@ -107,26 +105,16 @@ function planStudy({ spec }: LoadedStudy, options: EstimateOptions): PlannedStud
 }
 
 function workload(flags: {
-  readonly sequence: string;
+  readonly sequence?: number | undefined;
   readonly batch: number;
   readonly "micro-batch"?: number | undefined;
   readonly precision: string;
 }): EstimateOptions {
-  const sequence = parseLength(/^\d{1,9}$/.test(flags.sequence) ? Number(flags.sequence) : flags.sequence);
-  if (!Number.isSafeInteger(sequence) || sequence < 1) {
-    throw usageError(
-      "LMX6005",
-      `Expected --sequence to be a length in tokens, got ${JSON.stringify(flags.sequence)}`,
-      ["for example --sequence 4096 or --sequence 8K"],
-    );
-  }
-  const microBatch = flags["micro-batch"];
-  if (microBatch !== undefined && flags.batch % microBatch !== 0) {
-    throw usageError(
-      "LMX6006",
-      `Expected --micro-batch to divide the batch of ${flags.batch}, got ${microBatch}`,
-    );
+  const { sequence = defaultEstimateOptions.sequence, batch, "micro-batch": microBatch } = flags;
+  if (microBatch !== undefined && batch % microBatch !== 0) {
+    const message = `Expected --micro-batch to divide the batch of ${batch}, got ${microBatch}`;
+    throw usageError("LMX6006", message);
   }
   const precision = flags.precision as TrainingPrecision;
-  return { sequence, batch: flags.batch, precision, ...(microBatch === undefined ? {} : { microBatch }) };
+  return { sequence, batch, precision, ...(microBatch === undefined ? {} : { microBatch }) };
 }

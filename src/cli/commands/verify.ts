@@ -11,9 +11,10 @@ import { sharedFlags } from "../shared_flags.js";
 export class Verify extends LayermixCommand {
   static override summary = "Compare a Hugging Face checkpoint in layermix with a recorded run.";
   static override description =
-    `Loads config.json and the weights into the native library, runs the recorded input forward
-and backward, and compares logits, loss, hidden states and every gradient. Equal means: logits and loss
-within 2e-5, each gradient within 1e-4 (relative Frobenius norm). Exits with 5 when they are not.`;
+    "Loads config.json and the weights into the native library, runs the recorded input forward and " +
+    "backward, and compares logits, loss, hidden states and every gradient. Equal means: logits and " +
+    "loss within 2e-5, each gradient within 1e-4 (relative Frobenius norm). Exits with 5 when they are " +
+    "not.";
   static override examples = [
     "<%= config.bin %> verify checkpoint --against recorded.safetensors",
     "<%= config.bin %> verify checkpoint --precision fp64 --json",

@@ -1,7 +1,10 @@
 // Help of the whole tool: what it is, examples first, then the commands by what they are for. Help of single commands is
 // oclif's.
 
-import { type Command, Help } from "@oclif/core";
+import { type Command, Help, type Interfaces } from "@oclif/core";
+import { listNames } from "../../spec/describe.js";
+import { usageError } from "../failure.js";
+import { flagsBeforeDashes } from "../terminal.js";
 
 const examples: readonly (readonly [string, string])[] = [
   ["layermix init study.yaml", "write a study to start from"],
@@ -18,6 +21,21 @@ const groups: readonly (readonly [string, readonly string[]])[] = [
 ];
 
 export class LayermixHelp extends Help {
+  /** `layermix preset` shows its commands; a script that asks for JSON is told that one of them is missing. */
+  protected override async showTopicHelp(topic: Interfaces.Topic): Promise<void> {
+    const words = flagsBeforeDashes(process.argv.slice(2));
+    if (words.includes("--json") && !words.includes("--help") && !words.includes("-h")) {
+      const commands = this.config.commands
+        .map(({ id }) => id)
+        .filter((id) => id.startsWith(`${topic.name}:`));
+      const shown = commands.sort().map((id) => `layermix ${id.replaceAll(":", " ")}`);
+      throw usageError("LMX6003", `Missing command after ${topic.name}`, [
+        `there is ${listNames(shown, "and")}`,
+      ]);
+    }
+    await super.showTopicHelp(topic);
+  }
+
   protected override async showRootHelp(): Promise<void> {
     this.log(this.formatRoot());
   }

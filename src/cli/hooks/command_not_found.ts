@@ -10,6 +10,10 @@ export const commandNotFound: Hook<"command_not_found"> = async (options) => {
   // A topic's commands are spelt "preset list"; a single misspelt word is compared with whole and first words.
   const names = [...new Set(visible.flatMap((id) => [id.replaceAll(":", " "), id.split(":")[0]!]))];
   const given = wanted.join(" ");
+  if (given === "") {
+    const message = `Expected a command, got ${options.id.replaceAll(":", " ")}`;
+    throw usageError("LMX6001", message, ["layermix --help lists the commands"]);
+  }
   const near = nearestName(given, names) ?? nearestName(wanted[0] ?? "", names);
   const help =
     near === undefined

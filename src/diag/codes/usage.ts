@@ -15,8 +15,8 @@ export const usageCodes: CodeTable = {
   },
   LMX6003: {
     title: "Missing argument",
-    explanation: "The command needs an argument that was not given, for example a study file.",
-    help: "`layermix COMMAND --help` shows the arguments and an example.",
+    explanation: "The command needs an argument or a flag that was not given, for example a study file.",
+    help: "`layermix COMMAND --help` shows what is needed and an example.",
   },
   LMX6004: {
     title: "Unexpected argument",
