@@ -44,6 +44,18 @@ __global__ void tokens_kernel(std::size_t count, std::int32_t* tokens, std::uint
   if (i < count) tokens[i] = static_cast<std::int32_t>(scramble(static_cast<std::uint32_t>(i)) % vocab);
 }
 
+// sums[0] += |a - b|², sums[1] += |b|²; a measurement, so the order does not matter.
+__global__ void difference_kernel(std::size_t count, const bf16* a, const bf16* b, double* sums) {
+  double difference = 0, norm = 0;
+  for (std::size_t i = blockIdx.x * std::size_t{blockDim.x} + threadIdx.x; i < count; i += gridDim.x * blockDim.x) {
+    const double x = __bfloat162float(a[i]), y = __bfloat162float(b[i]);
+    difference += (x - y) * (x - y);
+    norm += y * y;
+  }
+  atomicAdd(sums, difference);
+  atomicAdd(sums + 1, norm);
+}
+
 void* allocate(std::size_t bytes) {
   void* pointer = nullptr;
   check(cudaMalloc(&pointer, bytes), "cudaMalloc");
@@ -66,6 +78,16 @@ struct Random : Array<bf16> {
     fill_kernel<<<1024, 256, 0, stream>>>(static_cast<std::size_t>(count), data, scale, 17);
   }
 };
+
+// |a - b| / |b| in the Frobenius norm.
+double relative_difference(index_t count, const bf16* a, const bf16* b) {
+  const Array<double> sums(2);
+  double host[2];
+  difference_kernel<<<1024, 256, 0, stream>>>(static_cast<std::size_t>(count), a, b, sums);
+  check(cudaMemcpyAsync(host, sums, sizeof host, cudaMemcpyDeviceToHost, stream), "cudaMemcpyAsync");
+  check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
+  return std::sqrt(host[0] / host[1]);
+}
 
 // Median milliseconds of one call.
 double time_of(const std::function<void()>& call, int calls_per_graph = 10) {
@@ -113,12 +135,25 @@ void report_math(const char* name, double flops, const std::function<void()>& ca
   std::fflush(stdout);
 }
 
+__global__ void __launch_bounds__(512) copy_kernel(index_t count, const uint4* __restrict__ from, uint4* __restrict__ to) {
+  constexpr int unroll = 4;
+  const index_t first = blockIdx.x * index_t{512 * unroll} + threadIdx.x;
+  uint4 values[unroll];
+#pragma unroll
+  for (int i = 0; i < unroll; ++i) values[i] = first + i * 512 < count ? from[first + i * 512] : uint4{};
+#pragma unroll
+  for (int i = 0; i < unroll; ++i) {
+    if (first + i * 512 < count) to[first + i * 512] = values[i];
+  }
+}
+
 void measure_copy() {
-  const index_t bytes = index_t{1} << 31;
-  const Array<char> a(bytes), b(bytes);
-  const double ms = time_of([&] { check(cudaMemcpyAsync(b, a, bytes, cudaMemcpyDeviceToDevice, stream), "copy"); }, 5);
-  copy_bytes_per_ms = 2.0 * bytes / ms;
-  std::printf("%-44s %9.4f ms %8.1f MB %6.2f TB/s\n", "copy", ms, 2.0 * bytes / 1e6, copy_bytes_per_ms / 1e9);
+  const index_t count = index_t{1} << 26;  // of 16 bytes
+  const Array<uint4> a(count), b(count);
+  const double bytes = 32.0 * count;
+  const double ms = time_of([&] { copy_kernel<<<static_cast<unsigned>(count / 2048), 512, 0, stream>>>(count, a, b); }, 5);
+  copy_bytes_per_ms = bytes / ms;
+  std::printf("%-44s %9.4f ms %8.1f MB %6.2f TB/s\n", "copy", ms, bytes / 1e6, copy_bytes_per_ms / 1e9);
 }
 
 void norms(index_t rows, index_t cols) {
@@ -202,8 +237,9 @@ void attentions(Attention& attention, index_t batch, index_t time, index_t heads
   const index_t rows = batch * time;
   const Random qkv(rows * s.packed_width()), dout(rows * s.query_width());
   const Array<bf16> out(rows * s.query_width()), dqkv(rows * s.packed_width());
-  const Array<float> lse(rows * heads);
-  const std::size_t bytes = attention_workspace(s) * 4;
+  const Array<bf16> other_out(rows * s.query_width()), other_dqkv(rows * s.packed_width());
+  const Array<float> lse(rows * heads), other_lse(rows * heads);
+  const std::size_t bytes = attention_workspace(s);
   const Array<char> workspace(static_cast<index_t>(bytes));
   const double flops = 2.0 * rows * (time + 1) * s.query_width();
   const std::string shape = std::to_string(batch) + "x" + std::to_string(time) + " " + std::to_string(heads) + "/" +
@@ -215,14 +251,16 @@ void attentions(Attention& attention, index_t batch, index_t time, index_t heads
   if (attention.cudnn() != nullptr && attention.cudnn()->prepare(s, bytes)) {
     both("cudnn", [&] { attention.cudnn()->forward(s, qkv, out, lse, workspace, stream); },
          [&] { attention.cudnn()->backward(s, dout, qkv, out, lse, dqkv, workspace, stream); });
-    std::printf("    cudnn workspace: forward %zu, backward %zu, planned %zu bytes\n",
-                attention.cudnn()->forward_workspace(s), attention.cudnn()->backward_workspace(s),
-                attention_workspace(s));
   } else {
-    std::printf("    no cudnn: %s\n", attention.why_not_cudnn().c_str());
+    std::printf("    not for cudnn: %s\n", attention.why_not_cudnn().c_str());
   }
-  both("own", [&] { attention_mma_forward(s, qkv, out, lse, stream); },
-       [&] { attention_mma_backward(s, dout, qkv, out, lse, dqkv, workspace, stream); });
+  both("own", [&] { attention_mma_forward(s, qkv, other_out, other_lse, stream); },
+       [&] { attention_mma_backward(s, dout, qkv, other_out, other_lse, other_dqkv, workspace, stream); });
+  if (attention.cudnn() != nullptr && attention.cudnn()->prepare(s, bytes)) {
+    std::printf("    own against cudnn: out %.2g, dqkv %.2g relative\n",
+                relative_difference(rows * s.query_width(), other_out, out),
+                relative_difference(rows * s.packed_width(), other_dqkv, dqkv));
+  }
 }
 
 }  // namespace
@@ -265,6 +303,7 @@ int main() {
   }
   Attention attention;
   attentions(attention, 16, 4096, 12, 12, 64);
+  attentions(attention, 4, 16384, 12, 12, 64);
   attentions(attention, 8, 4096, 16, 16, 128);
   attentions(attention, 8, 4096, 16, 4, 128);
   attentions(attention, 32, 512, 4, 4, 64);

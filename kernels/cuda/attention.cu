@@ -4,14 +4,11 @@
 #include <cstdlib>
 
 #include "attention_mma.cuh"
-#include "launch.h"
 
 namespace lmx::cuda {
 
 std::size_t attention_workspace(const AttentionShape& s) {
-  const index_t padded = ceil_div(s.time, 128) * 128;
-  const auto cudnn = static_cast<std::size_t>(s.batch * s.heads * padded * (s.head_dim + 2) * 4) + 65536;
-  return std::max(cudnn, attention_mma_workspace(s));
+  return std::max(cudnn_takes(s) ? cudnn_workspace(s) : 0, attention_mma_workspace(s));
 }
 
 Attention::Attention() {

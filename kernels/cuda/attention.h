@@ -9,7 +9,7 @@
 
 namespace lmx::cuda {
 
-// Scratch for either implementation. cuDNN's backward keeps dq in fp32 and a few numbers per query and head.
+// Scratch for either implementation.
 std::size_t attention_workspace(const AttentionShape&);
 
 class Attention {

@@ -35,33 +35,36 @@ void check(cudnnStatus_t status, const char* call) {
 
 struct Graphs {
   graph::Graph forward, backward;
-  std::size_t forward_workspace = 0, backward_workspace = 0;
+  std::size_t workspace = 0;  // of the larger
   bool supported = false;
 };
 
-// (batch, heads, time, head_dim) inside rows of `width` elements.
-TensorPointer packed_tensor(graph::Graph& g, Uid uid, const AttentionShape& s, index_t heads, index_t width) {
-  return g.tensor(graph::Tensor_attributes()
-                      .set_uid(uid)
-                      .set_dim({s.batch, heads, s.time, s.head_dim})
-                      .set_stride({s.time * width, s.head_dim, width, 1})
-                      .set_data_type(fe::DataType_t::BFLOAT16));
-}
+// A slice of a shape: as many sequences and heads as one graph handles, in the layout of the whole.
+struct Sliced {
+  AttentionShape whole;
+  AttentionSlice part;
 
-void describe_output(const TensorPointer& t, Uid uid, const AttentionShape& s, index_t heads, index_t width) {
-  t->set_output(true)
-      .set_uid(uid)
-      .set_dim({s.batch, heads, s.time, s.head_dim})
-      .set_stride({s.time * width, s.head_dim, width, 1})
-      .set_data_type(fe::DataType_t::BFLOAT16);
-}
+  index_t heads() const { return part.kv_heads * (whole.heads / whole.kv_heads); }
 
-void describe_lse(graph::Tensor_attributes& t, const AttentionShape& s) {
-  t.set_uid(kLse)
-      .set_dim({s.batch, s.heads, s.time, 1})
-      .set_stride({s.heads * s.time, s.time, 1, 1})
-      .set_data_type(fe::DataType_t::FLOAT);
-}
+  // (batch, heads, time, head_dim) inside rows of `width` elements.
+  void describe(graph::Tensor_attributes& t, Uid uid, index_t heads, index_t width) const {
+    t.set_uid(uid)
+        .set_dim({part.batch, heads, whole.time, whole.head_dim})
+        .set_stride({whole.time * width, whole.head_dim, width, 1})
+        .set_data_type(fe::DataType_t::BFLOAT16);
+  }
+  void describe_lse(graph::Tensor_attributes& t) const {
+    t.set_uid(kLse)
+        .set_dim({part.batch, heads(), whole.time, 1})
+        .set_stride({whole.heads * whole.time, whole.time, 1, 1})
+        .set_data_type(fe::DataType_t::FLOAT);
+  }
+  TensorPointer input(graph::Graph& g, Uid uid, index_t heads, index_t width) const {
+    graph::Tensor_attributes t;
+    describe(t, uid, heads, width);
+    return g.tensor(t);
+  }
+};
 
 void start(graph::Graph& g) {
   g.set_io_data_type(fe::DataType_t::BFLOAT16)
@@ -80,58 +83,67 @@ std::size_t finish(graph::Graph& g, cudnnHandle_t handle) {
   return static_cast<std::size_t>(bytes);
 }
 
-std::size_t build_forward(graph::Graph& g, const AttentionShape& s, cudnnHandle_t handle) {
+std::size_t build_forward(graph::Graph& g, const Sliced& s, cudnnHandle_t handle) {
   start(g);
-  const auto q = packed_tensor(g, kQ, s, s.heads, s.packed_width());
-  const auto k = packed_tensor(g, kK, s, s.kv_heads, s.packed_width());
-  const auto v = packed_tensor(g, kV, s, s.kv_heads, s.packed_width());
+  const index_t width = s.whole.packed_width();
+  const auto q = s.input(g, kQ, s.heads(), width);
+  const auto k = s.input(g, kK, s.part.kv_heads, width);
+  const auto v = s.input(g, kV, s.part.kv_heads, width);
   auto options = graph::SDPA_attributes()
                      .set_name("attention_forward")
                      .set_generate_stats(true)
-                     .set_attn_scale(static_cast<float>(s.scale))
+                     .set_attn_scale(static_cast<float>(s.whole.scale))
                      .set_diagonal_alignment(fe::DiagonalAlignment_t::TOP_LEFT)
                      .set_diagonal_band_right_bound(0);
   const auto [out, lse] = g.sdpa(q, k, v, options);
-  describe_output(out, kOut, s, s.heads, s.query_width());
-  lse->set_output(true);
-  describe_lse(*lse, s);
+  s.describe(out->set_output(true), kOut, s.heads(), s.whole.query_width());
+  s.describe_lse(lse->set_output(true));
   return finish(g, handle);
 }
 
-std::size_t build_backward(graph::Graph& g, const AttentionShape& s, cudnnHandle_t handle) {
+std::size_t build_backward(graph::Graph& g, const Sliced& s, cudnnHandle_t handle) {
   start(g);
-  const index_t width = s.packed_width();
-  const auto q = packed_tensor(g, kQ, s, s.heads, width);
-  const auto k = packed_tensor(g, kK, s, s.kv_heads, width);
-  const auto v = packed_tensor(g, kV, s, s.kv_heads, width);
-  const auto out = packed_tensor(g, kOut, s, s.heads, s.query_width());
-  const auto dout = packed_tensor(g, kDout, s, s.heads, s.query_width());
+  const index_t width = s.whole.packed_width();
+  const auto q = s.input(g, kQ, s.heads(), width);
+  const auto k = s.input(g, kK, s.part.kv_heads, width);
+  const auto v = s.input(g, kV, s.part.kv_heads, width);
+  const auto out = s.input(g, kOut, s.heads(), s.whole.query_width());
+  const auto dout = s.input(g, kDout, s.heads(), s.whole.query_width());
   graph::Tensor_attributes lse_attributes;
-  describe_lse(lse_attributes, s);
+  s.describe_lse(lse_attributes);
   const auto lse = g.tensor(lse_attributes);
   auto options = graph::SDPA_backward_attributes()
                      .set_name("attention_backward")
-                     .set_attn_scale(static_cast<float>(s.scale))
+                     .set_attn_scale(static_cast<float>(s.whole.scale))
                      .set_deterministic_algorithm(true)
                      .set_diagonal_alignment(fe::DiagonalAlignment_t::TOP_LEFT)
                      .set_diagonal_band_right_bound(0);
   const auto [dq, dk, dv] = g.sdpa_backward(q, k, v, out, dout, lse, options);
-  describe_output(dq, kDq, s, s.heads, width);
-  describe_output(dk, kDk, s, s.kv_heads, width);
-  describe_output(dv, kDv, s, s.kv_heads, width);
+  s.describe(dq->set_output(true), kDq, s.heads(), width);
+  s.describe(dk->set_output(true), kDk, s.part.kv_heads, width);
+  s.describe(dv->set_output(true), kDv, s.part.kv_heads, width);
   return finish(g, handle);
 }
 
-// The three parts of packed rows.
+// `pointer` moved by a number of elements.
+template <class T>
+T* at(const void* pointer, index_t elements) {
+  return const_cast<T*>(static_cast<const T*>(pointer)) + elements;
+}
+
+using Half = std::uint16_t;  // the bits of a bf16
+
+// q, k and v of the slice that starts at a sequence and a kv head, inside packed rows.
 struct Parts {
   void *q, *k, *v;
-};
 
-Parts parts_of(const AttentionShape& s, const void* packed) {
-  auto* q = static_cast<char*>(const_cast<void*>(packed));
-  const index_t key = s.heads * s.head_dim * 2, value = (s.heads + s.kv_heads) * s.head_dim * 2;  // bytes
-  return {q, q + key, q + value};
-}
+  Parts(const AttentionShape& s, const void* packed, index_t sequence, index_t kv_head) {
+    const index_t row = sequence * s.time * s.packed_width();
+    q = at<Half>(packed, row + kv_head * (s.heads / s.kv_heads) * s.head_dim);
+    k = at<Half>(packed, row + (s.heads + kv_head) * s.head_dim);
+    v = at<Half>(packed, row + (s.heads + s.kv_heads + kv_head) * s.head_dim);
+  }
+};
 
 class Cudnn final : public CudnnAttention {
  public:
@@ -139,43 +151,43 @@ class Cudnn final : public CudnnAttention {
   ~Cudnn() override { fe::detail::destroy_handle(handle_); }
 
   bool prepare(const AttentionShape& s, std::size_t workspace_bytes) override {
+    if (!cudnn_takes(s)) return false;
     const auto [found, is_new] = graphs_.try_emplace(key_of(s));
     Graphs& g = found->second;
     if (is_new) {
       try {
-        g.forward_workspace = build_forward(g.forward, s, handle_);
-        g.backward_workspace = build_backward(g.backward, s, handle_);
+        g.workspace = std::max(build_forward(g.forward, {s, {s.batch, s.kv_heads}}, handle_),
+                               build_backward(g.backward, {s, cudnn_slice(s)}, handle_));
         g.supported = true;
       } catch (const std::exception&) {  // refused: our own kernels take the shape
       }
     }
-    return g.supported && g.forward_workspace <= workspace_bytes && g.backward_workspace <= workspace_bytes;
+    return g.supported && g.workspace <= workspace_bytes;
   }
 
   void forward(const AttentionShape& s, const void* qkv, void* out, float* lse, void* workspace,
                cudaStream_t stream) override {
-    const Parts in = parts_of(s, qkv);
+    const Parts in(s, qkv, 0, 0);
     std::unordered_map<std::int64_t, void*> pointers = {{kQ, in.q}, {kK, in.k}, {kV, in.v}, {kOut, out}, {kLse, lse}};
     run(graphs_.at(key_of(s)).forward, pointers, workspace, stream);
   }
 
   void backward(const AttentionShape& s, const void* dout, const void* qkv, const void* out, const float* lse,
                 void* dqkv, void* workspace, cudaStream_t stream) override {
-    const Parts in = parts_of(s, qkv), gradient = parts_of(s, dqkv);
-    std::unordered_map<std::int64_t, void*> pointers = {{kQ, in.q},
-                                                        {kK, in.k},
-                                                        {kV, in.v},
-                                                        {kOut, const_cast<void*>(out)},
-                                                        {kLse, const_cast<float*>(lse)},
-                                                        {kDout, const_cast<void*>(dout)},
-                                                        {kDq, gradient.q},
-                                                        {kDk, gradient.k},
-                                                        {kDv, gradient.v}};
-    run(graphs_.at(key_of(s)).backward, pointers, workspace, stream);
+    graph::Graph& g = graphs_.at(key_of(s)).backward;
+    const AttentionSlice slice = cudnn_slice(s);
+    for (index_t sequence = 0; sequence < s.batch; sequence += slice.batch) {
+      for (index_t kv_head = 0; kv_head < s.kv_heads; kv_head += slice.kv_heads) {
+        const index_t head = kv_head * (s.heads / s.kv_heads);
+        const index_t row = sequence * s.time * s.query_width() + head * s.head_dim;
+        const Parts in(s, qkv, sequence, kv_head), gradient(s, dqkv, sequence, kv_head);
+        std::unordered_map<std::int64_t, void*> pointers = {
+            {kQ, in.q},        {kK, in.k},        {kV, in.v},       {kOut, at<Half>(out, row)}, {kDout, at<Half>(dout, row)},
+            {kDq, gradient.q}, {kDk, gradient.k}, {kDv, gradient.v}, {kLse, at<float>(lse, (sequence * s.heads + head) * s.time)}};
+        run(g, pointers, workspace, stream);
+      }
+    }
   }
-
-  std::size_t forward_workspace(const AttentionShape& s) override { return graphs_.at(key_of(s)).forward_workspace; }
-  std::size_t backward_workspace(const AttentionShape& s) override { return graphs_.at(key_of(s)).backward_workspace; }
 
  private:
   using Key = std::tuple<index_t, index_t, index_t, index_t, index_t, double>;

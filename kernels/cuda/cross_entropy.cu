@@ -1,7 +1,7 @@
 // Softmax cross-entropy that overwrites the logits with their gradient: loss = logsumexp(x) - x[target],
 // dx = (softmax(x) - onehot) · inverse_target_count.
 //
-// One block per row. The row is copied to shared memory while it arrives (cp.async) and read from there three times: maximum,
+// Up to 1024 logits: one warp per row, the row in registers. Beyond: one block per row. The row is copied to shared memory while it arrives (cp.async) and read from there three times: maximum,
 // sum of exponentials, gradient. So each logit crosses memory once in and once out, 4 bytes (65536 x 50304: 13.2 GB, floor
 // 3.1 ms at 4.2 TB/s); two rows of 50304 fit one SM, and one row's arithmetic hides the other's traffic. Rows that do not
 // fit shared memory are read three times from memory instead.
@@ -18,6 +18,7 @@ namespace {
 constexpr float kLog2e = 1.4426950408889634f;
 constexpr float kLowest = -INFINITY;
 constexpr index_t kMaxThreads = 512;
+constexpr int kRowWarps = 4;  // rows of one block where a warp holds a row
 constexpr std::size_t kSharedLimit = 224 * 1024;  // of 227 KiB on Hopper; smaller cards are asked at launch
 
 // The row in shared memory, or in device memory where it does not fit.
@@ -129,13 +130,79 @@ __global__ void __launch_bounds__(kMaxThreads, 2)
   }
 }
 
+// One warp per row of at most kPacks * 256 logits.
+template <int kPacks, bool kAligned, bool kWriteGradient>
+__global__ void __launch_bounds__(kRowWarps * kWarp)
+    short_rows_kernel(index_t rows, int vocab, bf16* logits, const std::int32_t* __restrict__ targets,
+                      float* __restrict__ row_loss, std::uint8_t* __restrict__ row_correct,
+                      const StepScalars* __restrict__ scalars) {
+  const index_t row = blockIdx.x * index_t{kRowWarps} + threadIdx.x / kWarp;
+  const int lane = threadIdx.x % kWarp;
+  if (row >= rows) return;
+  logits += row * vocab;
+  const int target = targets[row];
+  Floats x[kPacks];
+  float maximum = kLowest;
+#pragma unroll
+  for (int p = 0; p < kPacks; ++p) {
+    const int first = (p * kWarp + lane) * kPack;
+    x[p] = load<kAligned>(logits, first, vocab);
+#pragma unroll
+    for (int i = 0; i < kPack; ++i) {
+      if (first + i >= vocab) x[p].v[i] = kLowest;
+      maximum = fmaxf(maximum, x[p].v[i]);
+    }
+  }
+  maximum = warp_max(maximum);
+  const float x_target = target < 0 ? 0.f : __bfloat162float(logits[target]);
+  float sum = 0, earlier = 0;
+#pragma unroll
+  for (int p = 0; p < kPacks; ++p) {
+#pragma unroll
+    for (int i = 0; i < kPack; ++i) {
+      if (comes_first(x[p].v[i], (p * kWarp + lane) * kPack + i, x_target, target)) earlier = 1;
+      x[p].v[i] = fast_exp2((x[p].v[i] - maximum) * kLog2e);
+      sum += x[p].v[i];
+    }
+  }
+  sum = warp_sum(sum);
+  earlier = warp_max(earlier);
+  if (lane == 0) {
+    row_loss[row] = target < 0 ? 0.f : maximum + logf(sum) - x_target;
+    if (row_correct) row_correct[row] = target >= 0 && earlier == 0;
+  }
+  if constexpr (kWriteGradient) {
+    const float weight = target < 0 ? 0.f : static_cast<float>(scalars->inverse_target_count), scale = weight / sum;
+    __syncwarp();  // every lane has read the target's logit
+#pragma unroll
+    for (int p = 0; p < kPacks; ++p) {
+      const int first = (p * kWarp + lane) * kPack;
+#pragma unroll
+      for (int i = 0; i < kPack; ++i) x[p].v[i] = x[p].v[i] * scale - (first + i == target ? weight : 0.f);
+      store<kAligned>(logits, first, vocab, x[p]);
+    }
+  }
+}
+
+template <int kPacks>
+void launch_short_rows(const CrossEntropyShape& s, bf16* logits, const std::int32_t* targets, float* row_loss,
+                       std::uint8_t* row_correct, const StepScalars* scalars, bool write_gradient,
+                       cudaStream_t stream) {
+  const bool aligned = aligned_rows(s.vocab, logits);
+  const auto kernel = write_gradient
+                          ? (aligned ? short_rows_kernel<kPacks, true, true> : short_rows_kernel<kPacks, false, true>)
+                          : (aligned ? short_rows_kernel<kPacks, true, false> : short_rows_kernel<kPacks, false, false>);
+  kernel<<<static_cast<unsigned>(ceil_div(s.rows, kRowWarps)), kRowWarps * kWarp, 0, stream>>>(
+      s.rows, static_cast<int>(s.vocab), logits, targets, row_loss, row_correct, scalars);
+}
+
 template <bool kCached, bool kAligned>
 void launch(const CrossEntropyShape& s, bf16* logits, const std::int32_t* targets, float* row_loss,
             std::uint8_t* row_correct, const StepScalars* scalars, bool write_gradient, std::size_t shared_bytes,
             cudaStream_t stream) {
   const index_t packs = ceil_div(s.vocab, kPack);
   index_t threads = kWarp;
-  while (threads < kMaxThreads && threads * 4 < packs) threads *= 2;  // four packs and more per thread
+  while (threads < kMaxThreads && threads * 8 < packs) threads *= 2;  // eight packs and more per thread
   const auto kernel =
       write_gradient ? cross_entropy_kernel<kCached, kAligned, true> : cross_entropy_kernel<kCached, kAligned, false>;
   if (shared_bytes > 48 * 1024) {
@@ -159,6 +226,11 @@ std::size_t shared_limit() {
 void cross_entropy(const CrossEntropyShape& s, bf16* logits, const std::int32_t* targets, float* row_loss,
                    std::uint8_t* row_correct, const StepScalars* scalars, bool write_gradient, cudaStream_t stream) {
   if (s.rows == 0) return;
+  const auto short_rows = s.vocab <= 256 ? launch_short_rows<1> : s.vocab <= 512 ? launch_short_rows<2> : launch_short_rows<4>;
+  if (s.vocab <= 1024) {
+    short_rows(s, logits, targets, row_loss, row_correct, scalars, write_gradient, stream);
+    return check_launch("cross_entropy");
+  }
   const std::size_t row_bytes = static_cast<std::size_t>(ceil_div(s.vocab, kPack)) * sizeof(uint4);
   const bool cached = row_bytes <= shared_limit(), aligned = aligned_rows(s.vocab, logits);
   const auto run = cached ? (aligned ? launch<true, true> : launch<true, false>)

@@ -38,30 +38,45 @@ __global__ void count_kernel(index_t rows, const std::int32_t* __restrict__ toke
   if (row < rows) atomicAdd(counts + tokens[row], 1);
 }
 
-// offsets[v] = Σ_{w<v} counts[w], offsets[vocab] = rows; one block. counts become the segments' write cursors, and tokens
-// with more than a warp of rows are listed in `heavy` (in no particular order; heavy[0] is their number, set to 0 before).
+// offsets[v] = Σ_{w<v} counts[w], offsets[vocab] = rows; one block, 16384 tokens a turn. counts become the segments' write cursors,
+// and tokens with more than a warp of rows are listed in `heavy` (in no particular order; heavy[0], their number, was 0).
 __global__ void __launch_bounds__(kScanThreads)
     offsets_kernel(index_t vocab, std::int32_t* counts, std::int32_t* __restrict__ offsets, std::int32_t* heavy) {
-  __shared__ std::int32_t totals[kScanThreads];
-  const index_t share = (vocab + kScanThreads - 1) / kScanThreads;
-  const index_t begin = min(vocab, share * threadIdx.x), end = min(vocab, begin + share);
-  std::int32_t total = 0;
-  for (index_t v = begin; v < end; ++v) total += counts[v];
-  totals[threadIdx.x] = total;
-  for (int step = 1; step < kScanThreads; step *= 2) {
+  constexpr int share = 16;
+  __shared__ std::int32_t warp_totals[kScanThreads / kWarp];
+  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  std::int32_t base = 0;  // of this turn
+  for (index_t begin = 0; begin < vocab; begin += kScanThreads * share) {
+    const index_t first = begin + threadIdx.x * share;
+    std::int32_t count[share], total = 0;
+#pragma unroll
+    for (int i = 0; i < share; ++i) {
+      count[i] = first + i < vocab ? counts[first + i] : 0;
+      total += count[i];
+    }
+    std::int32_t inclusive = total;  // over the lanes of this warp
+#pragma unroll
+    for (int step = 1; step < kWarp; step *= 2) {
+      const std::int32_t before = __shfl_up_sync(~0u, inclusive, step);
+      if (lane >= step) inclusive += before;
+    }
     __syncthreads();
-    const std::int32_t before = threadIdx.x >= step ? totals[threadIdx.x - step] : 0;
+    if (lane == kWarp - 1) warp_totals[warp] = inclusive;
     __syncthreads();
-    totals[threadIdx.x] += before;
+    std::int32_t offset = base + inclusive - total;
+    for (int w = 0; w < kScanThreads / kWarp; ++w) {
+      if (w < warp) offset += warp_totals[w];
+      base += warp_totals[w];
+    }
+#pragma unroll
+    for (int i = 0; i < share; ++i) {
+      if (first + i >= vocab) break;
+      if (count[i] > kWarp) heavy[1 + atomicAdd(heavy, 1)] = static_cast<std::int32_t>(first + i);
+      offsets[first + i] = counts[first + i] = offset;
+      offset += count[i];
+    }
   }
-  std::int32_t offset = totals[threadIdx.x] - total;
-  for (index_t v = begin; v < end; ++v) {
-    const std::int32_t count = counts[v];
-    if (count > kWarp) heavy[1 + atomicAdd(heavy, 1)] = static_cast<std::int32_t>(v);
-    offsets[v] = counts[v] = offset;
-    offset += count;
-  }
-  if (threadIdx.x == kScanThreads - 1) offsets[vocab] = totals[threadIdx.x];
+  if (threadIdx.x == 0) offsets[vocab] = base;
 }
 
 __global__ void segment_kernel(index_t rows, const std::int32_t* __restrict__ tokens, std::int32_t* cursors,
@@ -70,41 +85,56 @@ __global__ void segment_kernel(index_t rows, const std::int32_t* __restrict__ to
   if (row < rows) segments[atomicAdd(cursors + tokens[row], 1)] = static_cast<std::int32_t>(row);
 }
 
-// One warp per (token, column block), for tokens with 1 to 32 rows. grid (ceil(vocab / kWarps), column blocks).
+// One warp per token with 1 to 32 rows. The rows are ranked once; then up to kColumnPacks packs of every lane go together, and
+// rows are added upwards.
 template <bool kAligned>
 __global__ void __launch_bounds__(kThreads)
     scatter_light_kernel(index_t vocab, int cols, const std::int32_t* __restrict__ offsets,
                          const std::int32_t* __restrict__ segments, const bf16* __restrict__ dx, float* dweight) {
+  constexpr int kColumnPacks = 3;
   const index_t token = blockIdx.x * index_t{kWarps} + threadIdx.x / kWarp;
   if (token >= vocab) return;
   const int begin = offsets[token], count = offsets[token + 1] - begin, lane = threadIdx.x % kWarp;
   if (count == 0 || count > kWarp) return;
-  const std::int32_t row = lane < count ? segments[begin + lane] : INT32_MAX;
+  const std::int32_t unordered = lane < count ? segments[begin + lane] : INT32_MAX;
   int rank = 0;
-  for (int other = 0; other < count; ++other) rank += __shfl_sync(~0u, row, other) < row;
-  const int column = blockIdx.y * kColumns + lane * kPack;
-  Floats sum = {};
+  for (int other = 0; other < count; ++other) rank += __shfl_sync(~0u, unordered, other) < unordered;
+  std::int32_t row = unordered;  // of rank `lane`
   for (int turn = 0; turn < count; ++turn) {
     const int holder = __ffs(__ballot_sync(~0u, lane < count && rank == turn)) - 1;
-    const Floats f = load<kAligned>(dx + index_t{__shfl_sync(~0u, row, holder)} * cols, column, cols);
-#pragma unroll
-    for (int i = 0; i < kPack; ++i) sum.v[i] += f.v[i];
+    const std::int32_t ranked = __shfl_sync(~0u, unordered, holder);
+    if (lane == turn) row = ranked;
   }
-  float* out = dweight + token * cols;
-  Floats total = load<kAligned>(out, column, cols);
+  float* const out = dweight + token * cols;
+  for (int base = 0; base < cols; base += kColumnPacks * kColumns) {
+    const int first = base + lane * kPack;
+    Floats total[kColumnPacks];
 #pragma unroll
-  for (int i = 0; i < kPack; ++i) {
-    if (column + i < cols) out[column + i] = total.v[i] + sum.v[i];
+    for (int p = 0; p < kColumnPacks; ++p) total[p] = load<kAligned>(out, first + p * kColumns, cols);
+    for (int turn = 0; turn < count; ++turn) {
+      const bf16* const source = dx + index_t{__shfl_sync(~0u, row, turn)} * cols;
+      uint4 bits[kColumnPacks];
+#pragma unroll
+      for (int p = 0; p < kColumnPacks; ++p) bits[p] = load_bits<kAligned>(source, first + p * kColumns, cols);
+#pragma unroll
+      for (int p = 0; p < kColumnPacks; ++p) {
+        const Floats f = unpack(bits[p]);
+#pragma unroll
+        for (int i = 0; i < kPack; ++i) total[p].v[i] += f.v[i];
+      }
+    }
+#pragma unroll
+    for (int p = 0; p < kColumnPacks; ++p) store<kAligned>(out, first + p * kColumns, cols, total[p]);
   }
 }
 
 // Sets the bits of this token's rows in [first, first + kWindow); false where there are none.
 __device__ bool mark_rows(index_t rows, int token, const std::int32_t* tokens, const std::int32_t* offsets,
                           const std::int32_t* segments, index_t first, std::uint32_t* bitmap, int words) {
-  for (int w = threadIdx.x; w < words; w += kThreads) bitmap[w] = 0;
-  __syncthreads();
   int found = 0;
   if (segments) {
+    for (int w = threadIdx.x; w < words; w += kThreads) bitmap[w] = 0;
+    __syncthreads();
     for (int i = offsets[token] + threadIdx.x; i < offsets[token + 1]; i += kThreads) {
       const index_t bit = segments[i] - first;
       if (bit < 0 || bit >= kWindow) continue;
@@ -112,11 +142,14 @@ __device__ bool mark_rows(index_t rows, int token, const std::int32_t* tokens, c
       found = 1;
     }
   } else {
-    const index_t end = min(rows - first, kWindow);
-    for (index_t bit = threadIdx.x; bit < end; bit += kThreads) {
-      if (tokens[first + bit] != token) continue;
-      atomicOr(bitmap + bit / 32, 1u << (bit % 32));
-      found = 1;
+    // A warp reads 32 tokens at a time, which are one word of the bitmap.
+    const int lane = threadIdx.x % kWarp;
+#pragma unroll 8
+    for (int w = threadIdx.x / kWarp; w < words; w += kWarps) {
+      const index_t row = first + index_t{w} * 32 + lane;
+      const std::uint32_t bits = __ballot_sync(~0u, row < rows && tokens[row] == token);
+      if (lane == 0) bitmap[w] = bits;
+      found |= bits != 0;
     }
   }
   return __syncthreads_or(found);
@@ -138,6 +171,22 @@ __global__ void __launch_bounds__(kThreads)
   Floats sum = {};
   bool any = false;
   int occurrence = 0;  // of the token, over all windows
+  std::int32_t waiting[4];  // rows whose loads go out together; the last waiting_count are filled
+  int waiting_count = 0;
+  const auto add_waiting = [&] {
+    uint4 bits[4];
+#pragma unroll
+    for (int w = 0; w < 4; ++w) {
+      bits[w] = 4 - w <= waiting_count ? load_bits<kAligned>(dx + index_t{waiting[w]} * cols, column, cols) : uint4{};
+    }
+#pragma unroll
+    for (int w = 0; w < 4; ++w) {
+      const Floats f = unpack(bits[w]);
+#pragma unroll
+      for (int i = 0; i < kPack; ++i) sum.v[i] += f.v[i];
+    }
+    waiting_count = 0;
+  };
   for (index_t first = 0; first < rows; first += kWindow) {
     const index_t window = min(rows - first, kWindow);
     const int words = static_cast<int>((window + 31) / 32);
@@ -149,10 +198,9 @@ __global__ void __launch_bounds__(kThreads)
           const int source = __ffs(filled) - 1;
           for (std::uint32_t bits = __shfl_sync(~0u, mine, source); bits != 0; bits &= bits - 1, ++occurrence) {
             if (occurrence % kWarps != warp) continue;
-            const index_t row = first + (base + source) * 32 + __ffs(bits) - 1;
-            const Floats f = load<kAligned>(dx + row * cols, column, cols);
-#pragma unroll
-            for (int i = 0; i < kPack; ++i) sum.v[i] += f.v[i];
+            waiting[0] = waiting[1], waiting[1] = waiting[2], waiting[2] = waiting[3];
+            waiting[3] = static_cast<std::int32_t>(first + (base + source) * 32 + __ffs(bits) - 1);
+            if (++waiting_count == 4) add_waiting();
           }
         }
       }
@@ -160,6 +208,7 @@ __global__ void __launch_bounds__(kThreads)
     __syncthreads();
   }
   if (!any) return;
+  if (waiting_count > 0) add_waiting();
 #pragma unroll
   for (int i = 0; i < kPack; ++i) sums[warp][lane * kPack + i] = sum.v[i];
   __syncthreads();
@@ -197,8 +246,7 @@ void scatter_light(index_t rows, index_t cols, index_t vocab, const std::int32_t
   offsets_kernel<<<1, kScanThreads, 0, stream>>>(vocab, at.cursors, at.offsets, at.heavy);
   segment_kernel<<<blocks, kThreads, 0, stream>>>(rows, tokens, at.cursors, at.segments);
   const auto kernel = aligned_rows(cols, dx, dweight) ? scatter_light_kernel<true> : scatter_light_kernel<false>;
-  const dim3 grid(static_cast<unsigned>(ceil_div(vocab, kWarps)), static_cast<unsigned>(ceil_div(cols, kColumns)));
-  kernel<<<grid, kThreads, 0, stream>>>(vocab, static_cast<int>(cols), at.offsets, at.segments, dx, dweight);
+  kernel<<<static_cast<unsigned>(ceil_div(vocab, kWarps)), kThreads, 0, stream>>>(vocab, static_cast<int>(cols), at.offsets, at.segments, dx, dweight);
 }
 
 }  // namespace

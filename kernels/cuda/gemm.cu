@@ -165,8 +165,8 @@ Gemm::Plan Gemm::make_plan(const GemmCall& call) const {
 // Works on scratch outputs, so that a product that accumulates is not added twice.
 void Gemm::tune(Plan& plan, const GemmCall& call, cudaStream_t stream) const {
   if (plan.candidates.size() < 2) return;
-  const std::size_t bytes = static_cast<std::size_t>(call.ldd * (call.n - 1) + call.m) *
-                            (call.d_type == CUDA_R_32F ? 4 : 2) / 4 * 4;
+  const auto elements = static_cast<std::size_t>(call.ldd * (call.n - 1) + call.m);
+  const std::size_t bytes = (elements * (call.d_type == CUDA_R_32F ? 4 : 2) + 3) / 4 * 4;
   const Scratch expected(bytes), output(bytes), flag(sizeof(int));
   if (!expected.get() || !output.get() || !flag.get()) return;
   check(cudaMemsetAsync(expected.get(), 0, bytes, stream), "cudaMemsetAsync");

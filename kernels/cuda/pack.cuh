@@ -98,6 +98,20 @@ __device__ __forceinline__ Floats load(const float* row, int column, int columns
   }
 }
 
+template <bool kAligned>
+__device__ __forceinline__ void store(float* row, int column, int columns, const Floats& f) {
+  if (column >= columns) return;
+  if constexpr (kAligned) {
+    *reinterpret_cast<float4*>(row + column) = {f.v[0], f.v[1], f.v[2], f.v[3]};
+    *reinterpret_cast<float4*>(row + column + 4) = {f.v[4], f.v[5], f.v[6], f.v[7]};
+  } else {
+#pragma unroll
+    for (int i = 0; i < kPack; ++i) {
+      if (column + i < columns) row[column + i] = f.v[i];
+    }
+  }
+}
+
 // True when rows of `columns` elements, starting at these pointers, can be moved 16 bytes at a time.
 template <class... Pointers>
 inline bool aligned_rows(std::int64_t columns, Pointers... pointers) {

@@ -1,8 +1,12 @@
 // A training step as one CUDA graph. The first step runs call by call, which lets every shape choose its algorithm; the second
 // is captured while it is enqueued, then launched; later ones are replayed. Same kernels in the same order: same bits.
+// LAYERMIX_CUDA_GRAPH=0 in the environment leaves every step as separate launches, for profilers and for the test that compares.
 #pragma once
 
 #include <cuda_runtime.h>
+
+#include <cstdlib>
+#include <cstring>
 
 #include "check.h"
 
@@ -22,7 +26,7 @@ class StepGraph {
       check(cudaGraphLaunch(graph_, stream), "cudaGraphLaunch");
       return false;
     }
-    if (warm_) {
+    if (warm_ && enabled_) {
       check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
       capturing_ = true;
     }
@@ -57,7 +61,13 @@ class StepGraph {
     capturing_ = false;
   }
 
+  static bool wanted() {
+    const char* choice = std::getenv("LAYERMIX_CUDA_GRAPH");
+    return choice == nullptr || std::strcmp(choice, "0") != 0;
+  }
+
   cudaGraphExec_t graph_ = nullptr;
+  const bool enabled_ = wanted();
   bool warm_ = false, capturing_ = false;
 };
 

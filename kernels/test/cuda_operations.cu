@@ -28,7 +28,7 @@ double tolerance_of(const std::string& operation, const std::string& tensor) {
 void round_to_bf16(Run& run) {
   for (Buffers* list : {&run.inputs, &run.output_gradients}) {
     for (Buffer& b : *list) {
-      for (index_t i = 0; i < b.tensor().count(); ++i) b.set(i, from_bf16(to_bf16(static_cast<float>(b.get(i)))));
+      for (index_t i = 0; i < b.tensor().count(); ++i) b.set(i, bf16_to_float(float_to_bf16(static_cast<float>(b.get(i)))));
     }
   }
 }
@@ -98,7 +98,8 @@ std::vector<Operation> device_operations() {
   list.push_back(rope_operation({1, 40, 2, 1, 64, 6, 500}));
   for (const AttentionShape& s : {AttentionShape{1, 1, 1, 1, 32, 0.18}, {2, 63, 4, 2, 32, 0.18}, {1, 100, 3, 3, 64, 0.125},
                                   {2, 130, 4, 1, 64, 0.125}, {1, 257, 2, 1, 128, 0.09}, {2, 300, 12, 12, 64, 0.125},
-                                  {1, 500, 8, 2, 128, 0.09}}) {
+                                  {1, 500, 8, 2, 128, 0.09},
+                                  {2, 128, 4, 2, 64, 0.125}, {3, 256, 4, 1, 128, 0.09}, {1, 384, 3, 3, 32, 0.18}}) {
     list.push_back(attention_operation(s));
   }
   for (const CrossEntropyShape& s : {CrossEntropyShape{1, 8}, {100, 100}, {64, 256}, {37, 1000}, {20, 50257},

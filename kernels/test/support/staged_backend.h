@@ -13,22 +13,9 @@
 #include <vector>
 
 #include "backend.h"
+#include "train/convert.h"
 
 namespace lmx::test {
-
-// fp32 <-> bf16, to nearest even.
-inline std::uint16_t to_bf16(float value) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &value, 4);
-  if (value != value) return 0x7fc0;
-  return static_cast<std::uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-}
-inline float from_bf16(std::uint16_t half) {
-  const std::uint32_t bits = std::uint32_t{half} << 16;
-  float value;
-  std::memcpy(&value, &bits, 4);
-  return value;
-}
 
 class StagedBackend final : public Backend {
  public:
@@ -261,7 +248,7 @@ class StagedBackend final : public Backend {
         for (index_t c = 0; c < cols; ++c) {
           unsigned char* at = bytes.data() + guard + (r * stride + c) * width;
           if (rounded) {
-            const std::uint16_t half = to_bf16(static_cast<const float*>(host)[r * stride + c]);
+            const std::uint16_t half = float_to_bf16(static_cast<const float*>(host)[r * stride + c]);
             std::memcpy(at, &half, 2);
           } else {
             std::memcpy(at, static_cast<const unsigned char*>(host) + (r * stride + c) * width, width);
@@ -293,7 +280,7 @@ class StagedBackend final : public Backend {
           if (copy.rounded) {
             std::uint16_t half;
             std::memcpy(&half, &after[at], 2);
-            static_cast<float*>(copy.host)[element] = from_bf16(half);
+            static_cast<float*>(copy.host)[element] = bf16_to_float(half);
           } else {
             std::memcpy(static_cast<unsigned char*>(copy.host) + element * copy.width, &after[at], copy.width);
           }

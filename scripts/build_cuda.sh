@@ -1,0 +1,10 @@
+#!/usr/bin/env bash
+# Builds build-cuda/Release/layermix_cuda.node: the addon with the CUDA backend. Arguments are passed to cuda_toolkit.sh.
+#   LMX_CUDA_ARCHITECTURES   what to compile for; fewer is faster ("90a-real" for H100 and H200 alone)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+found=$(scripts/cuda_toolkit.sh "$@")
+eval "$(sed -E "s/^([A-Z_]+)=(.*)$/\1='\2'/" <<<"$found")"
+[ -n "$LMX_CUDNN_INCLUDE" ] || echo "build_cuda: no cuDNN headers: attention uses layermix's own kernels" >&2
+npx cmake-js compile --out build-cuda --parallel "${LMX_BUILD_JOBS:-$(nproc)}" --CDLMX_CUDA=ON --CDLMX_CUDA_ROOT="$LMX_CUDA_ROOT" \
+  --CDLMX_CUDNN_INCLUDE="$LMX_CUDNN_INCLUDE" ${LMX_CUDA_ARCHITECTURES:+--CDLMX_CUDA_ARCHITECTURES="$LMX_CUDA_ARCHITECTURES"}
