@@ -9,7 +9,7 @@ import { renderDiagnostics } from "../diag/render.js";
 import { failureEnvelope, successEnvelope } from "./envelope.js";
 import { reportFailure } from "./failure.js";
 import { baseFlags } from "./shared_flags.js";
-import { flagsBeforeDashes, wantsColor, writeLine } from "./terminal.js";
+import { flagsBeforeDashes, messageStyle, wantsColor, writeLine } from "./terminal.js";
 
 /** What a command hands back. */
 export interface CommandResult {
@@ -83,9 +83,9 @@ export abstract class LayermixCommand extends Command {
       return;
     }
     writeLine(process.stdout, result.text);
-    const color = wantsColor(process.stderr, process.env, this.argv);
+    const style = messageStyle(process.stderr, process.env, this.argv);
     const messages = [...warnings, ...orderDiagnostics(failure?.diagnostics ?? [])];
-    writeLine(process.stderr, renderDiagnostics(messages, { color }));
+    writeLine(process.stderr, renderDiagnostics(messages, style));
     if (result.next !== undefined) this.note(`Next: ${result.next}`);
   }
 }

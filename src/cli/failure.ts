@@ -6,7 +6,7 @@ import { orderDiagnostics } from "../diag/order.js";
 import { renderDiagnostics } from "../diag/render.js";
 import { nearestName, similarName } from "../diag/suggest.js";
 import { failureEnvelope } from "./envelope.js";
-import { type OutputStream, wantsColor, writeLine } from "./terminal.js";
+import { messageStyle, type OutputStream, writeLine } from "./terminal.js";
 
 /** What is known about the command that failed; names feed the suggestions. */
 export interface FailureContext {
@@ -124,8 +124,8 @@ export function reportFailure(
   if (context.json) {
     writeLine(stdout, JSON.stringify(failureEnvelope(context.command, ordered)));
   } else {
-    const color = wantsColor(stderr, process.env, context.argv);
-    writeLine(stderr, renderDiagnostics(ordered.diagnostics, { color }));
+    const style = messageStyle(stderr, process.env, context.argv);
+    writeLine(stderr, renderDiagnostics(ordered.diagnostics, style));
   }
   if (process.env.DEBUG) writeLine(stderr, String((error.cause as Error | undefined)?.stack ?? error.stack));
   return error.exitCode;

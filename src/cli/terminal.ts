@@ -2,6 +2,7 @@
 // NO_COLOR (any non-empty value), --no-color, TERM=dumb and a stream that is no terminal switch colours off.
 
 import type { WriteStream } from "node:tty";
+import type { RenderOptions } from "../diag/render.js";
 
 export type OutputStream = NodeJS.WritableStream & Partial<Pick<WriteStream, "isTTY" | "columns">>;
 
@@ -14,6 +15,16 @@ export function wantsColor(
   if (stream.isTTY !== true || environment.TERM === "dumb") return false;
   if (environment.NO_COLOR !== undefined && environment.NO_COLOR !== "") return false;
   return !flagsBeforeDashes(argv).includes("--no-color");
+}
+
+/** How messages are rendered for `stream`. */
+export function messageStyle(
+  stream: OutputStream,
+  environment: NodeJS.ProcessEnv,
+  argv: readonly string[],
+): RenderOptions {
+  const color = wantsColor(stream, environment, argv);
+  return { color, ...(stream.columns === undefined ? {} : { width: stream.columns }) };
 }
 
 /** The part of `argv` in which flags are flags: everything before a lone "--". */

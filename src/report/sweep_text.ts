@@ -5,6 +5,7 @@ import type { DroppedCandidate } from "../plan/plan_types.js";
 import { columns, paint, type TextStyle } from "./columns.js";
 import { formatBytes, formatCount, formatFlops } from "./format.js";
 import type { PlannedModel } from "./plan_json.js";
+import { type Column, renderTable } from "./text_table.js";
 
 /** Rows that a person can still read; --json has them all. */
 const longestTable = 200;
@@ -15,7 +16,7 @@ export function sweepText(
   dropped: readonly DroppedCandidate[],
   style: TextStyle,
 ): string {
-  const parts = [candidateTable(candidates.slice(0, longestTable), style)];
+  const parts = [candidateTable(candidates, style)];
   if (candidates.length > longestTable)
     parts.push(`... and ${candidates.length - longestTable} more (--json lists all)`);
   const notes = candidates
@@ -28,32 +29,40 @@ export function sweepText(
   return parts.join("\n\n");
 }
 
+/** Where the terminal is narrow, memory gives way first, then the width, then the cost of training. */
 function candidateTable(candidates: readonly PlannedModel[], style: TextStyle): string {
   const kinds = blocks.filter(({ kind }) => candidates.some(({ plan }) => (plan.counts[kind] ?? 0) > 0));
-  const head = [
-    `${candidates.length} candidate${candidates.length === 1 ? "" : "s"}`,
-    ...kinds.map(({ symbol }) => symbol),
-    "hidden",
-    "parameters",
-    "train/token",
-    "memory",
-    "KV/token",
-    "state",
+  const number = (title: string, dropOrder: number): Column => ({ title, align: "right", dropOrder });
+  const head: readonly Column[] = [
+    {
+      title: `${candidates.length} candidate${candidates.length === 1 ? "" : "s"}`,
+      align: "left",
+      dropOrder: 0,
+    },
+    ...kinds.map(({ symbol }) => number(symbol, 0)),
+    number("hidden", 2),
+    number("parameters", 0),
+    number("train/token", 1),
+    number("memory", 3),
+    number("KV/token", 4),
+    number("state", 5),
   ];
-  const rows = candidates.map(({ name, plan, cost }) => [
-    name,
-    ...kinds.map(({ kind }) => String(plan.counts[kind] ?? 0)),
-    String(plan.hidden),
-    formatCount(cost.params.total),
-    formatFlops(cost.flops.trainPerToken),
-    formatBytes(cost.memory.training.total),
-    formatBytes(cost.memory.kvBytesPerToken),
-    formatBytes(cost.memory.stateBytesPerSequence),
-  ]);
-  return columns(
-    [head.map((cell) => paint(cell, "dim", style)), ...rows],
-    ["left", ...head.slice(1).map(() => "right" as const)],
-  );
+  const rows = candidates.slice(0, longestTable).map(({ name, plan, cost }) => ({
+    cells: [
+      name,
+      ...kinds.map(({ kind }) => String(plan.counts[kind] ?? 0)),
+      String(plan.hidden),
+      formatCount(cost.params.total),
+      formatFlops(cost.flops.trainPerToken),
+      formatBytes(cost.memory.training.total),
+      formatBytes(cost.memory.kvBytesPerToken),
+      formatBytes(cost.memory.stateBytesPerSequence),
+    ],
+  }));
+  const { text, left } = renderTable(head, rows, style);
+  return left.length === 0
+    ? text
+    : `${text}\nno room for ${left.join(", ")}: widen the terminal, or use --json`;
 }
 
 function droppedList(dropped: readonly DroppedCandidate[], style: TextStyle): string {

@@ -63,6 +63,19 @@ describe("rendered messages", () => {
     assert.doesNotMatch(render([hostile]), /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/);
   });
 
+  it("cut the lines of a file to the terminal, and keep the mark in sight", () => {
+    const line = `${"a ".repeat(60)}here${" b".repeat(60)}`;
+    const diagnostic = message(["short", line], 2, 121, 125);
+    for (const width of [30, 60, 80]) {
+      const rows = renderDiagnostics([diagnostic], { color: false, width }).split("\n").slice(2, -1);
+      for (const row of rows) assert.ok(row.length <= width, row);
+      const marked = rows.find((row) => row.includes("here"))!;
+      const carets = rows.find((row) => row.includes("^"))!;
+      assert.equal(carets.indexOf("^"), marked.indexOf("here"));
+      assert.ok(rows.some((row) => row.endsWith("| short")));
+    }
+  });
+
   it("are coloured only when asked to", () => {
     const diagnostic = message(["mix: x"], 1, 6, 7);
     assert.doesNotMatch(render([diagnostic]), /\u001b/);
