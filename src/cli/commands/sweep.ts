@@ -7,9 +7,9 @@ import { renderRanking } from "../../report/ranking_table.js";
 import { chooseDevice } from "../../run/device.js";
 import { type PreparedStudy, prepareStudy } from "../../search/prepare_study.js";
 import { loadStudy } from "../../spec/load_study.js";
+import { locating } from "../../spec/locate_error.js";
 import type { TrialStatus } from "../../study/trial_status.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
-import { withPositions } from "../locate_errors.js";
 import { rankingData, trainingSpeeds, writeRanking } from "../ranked_folder.js";
 import { sharedFlags } from "../shared_flags.js";
 import { studyFlags } from "../study_flags.js";
@@ -47,7 +47,7 @@ export class Sweep extends LayermixCommand {
     const { version } = this.config;
     const study = await prepareStudy(spec, { seed: flags.seed ?? 0, device, version }).catch(
       (error: unknown) =>
-        withPositions(loaded.document, () => {
+        locating(loaded.document, () => {
           throw error;
         }),
     );

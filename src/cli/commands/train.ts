@@ -10,10 +10,10 @@ import { chooseDevice } from "../../run/device.js";
 import { prepareStudy } from "../../search/prepare_study.js";
 import { singleRunSpec } from "../../search/single_run.js";
 import { loadStudy } from "../../spec/load_study.js";
+import { locating } from "../../spec/locate_error.js";
 import { readTiming, type TrialOutcome, type TrialResult, type TrialTiming } from "../../study/outcome.js";
 import { studyLayout, trialLayout } from "../../study/study_layout.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
-import { withPositions } from "../locate_errors.js";
 import { countFlag, lengthFlag } from "../quantity_flags.js";
 import { sharedFlags } from "../shared_flags.js";
 import { studyFlags } from "../study_flags.js";
@@ -63,7 +63,7 @@ export class Train extends LayermixCommand {
     );
     const options = { seed: flags.seed ?? 0, device, version: this.config.version };
     const study = await prepareStudy(spec, options).catch((error: unknown) =>
-      withPositions(loaded.document, () => {
+      locating(loaded.document, () => {
         throw error;
       }),
     );
