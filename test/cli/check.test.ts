@@ -29,6 +29,14 @@ describe("layermix check", () => {
     assert.deepEqual([code, stdout], [0, "ok  <stdin>: 4 mamba2, 4 mlp\n"]);
   });
 
+  it("suggests a command that a shell understands, and none for stdin", () =>
+    inTemporaryFolder(async (cwd) => {
+      writeFileSync(join(cwd, "it's mine.yaml"), good);
+      assert.equal((await layermix(["check", "-"], { input: good })).stderr, "");
+      const { stderr } = await layermix(["check", "it's mine.yaml"], { cwd });
+      assert.equal(stderr, "Next: layermix plan 'it'\\''s mine.yaml'\n");
+    }));
+
   it("takes --set, and points at it", async () => {
     const set = ["--set", "model.mix.mamba2=25%", "--set", "model.mix.attention=25%"];
     const changed = await layermix(["check", "-", ...set], { input: good });

@@ -4,6 +4,7 @@ import { Args } from "@oclif/core";
 import { type Diagnostic, type ExitCode, exitCodes, LayermixError } from "../../diag/diagnostic.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
 import { type CheckedStudy, checkStudy } from "../check_study.js";
+import { nextCommand } from "../next_command.js";
 import { sharedFlags } from "../shared_flags.js";
 
 function summary(study: CheckedStudy): string {
@@ -60,7 +61,7 @@ export class Check extends LayermixCommand {
       data: { files: studies.map(({ warnings: _, ...study }) => study) },
       text: studies.map(summary).join("\n"),
       warnings: studies.flatMap((study) => study.warnings),
-      next: `layermix plan ${first!.file}`,
+      ...nextCommand("plan", first?.file),
     };
   }
 }

@@ -9,6 +9,7 @@ import { similarName } from "../../diag/suggest.js";
 import { findPreset, listPresets } from "../../spec/presets.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
 import { usageError } from "../failure.js";
+import { nextCommand } from "../next_command.js";
 import { newStudyText, presetText } from "../study_template.js";
 
 export class Init extends LayermixCommand {
@@ -44,7 +45,7 @@ export class Init extends LayermixCommand {
     return {
       data: { file: args.file, text },
       text: `Wrote ${args.file}`,
-      next: `layermix check ${args.file}`,
+      ...nextCommand("check", args.file),
     };
   }
 

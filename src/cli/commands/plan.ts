@@ -13,6 +13,7 @@ import { locating } from "../../spec/locate_error.js";
 import type { LoadedStudy } from "../../spec/parse_study.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
 import { usageError } from "../failure.js";
+import { nextCommand } from "../next_command.js";
 import { lengthFlag } from "../quantity_flags.js";
 import { sharedFlags } from "../shared_flags.js";
 
@@ -63,7 +64,7 @@ export class PlanCommand extends LayermixCommand {
     const studies: LoadedStudy[] = [];
     for (const file of argv as string[]) studies.push(await loadStudy(file, { set: flags.set ?? [] }));
     const planned = studies.map((study) => locating(study.document, () => planStudy(study, options)));
-    const width = Math.max(60, Math.min(process.stdout.columns ?? 100, 120));
+    const width = Math.max(40, Math.min(process.stdout.columns ?? 100, 120));
     const style = { color: this.color, width };
     const texts = planned.map(({ model, candidates, dropped }) =>
       [
@@ -81,7 +82,7 @@ export class PlanCommand extends LayermixCommand {
       },
       text: texts.join("\n\n"),
       warnings: studies.flatMap((study) => study.warnings),
-      ...(first === "-" ? {} : { next: `layermix ${studies[0]?.spec.proxy ? "sweep" : "check"} ${first}` }),
+      ...nextCommand(studies[0]?.spec.proxy === undefined ? "check" : "sweep", first),
     };
   }
 }

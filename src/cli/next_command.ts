@@ -1,0 +1,12 @@
+// The command that a finished one suggests, ready to be pasted into a shell.
+
+/** A word of a command line, quoted for a POSIX shell where it has to be. */
+function shellWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** `{ next: "layermix plan study.yaml" }` for a command about a file; nothing for stdin, which cannot be read twice. */
+export function nextCommand(command: string, file: string | undefined): { readonly next?: string } {
+  if (file === undefined || file === "-" || file === "<stdin>") return {};
+  return { next: `layermix ${command} ${shellWord(file)}` };
+}
