@@ -10,6 +10,7 @@ import { plan, planModel } from "./plan.js";
 import { infeasible } from "./plan_error.js";
 import type { Candidate, DroppedCandidate, Plan } from "./plan_types.js";
 import { createBlockResolver } from "./resolve_blocks.js";
+import { compactBytes, compactCount } from "./words.js";
 
 export interface ExpandedSweep {
   readonly candidates: readonly Candidate[];
@@ -90,8 +91,12 @@ function identity(plan: Plan, texts: WeakMap<object, string>): string {
 function brokenConstraint(plan: Plan, sweep: SweepSpec, metric: MetricOf): string | undefined {
   for (const { metric: name, min, max } of sweep.where) {
     const value = metric(plan, name);
-    if (max !== undefined && value > max) return `${name} is ${value}, above the limit of ${max}`;
-    if (min !== undefined && value < min) return `${name} is ${value}, below the limit of ${min}`;
+    const limit = max !== undefined && value > max ? max : min !== undefined && value < min ? min : undefined;
+    if (limit === undefined) continue;
+    const show = /memory|bytes/.test(name) ? compactBytes : compactCount;
+    const alike = show(value) === show(limit);
+    const [got, allowed] = alike ? [value, limit] : [show(value), show(limit)];
+    return `${name} is ${got}, ${value > limit ? "above" : "below"} the limit of ${allowed}`;
   }
   return undefined;
 }

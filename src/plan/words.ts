@@ -7,7 +7,15 @@ export function percent(share: number): string {
 
 /** A large count in powers of 1000, four digits: 8654517248 -> "8.655B". */
 export function compactCount(count: number): string {
-  const units = ["", "K", "M", "B", "T", "P", "E"];
+  return compact(count, ["", "K", "M", "B", "T", "P", "E"]);
+}
+
+/** Memory in powers of 1000, as limits in study files are written: 179200174336 -> "179.2GB", 512 -> "512B". */
+export function compactBytes(bytes: number): string {
+  return compact(bytes, ["B", "KB", "MB", "GB", "TB", "PB", "EB"]);
+}
+
+function compact(count: number, units: readonly string[]): string {
   let value = count;
   let unit = 0;
   while (Math.abs(value) >= 1000 && unit < units.length - 1) {

@@ -149,7 +149,7 @@ describe("sweep.where", () => {
     );
     assert.deepEqual(
       dropped.map(({ reason }) => reason),
-      ["kv_bytes_per_token is 114688, above the limit of 60000"],
+      ["kv_bytes_per_token is 114.7KB, above the limit of 60.00KB"],
     );
   });
 
@@ -159,7 +159,7 @@ describe("sweep.where", () => {
       planCandidates(study(modelDefaults, { over: [{ path: "hidden", values: [4096] }], where })),
     );
     assert.deepEqual([refused.code, refused.exitCode], ["LMX2014", 4]);
-    assert.deepEqual(refused.help, ["hidden=4096: params is 8654517248, above the limit of 1000000000"]);
+    assert.deepEqual(refused.help, ["hidden=4096: params is 8.655B, above the limit of 1.000B"]);
   });
 
   it("knows its metrics", () => {
