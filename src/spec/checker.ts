@@ -8,6 +8,15 @@ import { type Path, showPath, toPointer } from "./path.js";
 /** A section of the file whose form is known to be right. */
 export type Section = Readonly<Record<string, unknown>>;
 
+/** What a message is about and says; it points at the value unless told otherwise. */
+type Report = [
+  path: Path,
+  code: DiagnosticCode,
+  message: string,
+  help?: readonly string[],
+  what?: "key" | "value",
+];
+
 export class Checker {
   readonly document: SpecDocument;
   readonly diagnostics: Diagnostic[] = [];
@@ -48,33 +57,17 @@ export class Checker {
     return usable ? (value as Section) : undefined;
   }
 
-  error(
-    path: Path,
-    code: DiagnosticCode,
-    message: string,
-    help: readonly string[] = [],
-    what?: "key" | "value",
-  ): void {
-    this.#report("error", path, code, message, help, what);
+  error(...report: Report): void {
+    this.#report("error", ...report);
   }
 
-  warning(
-    path: Path,
-    code: DiagnosticCode,
-    message: string,
-    help: readonly string[] = [],
-    what?: "key" | "value",
-  ): void {
-    this.#report("warning", path, code, message, help, what);
+  warning(...report: Report): void {
+    this.#report("warning", ...report);
   }
 
   #report(
     severity: Diagnostic["severity"],
-    path: Path,
-    code: DiagnosticCode,
-    message: string,
-    help: readonly string[],
-    what: "key" | "value" = "value",
+    ...[path, code, message, help = [], what = "value"]: Report
   ): void {
     const position = this.document.locate(path, what);
     const place = position === undefined ? {} : { position };

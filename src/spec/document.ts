@@ -51,11 +51,6 @@ export class SpecDocument {
     return undefined;
   }
 
-  /** A copy with other data and places; see overrides.ts. */
-  withContent(value: unknown, places: ReadonlyMap<string, Place>): SpecDocument {
-    return new SpecDocument(this.file, value, places);
-  }
-
   get places(): ReadonlyMap<string, Place> {
     return this.#places;
   }
