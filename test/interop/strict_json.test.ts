@@ -39,7 +39,8 @@ describe("parseStrictJson", () => {
           assert.ok(index >= 0 && index <= text.length + 1);
           return;
         }
-        if (!/"/.test(text)) assert.deepEqual(plain(parseStrictJson(text)), expected);
+        // 1e999 is Infinity to both, and null once plain.
+        if (!/"/.test(text)) assert.deepEqual(plain(parseStrictJson(text)), plain(expected));
       }),
       { numRuns: 2000 },
     );
