@@ -1,23 +1,29 @@
 // pre[t] = bias + Σ_k w[c,k] x[t - 3 + k],  y = silu(pre); four taps, narrower kernels have leading zeros. Backward, from x again:
 //   dpre = dy silu'(pre),  dx[t] = Σ_k w[c,k] dpre[t + 3 - k],  dw[c,k] = Σ_t dpre[t] x[t - 3 + k],  dbias[c] = Σ_t dpre[t]
 //
-// A thread owns a few neighbouring channels over a stretch of steps and slides a window of registers along it, four rows of
-// loads at a time; stretches overlap by the three rows of the window. Forward 4 bytes an element (65536 x 1792: 470 MB, floor
-// 112 us at 4.2 TB/s), backward 6 (705 MB, 168 us). dw and dbias: a block adds its eight stretches in order and leaves one
-// partial row; column_sum adds those.
+// Forward, a warp computes 256 channels (16 bytes a thread) over eight steps, all eleven rows of loads of its window first: 4 bytes
+// an element (65536 x 1792: 470 MB, floor 112 us at 4.2 TB/s), the overlap of windows comes from L2. Backward, a thread slides a
+// window of registers along a stretch of steps, three rows of loads ahead; stretches overlap by the three rows of the window: 6
+// bytes (705 MB, 168 us). dw and dbias: a block adds its eight stretches in order and leaves one partial row; column_sum adds
+// those.
 #include "../common/error.h"
 #include "causal_conv1d.cuh"
 #include "check.h"
 #include "column_sum.cuh"
 #include "launch.h"
+#include "mma_tile.cuh"
 #include "reduce.cuh"
 
 namespace lmx::cuda {
 namespace {
 
-constexpr int kTaps = 4, kHalo = kTaps - 1, kRows = 4;  // rows loaded together
+constexpr int kTaps = 4, kHalo = kTaps - 1, kForwardRows = 8, kForwardRounds = 4;
 
-// kVec neighbouring channels of one row.
+// kVec neighbouring channels of one row: as they lie in memory, and as numbers.
+template <int kVec>
+struct alignas(2 * kVec) Bits {
+  std::uint32_t pairs[kVec / 2];
+};
 template <int kVec>
 struct Channels {
   float v[kVec];
@@ -25,24 +31,30 @@ struct Channels {
 
 // kAligned: the row's start and the number of channels are multiples of kVec. Rows that do not exist are zero.
 template <int kVec, bool kAligned>
-__device__ __forceinline__ Channels<kVec> load_channels(const bf16* row, int channel, int channels, bool exists) {
-  Channels<kVec> c = {};
-  if (!exists) return c;
+__device__ __forceinline__ Bits<kVec> load_channels(const bf16* row, int channel, int channels, bool exists) {
+  Bits<kVec> bits = {};
+  if (!exists) return bits;
   if constexpr (kAligned) {
-    std::uint32_t pairs[kVec / 2];
     if constexpr (kVec == 8) {
-      *reinterpret_cast<uint4*>(pairs) = *reinterpret_cast<const uint4*>(row + channel);
+      *reinterpret_cast<uint4*>(bits.pairs) = *reinterpret_cast<const uint4*>(row + channel);
     } else {
-      *reinterpret_cast<uint2*>(pairs) = *reinterpret_cast<const uint2*>(row + channel);
+      *reinterpret_cast<uint2*>(bits.pairs) = *reinterpret_cast<const uint2*>(row + channel);
     }
-#pragma unroll
-    for (int i = 0; i < kVec; ++i) c.v[i] = i % 2 == 0 ? low_half(pairs[i / 2]) : high_half(pairs[i / 2]);
   } else {
+    const auto* const words = reinterpret_cast<const std::uint16_t*>(row);
 #pragma unroll
     for (int i = 0; i < kVec; ++i) {
-      if (channel + i < channels) c.v[i] = __bfloat162float(row[channel + i]);
+      if (channel + i < channels) bits.pairs[i / 2] |= std::uint32_t{words[channel + i]} << (16 * (i % 2));
     }
   }
+  return bits;
+}
+
+template <int kVec>
+__device__ __forceinline__ Channels<kVec> to_numbers(const Bits<kVec>& bits) {
+  Channels<kVec> c;
+#pragma unroll
+  for (int i = 0; i < kVec; ++i) c.v[i] = i % 2 == 0 ? low_half(bits.pairs[i / 2]) : high_half(bits.pairs[i / 2]);
   return c;
 }
 
@@ -65,21 +77,34 @@ __device__ __forceinline__ void store_channels(bf16* row, int channel, int chann
   }
 }
 
-// The thread's taps and biases; zero for taps before the kernel's own and for channels that do not exist.
+// Taps and biases of the channels of a warp, [tap][channel]; zero for taps before the kernel's own and for channels that do not
+// exist. Filled by the whole block.
+template <int kVec>
+struct SharedTaps {
+  float w[kTaps][kWarp * kVec], bias[kWarp * kVec];
+
+  __device__ __forceinline__ void fill(const float* weight, const float* biases, int width, int first, int channels) {
+    for (int index = threadIdx.x; index < kTaps * kWarp * kVec; index += blockDim.x) {
+      const int k = index % kTaps, c = index / kTaps, own = k - (kTaps - width);
+      w[k][c] = first + c < channels && own >= 0 ? weight[index_t{first + c} * width + own] : 0;
+    }
+    for (int c = threadIdx.x; c < kWarp * kVec; c += blockDim.x) bias[c] = first + c < channels ? biases[first + c] : 0;
+    __syncthreads();
+  }
+};
+
+// A thread's own.
 template <int kVec>
 struct Taps {
   float w[kVec][kTaps], bias[kVec];
 
-  __device__ __forceinline__ Taps(const float* weight, const float* biases, int width, int channel, int channels) {
+  __device__ __forceinline__ explicit Taps(const SharedTaps<kVec>& shared) {
+    const int first = threadIdx.x % kWarp * kVec;
 #pragma unroll
     for (int i = 0; i < kVec; ++i) {
-      const bool exists = channel + i < channels;
-      bias[i] = exists ? biases[channel + i] : 0;
+      bias[i] = shared.bias[first + i];
 #pragma unroll
-      for (int k = 0; k < kTaps; ++k) {
-        const int own = k - (kTaps - width);
-        w[i][k] = exists && own >= 0 ? weight[index_t{channel + i} * width + own] : 0;
-      }
+      for (int k = 0; k < kTaps; ++k) w[i][k] = shared.w[k][first + i];
     }
   }
   // pre-activation of channel i, `window` ending at the step
@@ -91,60 +116,63 @@ struct Taps {
   }
 };
 
-__device__ __forceinline__ float sigmoid(float x) { return __fdividef(1.0f, 1.0f + __expf(-x)); }
-
-// One thread per kVec channels and `stretch` steps of a sequence, channels fastest.
+// grid (channels, parts of kForwardRows steps); a warp takes kForwardRounds parts; `parts` to a sequence.
 template <int kVec, bool kAligned>
 __global__ void __launch_bounds__(256)
-    forward_kernel(ConvShape s, int stretch, int stretches, StridedOf<const bf16*> x, const float* __restrict__ w,
+    forward_kernel(ConvShape s, int parts, StridedOf<const bf16*> x, const float* __restrict__ w,
                    const float* __restrict__ bias, bf16* __restrict__ y) {
-  const int channels = static_cast<int>(s.channels), vectors = (channels + kVec - 1) / kVec;
-  const index_t index = blockIdx.x * index_t{256} + threadIdx.x, part = index / vectors;
-  const int channel = static_cast<int>(index % vectors) * kVec;
-  if (part >= s.batch * stretches) return;
-  const int first = static_cast<int>(part % stretches) * stretch, time = static_cast<int>(s.time);
-  const int last = min(first + stretch, time);
-  const index_t row = part / stretches * s.time;
-  const bf16* const in = x.data + row * x.stride;
-  bf16* const out = y + row * s.channels;
-  const Taps<kVec> taps(w, bias, static_cast<int>(s.width), channel, channels);
-
-  Channels<kVec> window[kHalo + kRows];
+  __shared__ SharedTaps<kVec> shared;
+  const int channels = static_cast<int>(s.channels), time = static_cast<int>(s.time);
+  const int first_channel = blockIdx.x * kWarp * kVec, channel = first_channel + threadIdx.x % kWarp * kVec;
+  shared.fill(w, bias, static_cast<int>(s.width), first_channel, channels);
+  if (channel >= channels) return;
+  const Taps<kVec> taps(shared);
+  const index_t first_part = blockIdx.y * index_t{kForwardRounds * 256 / kWarp} + threadIdx.x / kWarp;
+#pragma unroll 1
+  for (int round = 0; round < kForwardRounds; ++round) {
+    const index_t part = first_part + round * (256 / kWarp);
+    if (part >= s.batch * parts) return;
+    const index_t b = part / parts;
+    const int first = static_cast<int>(part - b * parts) * kForwardRows, count = min(kForwardRows, time - first);
+    const bf16* const in = x.data + (b * s.time + first) * x.stride;
+    bf16* const out = y + (b * s.time + first) * s.channels;
+    Bits<kVec> bits[kHalo + kForwardRows];
 #pragma unroll
-  for (int k = 0; k < kHalo; ++k) {
-    const int t = first - kHalo + k;
-    window[k] = load_channels<kVec, kAligned>(in + t * x.stride, channel, channels, t >= 0);
-  }
-  for (int t = first; t < last; t += kRows) {
-#pragma unroll
-    for (int r = 0; r < kRows; ++r) {
-      window[kHalo + r] = load_channels<kVec, kAligned>(in + (t + r) * x.stride, channel, channels, t + r < last);
+    for (int r = 0; r < kHalo + kForwardRows; ++r) {
+      const int t = r - kHalo;  // relative to the part's first step
+      bits[r] = load_channels<kVec, kAligned>(in + t * x.stride, channel, channels, t < count && first + t >= 0);
     }
+    Channels<kVec> window[kTaps];
 #pragma unroll
-    for (int r = 0; r < kRows; ++r) {
+    for (int k = 0; k < kHalo; ++k) window[k + 1] = to_numbers(bits[k]);
+#pragma unroll
+    for (int r = 0; r < kForwardRows; ++r) {
+#pragma unroll
+      for (int k = 0; k < kHalo; ++k) window[k] = window[k + 1];
+      window[kHalo] = to_numbers(bits[kHalo + r]);
       Channels<kVec> result;
 #pragma unroll
       for (int i = 0; i < kVec; ++i) {
-        const float pre = taps.apply(window + r, i);
-        result.v[i] = pre * sigmoid(pre);
+        const float pre = taps.apply(window, i);
+        result.v[i] = pre * tile::sigmoid_fast(pre);
       }
-      if (t + r < last) store_channels<kVec, kAligned>(out + (t + r) * s.channels, channel, channels, result);
+      if (r < count) store_channels<kVec, kAligned>(out + r * s.channels, channel, channels, result);
     }
-#pragma unroll
-    for (int k = 0; k < kHalo; ++k) window[k] = window[kRows + k];
   }
 }
 
-constexpr int kStretches = 8;  // of one backward block: one per warp
+constexpr int kStretches = 8, kBackwardRows = 3;  // stretches of one block, one per warp; rows loaded together
 
 // A block: 32 lanes x kVec channels, kStretches stretches. partial_w (blocks over time, channels * width), partial_b (.., channels).
 template <int kVec, bool kAligned>
-__global__ void __launch_bounds__(kStretches* kWarp)
+__global__ void __launch_bounds__(kStretches* kWarp, 2)
     backward_kernel(ConvShape s, int stretch, int stretches, const bf16* __restrict__ dy, StridedOf<const bf16*> x,
                     const float* __restrict__ w, const float* __restrict__ bias, StridedOf<bf16*> dx,
                     float* __restrict__ partial_w, float* __restrict__ partial_b) {
-  __shared__ float sums[kStretches][kTaps + 1][kWarp * kVec];
+  __shared__ SharedTaps<kVec> shared;
+  __shared__ float sums[kStretches][kTaps + 1][kVec][kWarp];
   const int channels = static_cast<int>(s.channels), width = static_cast<int>(s.width);
+  shared.fill(w, bias, width, blockIdx.x * kWarp * kVec, channels);
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
   const int channel = (blockIdx.x * kWarp + lane) * kVec;
   const index_t part = blockIdx.y * index_t{kStretches} + warp;
@@ -157,27 +185,42 @@ __global__ void __launch_bounds__(kStretches* kWarp)
     const bf16* const in = x.data + row * x.stride;
     const bf16* const up = dy + row * s.channels;
     bf16* const out = dx.data + row * dx.stride;
-    const Taps<kVec> taps(w, bias, width, channel, channels);
-    Channels<kVec> window[kHalo + kRows], dpre[kHalo + kRows] = {};
+    const Taps<kVec> taps(shared);
+    Channels<kVec> window[kHalo + kBackwardRows], dpre[kHalo + kBackwardRows] = {};
 #pragma unroll
     for (int k = 0; k < kHalo; ++k) {
       const int t = first - kHalo + k;
-      window[k] = load_channels<kVec, kAligned>(in + t * x.stride, channel, channels, t >= 0);
+      window[k] = to_numbers(load_channels<kVec, kAligned>(in + t * x.stride, channel, channels, t >= 0));
     }
-    for (int t = first; t < last + kHalo; t += kRows) {
+    const int end = last + kHalo, present = min(end, time);  // steps that count for dx; steps that exist
+    Bits<kVec> next_x[kBackwardRows], next_dy[kBackwardRows];
+    const bf16* x_row = in + first * x.stride;
+    const bf16* dy_row = up + first * s.channels;
+    const auto load_rows = [&](int t) {
 #pragma unroll
-      for (int r = 0; r < kRows; ++r) {
-        const bool exists = t + r < last + kHalo && t + r < time;
-        window[kHalo + r] = load_channels<kVec, kAligned>(in + (t + r) * x.stride, channel, channels, exists);
-        dpre[kHalo + r] = load_channels<kVec, kAligned>(up + (t + r) * s.channels, channel, channels, exists);
+      for (int r = 0; r < kBackwardRows; ++r) {
+        next_x[r] = load_channels<kVec, kAligned>(x_row, channel, channels, t + r < present);
+        next_dy[r] = load_channels<kVec, kAligned>(dy_row, channel, channels, t + r < present);
+        x_row += x.stride;
+        dy_row += s.channels;
       }
+    };
+    bf16* dx_row = out + (first - kHalo) * dx.stride;
+    load_rows(first);
+    for (int t = first; t < end; t += kBackwardRows) {
 #pragma unroll
-      for (int r = 0; r < kRows; ++r) {
+      for (int r = 0; r < kBackwardRows; ++r) {
+        window[kHalo + r] = to_numbers(next_x[r]);
+        dpre[kHalo + r] = to_numbers(next_dy[r]);
+      }
+      load_rows(t + kBackwardRows);
+#pragma unroll
+      for (int r = 0; r < kBackwardRows; ++r) {
         const bool own = t + r < last;
         Channels<kVec> result;
 #pragma unroll
         for (int i = 0; i < kVec; ++i) {
-          const float pre = taps.apply(window + r, i), gate = sigmoid(pre);
+          const float pre = taps.apply(window + r, i), gate = tile::sigmoid_fast(pre);
           const float slope = dpre[kHalo + r].v[i] * gate * (1 + pre * (1 - gate));
           dpre[kHalo + r].v[i] = slope;
           const float counted = own ? slope : 0;
@@ -190,14 +233,13 @@ __global__ void __launch_bounds__(kStretches* kWarp)
           }
         }
         const int target = t + r - kHalo;
-        if (target >= first && target < last) {
-          store_channels<kVec, kAligned>(out + target * dx.stride, channel, channels, result);
-        }
+        if (target >= first && target < last) store_channels<kVec, kAligned>(dx_row, channel, channels, result);
+        dx_row += dx.stride;
       }
 #pragma unroll
       for (int k = 0; k < kHalo; ++k) {
-        window[k] = window[kRows + k];
-        dpre[k] = dpre[kRows + k];
+        window[k] = window[kBackwardRows + k];
+        dpre[k] = dpre[kBackwardRows + k];
       }
     }
   }
@@ -205,17 +247,17 @@ __global__ void __launch_bounds__(kStretches* kWarp)
 #pragma unroll
   for (int i = 0; i < kVec; ++i) {
 #pragma unroll
-    for (int k = 0; k < kTaps; ++k) sums[warp][k][lane * kVec + i] = dw[i][k];
-    sums[warp][kTaps][lane * kVec + i] = dbias[i];
+    for (int k = 0; k < kTaps; ++k) sums[warp][k][i][lane] = dw[i][k];
+    sums[warp][kTaps][i][lane] = dbias[i];
   }
   __syncthreads();
   for (int index = threadIdx.x; index < (kTaps + 1) * kWarp * kVec; index += kStretches * kWarp) {
-    const int k = index / (kWarp * kVec), local = index % (kWarp * kVec), c = blockIdx.x * kWarp * kVec + local;
-    const int own = k - (kTaps - width);
+    const int k = index / (kWarp * kVec), i = index / kWarp % kVec, owner = index % kWarp;
+    const int c = (blockIdx.x * kWarp + owner) * kVec + i, own = k - (kTaps - width);
     if (c >= channels || own < 0) continue;
     float total = 0;
 #pragma unroll
-    for (int g = 0; g < kStretches; ++g) total += sums[g][k][local];
+    for (int g = 0; g < kStretches; ++g) total += sums[g][k][i][owner];
     if (k == kTaps) {
       partial_b[index_t{blockIdx.y} * channels + c] = total;
     } else {
@@ -223,9 +265,6 @@ __global__ void __launch_bounds__(kStretches* kWarp)
     }
   }
 }
-
-// Steps of one thread: long where there is enough to do, so that the overlap of stretches costs little.
-index_t forward_stretch(const ConvShape& s) { return s.batch * s.time * s.channels >= (index_t{1} << 25) ? 32 : 8; }
 
 struct BackwardGrid {
   index_t stretch, stretches, blocks;  // steps; stretches per sequence; blocks over time
@@ -246,10 +285,10 @@ bool aligned(index_t vec, const ConvShape& s, index_t stride, Pointers... pointe
 template <int kVec, bool kAligned>
 void launch_forward(const ConvShape& s, StridedOf<const bf16*> x, const float* w, const float* bias, bf16* y,
                     cudaStream_t stream) {
-  const index_t stretch = forward_stretch(s), stretches = ceil_div(s.time, stretch);
-  const index_t threads = ceil_div(s.channels, kVec) * s.batch * stretches;
-  forward_kernel<kVec, kAligned><<<static_cast<unsigned>(ceil_div(threads, 256)), 256, 0, stream>>>(
-      s, static_cast<int>(stretch), static_cast<int>(stretches), x, w, bias, y);
+  const index_t parts = ceil_div(s.time, kForwardRows);
+  const dim3 grid(static_cast<unsigned>(ceil_div(s.channels, kWarp * kVec)),
+                  static_cast<unsigned>(ceil_div(s.batch * parts, kForwardRounds * 256 / kWarp)));
+  forward_kernel<kVec, kAligned><<<grid, 256, 0, stream>>>(s, static_cast<int>(parts), x, w, bias, y);
   check_launch("causal_conv1d_forward");
 }
 

@@ -10,6 +10,7 @@
 #include "column_sum.cuh"
 #include "gated_rms_norm.cuh"
 #include "launch.h"
+#include "mma_tile.cuh"
 #include "reduce.cuh"
 
 namespace lmx::cuda {
@@ -21,7 +22,7 @@ struct Gate {
   float sigmoid, silu;
 };
 __device__ __forceinline__ Gate gate_of(float z) {
-  const float s = __fdividef(1.0f, 1.0f + __expf(-z));
+  const float s = tile::sigmoid_fast(z);
   return {s, z * s};
 }
 

@@ -3,8 +3,8 @@
 // A tile is kRows x kCols bf16, row-major, cut into units of 16 bytes. Unit u of row r lies at place u ^ (r mod 8) (fewer bits
 // where a row has fewer than 8 units), so that eight rows of one column of units, which is what ldmatrix reads, touch all 32
 // banks once. Every operand order is one ldmatrix.x4:
-//   a_blocks      A (m, k) stored [m][k]        a_trans_blocks   A (m, k) stored [k][m]
-//   b_blocks      B (k, n) stored [n][k]        b_trans_blocks   B (k, n) stored [k][n]     16 columns: two n8 operands
+//   a   A (m, k) stored [m][k]        a_trans   A (m, k) stored [k][m]
+//   b   B (k, n) stored [n][k]        b_trans   B (k, n) stored [k][n]     16 columns: two n8 operands
 // A fragment of A and two neighbouring n8 accumulators hold the same elements in the same threads (fragment word w is row
 // lane/4 + 8(w mod 2), columns 2(lane mod 4) + 8(w/2) and the next), so results become operands without moving.
 #pragma once
@@ -53,41 +53,52 @@ __device__ __forceinline__ Fragment ldmatrix(std::uint32_t address) {
   return f;
 }
 
-// One column of 16 x 16 blocks of a tile, as this thread addresses it. The empty instruction hides the address's origin from the
-// compiler, which would otherwise keep one register for every block of an unrolled loop instead of one and a constant.
+// One column of 16 x 16 blocks of a tile, as this thread addresses it. `own` is the thread's part for column 0. The sum is hidden in
+// an instruction of its own: the compiler would otherwise keep a register for every block of an unrolled loop, where one and a
+// constant do.
 template <int kCols, bool kTranspose>
 struct BlockColumn {
   std::uint32_t address;
 
-  __device__ __forceinline__ BlockColumn(const bf16* tile, int column, int own_row, int own_unit)
-      : address(own_row * kCols * 2 + ((own_unit ^ turn<kCols>(own_row)) << 4)) {
-    address = (address ^ (column * 2)) + shared_address(tile);
-    asm volatile("" : "+r"(address));
+  __device__ __forceinline__ BlockColumn(const bf16* tile, int column, std::uint32_t own) {
+    asm volatile("{\n.reg .b32 t;\nxor.b32 t, %1, %2;\nadd.u32 %0, t, %3;\n}\n"
+                 : "=r"(address)
+                 : "r"(own), "r"(column * 2), "r"(shared_address(tile)));
   }
   __device__ __forceinline__ Fragment at(int row) const { return ldmatrix<kTranspose>(address + row * kCols * 2); }
 };
 
-// Operands in one column of blocks, `column` a multiple of 16; .at(row) takes the other index, a multiple of 16.
+// Operands out of tiles of kCols columns, one column of blocks at a time: `column` is a multiple of 16, .at(row) takes the other
+// index, also a multiple of 16. Made once per thread.
 template <int kCols>
-__device__ __forceinline__ BlockColumn<kCols, false> a_blocks(const bf16* tile, int k) {  // .at(m)
-  const int lane = threadIdx.x % 32;
-  return {tile, k, lane & 15, lane >> 4};
-}
-template <int kCols>
-__device__ __forceinline__ BlockColumn<kCols, true> a_trans_blocks(const bf16* tile, int m) {  // .at(k)
-  const int lane = threadIdx.x % 32;
-  return {tile, m, (lane & 7) + (lane >> 4) * 8, (lane >> 3) & 1};
-}
-template <int kCols>
-__device__ __forceinline__ BlockColumn<kCols, false> b_blocks(const bf16* tile, int k) {  // .at(n)
-  const int lane = threadIdx.x % 32;
-  return {tile, k, (lane & 7) + (lane >> 4) * 8, (lane >> 3) & 1};
-}
-template <int kCols>
-__device__ __forceinline__ BlockColumn<kCols, true> b_trans_blocks(const bf16* tile, int n) {  // .at(k)
-  const int lane = threadIdx.x % 32;
-  return {tile, n, lane & 15, lane >> 4};
-}
+class Operands {
+ public:
+  __device__ __forceinline__ Operands() {
+    const int lane = threadIdx.x % 32;
+    rows_first_ = own(lane & 15, lane >> 4);
+    columns_first_ = own((lane & 7) + (lane >> 4) * 8, (lane >> 3) & 1);
+  }
+  __device__ __forceinline__ BlockColumn<kCols, false> a(const bf16* tile, int k) const {  // .at(m)
+    return {tile, k, rows_first_};
+  }
+  __device__ __forceinline__ BlockColumn<kCols, true> a_trans(const bf16* tile, int m) const {  // .at(k)
+    return {tile, m, columns_first_};
+  }
+  __device__ __forceinline__ BlockColumn<kCols, false> b(const bf16* tile, int k) const {  // .at(n)
+    return {tile, k, columns_first_};
+  }
+  __device__ __forceinline__ BlockColumn<kCols, true> b_trans(const bf16* tile, int n) const {  // .at(k)
+    return {tile, n, rows_first_};
+  }
+
+ private:
+  static __device__ __forceinline__ std::uint32_t own(int row, int unit) {
+    std::uint32_t offset = row * kCols * 2 + ((unit ^ turn<kCols>(row)) << 4);
+    asm volatile("" : "+r"(offset));  // kept, not computed again at every use
+    return offset;
+  }
+  std::uint32_t rows_first_, columns_first_;
+};
 
 // sum (16, 8) += A (16, 16) · B (16, 8)
 __device__ __forceinline__ void mma(float (&sum)[4], const Fragment& a, std::uint32_t b0, std::uint32_t b1) {
@@ -109,10 +120,24 @@ __device__ __forceinline__ Fragment to_fragment(const float (&left)[4], const fl
            to_pair(right[2], right[3])}};
 }
 
+// Two products of bf16 pairs, rounded to bf16.
+__device__ __forceinline__ std::uint32_t multiply_pairs(std::uint32_t a, std::uint32_t b) {
+  const __nv_bfloat162 product = __hmul2(*reinterpret_cast<const __nv_bfloat162*>(&a),
+                                         *reinterpret_cast<const __nv_bfloat162*>(&b));
+  return *reinterpret_cast<const std::uint32_t*>(&product);
+}
+
 // 2^x; full fp32 range, relative error 2^-22. 2^(-inf) = 0.
 __device__ __forceinline__ float exp2_fast(float x) {
   float y;
   asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+}
+
+// 1 / (1 + e^(-x)), relative error 2^-21.
+__device__ __forceinline__ float sigmoid_fast(float x) {
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(1.0f + exp2_fast(x * -1.4426950408889634f)));
   return y;
 }
 
@@ -135,18 +160,31 @@ __device__ __forceinline__ void wait_copies() {
   asm volatile("cp.async.wait_group %0;\n" ::"n"(kPending) : "memory");
 }
 
-// Starts copying a tile: rows `stride` elements apart; rows and columns beyond the valid ones become zero.
-// Columns, stride and the source are multiples of 8 elements.
+// threadIdx.x, read where it stands: addresses made from it are computed there, and not kept in registers (or spilled) through a
+// loop whose body needs the registers.
+__device__ __forceinline__ int thread_here() {
+  int index = threadIdx.x;
+  asm volatile("" : "+r"(index));
+  return index;
+}
+
+// Starts copying a tile: rows `stride` elements apart; rows and columns beyond the valid ones become zero. Columns, stride and
+// the source are multiples of 8 elements; a tile's rows lie within 4 GB. `source` is the same for all threads.
 template <int kRows, int kCols, int kThreads>
 __device__ __forceinline__ void load_tile(bf16* tile, const bf16* source, index_t stride, int valid_rows,
                                           int valid_cols) {
-  constexpr int units = kCols / 8, total = kRows * units;
+  constexpr int units = kCols / 8, rows_at_once = kThreads / units, rounds = (kRows + rows_at_once - 1) / rows_at_once;
+  static_assert(rows_at_once % 8 == 0, "a thread's units have the same place in their rows");
+  const int thread = thread_here(), row = thread / units, unit = thread % units;
+  if (rows_at_once > kRows && row >= kRows) return;
+  const auto* const base = reinterpret_cast<const unsigned char*>(source);
+  const std::uint32_t row_bytes = static_cast<std::uint32_t>(stride) * 2, own = row * row_bytes + unit * 16;
+  bf16* const target = tile + place<kCols>(row, unit);
+  if (unit * 8 >= valid_cols) valid_rows = 0;
 #pragma unroll
-  for (int i = 0; i < (total + kThreads - 1) / kThreads; ++i) {
-    const int index = threadIdx.x + i * kThreads, row = index / units, unit = index % units;
-    if (total % kThreads != 0 && index >= total) break;
-    const bool valid = row < valid_rows && unit * 8 < valid_cols;
-    copy_async(tile + place<kCols>(row, unit), valid ? source + row * stride + unit * 8 : source, valid);
+  for (int i = 0; i < rounds; ++i) {
+    const int first = i * rows_at_once;
+    copy_async(target + first * kCols, base + (own + first * row_bytes), row + first < valid_rows);
   }
 }
 
@@ -155,7 +193,7 @@ template <int kCols>
 __device__ __forceinline__ void store_rows(bf16* tile, const float (&sum)[kCols / 8][4], bf16* target, index_t stride,
                                            int valid_rows, int valid_cols) {
   constexpr int units = kCols / 8;
-  const int lane = threadIdx.x % 32;
+  const int lane = thread_here() % 32;
 #pragma unroll
   for (int q = 0; q < units; ++q) {
     auto* top = reinterpret_cast<std::uint32_t*>(tile + place<kCols>(lane / 4, q)) + lane % 4;

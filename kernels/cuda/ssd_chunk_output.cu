@@ -1,12 +1,12 @@
 // y from xbc and the states (ssd_chunk_output.cuh): one block of 8 warps per (sequence, chunk, group, split of the group's heads).
 //
-// The block computes C·B once, keeps its rows of C in registers, and walks its heads with x and h double-buffered in shared memory. A warp owns 16 steps: sum = C h'ᵀ, scaled by e^{s_i}; plus M x, M = (C·B) 2^(s_i - s'_j) built in operand
-// registers from bf16 scores and fp32 exponents (s'_j = s_j - log2 Δ_j carries Δ_j), D on the diagonal of M.
+// The block computes C·B once, keeps its rows of C in registers, and walks its heads with x and h double-buffered in shared memory.
+// A warp owns 16 steps i; with r = s at the end of the step before them,
+//   y_i = e^{s_i - r} (e^r h C_i + Σ_{j before} (C_i·B_j) e^{r - s_j} Δ_j x_j) + its own steps, with exact exponents, + D x_i
+// so that a score costs one multiplication of bf16 pairs. D rides on the diagonal.
 //
 // 65536 tokens, 24 heads x 64, state 128: 42 GFLOP; x 201 + states 201 + y 201 + B, C 34 MB = 0.64 GB, 152 us at 4.2 TB/s.
-// Operands from shared memory: 200 KB per head and chunk, 1600 clocks = 85 us. Predicted: 190 us.
-#include <utility>
-
+// Operands from shared memory: 200 KB per head and chunk, 1600 clocks = 85 us.
 #include "check.h"
 #include "mma_tile.cuh"
 #include "ssd_chunk_output.cuh"
@@ -14,6 +14,8 @@
 
 namespace lmx::cuda {
 namespace {
+
+constexpr int kThreads = kScoreThreads<1>;
 
 template <int kP, int kN>
 struct OutputTile {
@@ -23,11 +25,12 @@ struct OutputTile {
     float decay[kSsdChunk];
     float decay_weight[kSsdChunk];
   };
-  static constexpr int part = kN < 64 ? kN : 64;  // columns of C and B at a time
   struct Fixed {
-    ScorePairs pairs;
-    bf16 out[kScoreWarps][16 * kP];
+    Scores scores;
+    bf16 out[kStepBlocks][16 * kP];
+    ColumnDecays decays[kStepBlocks];
   };
+  static constexpr int part = kN < 64 ? kN : 64;  // columns of C and B at a time
   static constexpr std::size_t score_bytes = 2 * kSsdChunk * part * sizeof(bf16);
   static constexpr std::size_t bytes(int stages) {
     const std::size_t ring = stages * sizeof(Stage);
@@ -35,43 +38,24 @@ struct OutputTile {
   }
 };
 
-template <int kP>
-struct XBlocks {
-  tile::BlockColumn<kP, true> column[kP / 16];
-};
-template <int kP, std::size_t... kColumn>
-__device__ __forceinline__ XBlocks<kP> x_blocks(const bf16* x, std::index_sequence<kColumn...>) {
-  return {{tile::b_trans_blocks<kP>(x, static_cast<int>(kColumn) * 16)...}};
-}
-
-// M x for one block of 16 earlier steps, added to sum. kDiagonal: the warp's own steps, causal, plus D.
-template <int kP, bool kDiagonal>
-__device__ __forceinline__ void add_block(float (&sum)[kP / 8][4], const tile::Fragment& score, RowPair row_decay,
-                                          const float* decay_weight, const XBlocks<kP>& x, int block, float skip) {
-  const ColumnValues columns = column_values(decay_weight + block * 16);
+// The warp's own steps: exact decays, causal, D on the diagonal.
+__device__ __forceinline__ tile::Fragment own_steps(const tile::Fragment& score, RowPair row_decay,
+                                                    const ColumnValues& columns, float skip) {
   tile::Fragment m;
 #pragma unroll
   for (int w = 0; w < 4; ++w) {
-    const float row = row_decay.of(w);
     const float2 column = pick(columns, w);
-    float left = low_half(score.w[w]) * tile::exp2_fast(row - column.x);
-    float right = high_half(score.w[w]) * tile::exp2_fast(row - column.y);
-    if constexpr (kDiagonal) {
-      const int i = fragment_row(w), j = fragment_column(w);
-      left = j < i ? left : j == i ? left + skip : 0.0f;
-      right = j + 1 < i ? right : j + 1 == i ? right + skip : 0.0f;
-    }
-    m.w[w] = to_pair(left, right);
+    const int i = fragment_row(w), j = fragment_column(w);
+    const float left = low_half(score.w[w]) * tile::exp2_fast(row_decay.of(w) - column.x);
+    const float right = high_half(score.w[w]) * tile::exp2_fast(row_decay.of(w) - column.y);
+    m.w[w] = to_pair(j < i ? left : j == i ? left + skip : 0.0f, j + 1 < i ? right : j + 1 == i ? right + skip : 0.0f);
   }
-#pragma unroll
-  for (int q = 0; q < kP / 8; q += 2) {
-    tile::mma(sum[q], sum[q + 1], m, x.column[q / 2].at(block * 16));
-  }
+  return m;
 }
 
 // grid (groups * splits, chunks, batch)
 template <int kP, int kN>
-__global__ void __launch_bounds__(kScoreThreads, kN <= 128 ? 2 : 1)
+__global__ void __launch_bounds__(kThreads, kN <= 128 ? 2 : 1)
     ssd_chunk_output_kernel(const SsdChunkOutput p, int splits, int stages) {
   using Tile = OutputTile<kP, kN>;
   using Fixed = typename Tile::Fixed;
@@ -81,68 +65,82 @@ __global__ void __launch_bounds__(kScoreThreads, kN <= 128 ? 2 : 1)
   auto* const ring = reinterpret_cast<Stage*>(shared_bytes + sizeof(Fixed));
   const SsdGeometry& g = p.g;
   const int group = blockIdx.x / splits, split = blockIdx.x % splits, chunk = blockIdx.y, b = blockIdx.z;
-  const int warp = threadIdx.x / 32, mine = score_block(warp);
+  const int mine = step_owner<1>().block;
   const int per_split = (g.group_virtual_heads + splits - 1) / splits;
   const int first = group * g.group_virtual_heads + split * per_split;
   const int last = min(first + per_split, (group + 1) * g.group_virtual_heads);
   const int length = g.length(chunk);
   const index_t row = g.row(b, chunk);
   const bf16* const xbc = p.xbc + row * g.channels;
+  const bf16* const states = p.states + g.states(b, chunk);
+  const index_t steps = g.steps(b, chunk, g.heads);
 
   tile::Fragment c[kN / 16];
-  const tile::Fragment diagonal = load_scores<Tile::part, kN / Tile::part, true>(
-      fixed.pairs, c, reinterpret_cast<bf16*>(ring), xbc + g.inner + (g.groups + group) * g.state,
-      xbc + g.inner + group * g.state, g.channels, length, g.state, mine);
+  make_scores<1, Tile::part, kN / Tile::part, true>(fixed.scores, c, reinterpret_cast<bf16*>(ring),
+                                                    xbc + g.inner + (g.groups + group) * g.state,
+                                                    xbc + g.inner + group * g.state, g.channels, length, g.state,
+                                                    {mine, 0});
 
-  const auto load_stage = [&](int vh) {
+  const tile::Operands<kP> on_x;
+  const tile::Operands<kN> on_h;
+  const auto load_stage = [&](int vh, Stage& stage) {
     if (vh < last) {
-      Stage& stage = ring[(vh - first) % stages];
-      tile::load_tile<kSsdChunk, kP, kScoreThreads>(stage.x, xbc + vh * kP, g.channels, length, kP);
-      tile::load_tile<kP, kN, kScoreThreads>(stage.h, p.states + g.state_at(b, chunk, vh), g.state, kP, g.state);
-      const int unit = threadIdx.x % 32 * 4;
-      const index_t steps = g.steps(b, vh / g.pieces, chunk, g.heads) + unit;
-      if (warp == 0) tile::copy_async(stage.decay + unit, p.steps.decay + steps, true);
-      if (warp == 1) tile::copy_async(stage.decay_weight + unit, p.steps.decay_weight + steps, true);
+      tile::load_tile<kSsdChunk, kP, kThreads>(stage.x, xbc + vh * kP, g.channels, length, kP);
+      tile::load_tile<kP, kN, kThreads>(stage.h, states + vh * g.cells_per_head(), g.state, kP, g.state);
+      const int thread = tile::thread_here(), unit = thread % 32 * 4;
+      const index_t at = steps + g.head_of(vh) * g.steps_per_head() + unit;
+      if (thread < 32) tile::copy_async(stage.decay + unit, p.steps.decay + at, true);
+      if (thread >= 32 && thread < 64) tile::copy_async(stage.decay_weight + unit, p.steps.decay_weight + at, true);
     }
     tile::commit_copies();
   };
-  for (int s = 0; s < stages; ++s) load_stage(first + s);
+  for (int s = 0; s < stages; ++s) load_stage(first + s, ring[s]);
 
-  for (int vh = first; vh < last; ++vh) {
+  for (int vh = first, slot = 0; vh < last; ++vh, slot = slot + 1 == stages ? 0 : slot + 1) {
     if (stages == 2) {
       tile::wait_copies<1>();
     } else {
       tile::wait_copies<0>();
     }
     __syncthreads();
-    const Stage& stage = ring[(vh - first) % stages];
+    Stage& stage = ring[slot];
     if (mine * 16 < length) {
+      const float reference = mine == 0 ? 0.0f : stage.decay[mine * 16 - 1];
+      fixed.decays[mine].template fill<false>(stage.decay_weight, reference);
       float sum[kP / 8][4] = {};
 #pragma unroll
       for (int k = 0; k < kN / 16; ++k) {
-        const auto h = tile::b_blocks<kN>(stage.h, k * 16);
+        const auto h = on_h.b(stage.h, k * 16);
 #pragma unroll
         for (int q = 0; q < kP / 8; q += 2) tile::mma(sum[q], sum[q + 1], c[k], h.at(q * 8));
       }
-      const RowPair decay = row_values(stage.decay + mine * 16);
-      const float top = tile::exp2_fast(decay.top), bottom = tile::exp2_fast(decay.bottom);
+      const float carried = tile::exp2_fast(reference);
 #pragma unroll
-      for (int q = 0; q < kP / 8; ++q) {
-        sum[q][0] *= top;
-        sum[q][1] *= top;
-        sum[q][2] *= bottom;
-        sum[q][3] *= bottom;
-      }
-      const XBlocks<kP> x = x_blocks<kP>(stage.x, std::make_index_sequence<kP / 16>());
+      for (int q = 0; q < kP / 8; ++q)
+#pragma unroll
+        for (int e = 0; e < 4; ++e) sum[q][e] *= carried;
+
 #pragma unroll 2
       for (int block = 0; block < mine; ++block) {
-        add_block<kP, false>(sum, fixed.pairs.load(block, mine), decay, stage.decay_weight, x, block, 0);
+        const tile::Fragment m = fixed.decays[mine].apply(fixed.scores.load(block, mine), block);
+#pragma unroll
+        for (int q = 0; q < kP / 8; q += 2) tile::mma(sum[q], sum[q + 1], m, on_x.b_trans(stage.x, q * 8).at(block * 16));
       }
-      add_block<kP, true>(sum, diagonal, decay, stage.decay_weight, x, mine, p.d[vh / g.pieces]);
-      tile::store_rows<kP>(fixed.out[warp], sum, p.y + (row + mine * 16) * g.inner + vh * kP, g.inner, length - mine * 16, kP);
+      const RowPair decay = row_values(stage.decay + mine * 16);
+      const RowPair since = {tile::exp2_fast(decay.top - reference), tile::exp2_fast(decay.bottom - reference)};
+#pragma unroll
+      for (int q = 0; q < kP / 8; ++q)
+#pragma unroll
+        for (int e = 0; e < 4; ++e) sum[q][e] *= since.of(e / 2);
+      const tile::Fragment m = own_steps(fixed.scores.load(mine, mine), decay,
+                                         column_values(stage.decay_weight + mine * 16), p.d[g.head_of(vh)]);
+#pragma unroll
+      for (int q = 0; q < kP / 8; q += 2) tile::mma(sum[q], sum[q + 1], m, on_x.b_trans(stage.x, q * 8).at(mine * 16));
+      tile::store_rows<kP>(fixed.out[mine], sum, p.y + (row + mine * 16) * g.inner + vh * kP, g.inner,
+                           length - mine * 16, kP);
     }
     __syncthreads();
-    load_stage(vh + stages);
+    load_stage(vh + stages, stage);
   }
 }
 
@@ -156,7 +154,7 @@ void launch(const SsdChunkOutput& p, cudaStream_t stream) {
         "cudaFuncSetAttribute");
   const index_t blocks = index_t{p.g.batch} * p.g.chunks * p.g.groups;
   const int splits = best_split(blocks, p.g.group_virtual_heads, (kN <= 128 ? 2 : 1) * kMultiprocessors);
-  kernel<<<dim3(p.g.groups * splits, p.g.chunks, p.g.batch), kScoreThreads, bytes, stream>>>(p, splits, stages);
+  kernel<<<dim3(p.g.groups * splits, p.g.chunks, p.g.batch), kThreads, bytes, stream>>>(p, splits, stages);
   check_launch("ssd_chunk_output");
 }
 

@@ -33,9 +33,8 @@ __device__ Steps4 head_steps(const SsdCombine& p, int b, int chunk, int head, in
   const SsdGeometry& g = q.g;
   Steps4 decay = {}, write = {}, direct = {};
   float carry = 0, skip = 0;
-  for (int piece = 0; piece < g.pieces; ++piece) {
-    const int vh = head * g.pieces + piece;
-    const index_t at = g.steps(b, vh, chunk, g.virtual_heads) + lane * 4;
+  for (int vh = head << g.piece_shift; vh < (head + 1) << g.piece_shift; ++vh) {
+    const index_t at = g.steps(b, chunk, g.virtual_heads) + index_t{vh} * g.steps_per_head() + lane * 4;
     const index_t block = (index_t{b} * g.chunks + chunk) * g.virtual_heads + vh;
     for (int n = 0; n < q.pieces; ++n) {
       add4(decay, q.decay_term + n * g.virtual_step_count() + at);
@@ -45,7 +44,7 @@ __device__ Steps4 head_steps(const SsdCombine& p, int b, int chunk, int head, in
     add4(direct, q.direct_term + at);
     skip += q.skip_term[block];
   }
-  const Steps4 delta = load4(q.steps.delta + g.steps(b, head, chunk, g.heads) + lane * 4);
+  const Steps4 delta = load4(q.steps.delta + g.steps(b, chunk, g.heads) + index_t{head} * g.steps_per_head() + lane * 4);
 
   // Inclusive sums inside the lane, decay from the back, write from the front; then over lanes.
 #pragma unroll

@@ -1,7 +1,7 @@
 // The shape of an SSD scan as its kernels see it, and the buffers they share.
 //
-// Heads wider than 64 are cut into virtual heads of kP <= 64 channels: every quantity of the scan is a sum over channels, and a
-// virtual head shares Δ, A and D with its siblings. x, y and the states have the same layout either way.
+// Heads wider than 64 are cut into virtual heads of 64 channels: every quantity of the scan is a sum over channels, and a virtual
+// head shares Δ, A and D with its siblings. x, y and the states have the same layout either way.
 #pragma once
 
 #include <cmath>
@@ -16,7 +16,7 @@ namespace lmx::cuda {
 
 struct SsdGeometry {
   int batch, time, chunks;       // chunks of kSsdChunk steps
-  int heads, pieces;             // real heads; virtual heads per real head
+  int heads, piece_shift;        // real heads; log2 of virtual heads per real head
   int virtual_heads, group_virtual_heads, groups;
   int width, state;              // channels of a virtual head; state dimension
   index_t inner, channels;       // elements of a row of y and of xbc
@@ -27,11 +27,11 @@ struct SsdGeometry {
         time(static_cast<int>(s.time)),
         chunks(static_cast<int>(ceil_div(s.time, kSsdChunk))),
         heads(static_cast<int>(s.heads)),
-        pieces(s.head_dim > 64 ? static_cast<int>(s.head_dim / 64) : 1),
-        virtual_heads(heads * pieces),
+        piece_shift(s.head_dim > 128 ? 2 : s.head_dim > 64 ? 1 : 0),
+        virtual_heads(heads << piece_shift),
         group_virtual_heads(virtual_heads / static_cast<int>(s.groups)),
         groups(static_cast<int>(s.groups)),
-        width(static_cast<int>(s.head_dim) / pieces),
+        width(static_cast<int>(s.head_dim) >> piece_shift),
         state(static_cast<int>(s.state)),
         inner(s.inner()),
         channels(s.channels()),
@@ -43,16 +43,20 @@ struct SsdGeometry {
     const int left = time - chunk * static_cast<int>(kSsdChunk);
     return left < kSsdChunk ? left : static_cast<int>(kSsdChunk);
   }
-  // First element of a per-step vector of one head and chunk; vectors are laid out (batch, heads, chunks, kSsdChunk).
-  __host__ __device__ index_t steps(int b, int head, int chunk, int head_count) const {
-    return ((index_t{b} * head_count + head) * chunks + chunk) * kSsdChunk;
+  __host__ __device__ int head_of(int virtual_head) const { return virtual_head >> piece_shift; }
+  // Per-step vectors are laid out (batch, heads, chunks, kSsdChunk): first element of head 0 in a chunk, and the distance between
+  // the same chunk of two heads. For vectors of virtual heads, `head_count` is theirs.
+  __host__ __device__ index_t steps(int b, int chunk, int head_count) const {
+    return (index_t{b} * head_count * chunks + chunk) * kSsdChunk;
   }
-  // First element of the state of one virtual head at the start of a chunk: (batch, chunks, virtual heads, width, state).
-  __host__ __device__ index_t state_at(int b, int chunk, int virtual_head) const {
-    return ((index_t{b} * chunks + chunk) * virtual_heads + virtual_head) * width * state;
+  __host__ __device__ int steps_per_head() const { return chunks * static_cast<int>(kSsdChunk); }
+  // States are laid out (batch, chunks, virtual heads, width, state): the same two numbers.
+  __host__ __device__ index_t states(int b, int chunk) const {
+    return (index_t{b} * chunks + chunk) * virtual_heads * width * state;
   }
+  __host__ __device__ int cells_per_head() const { return width * state; }
   __host__ __device__ index_t step_count() const { return index_t{batch} * heads * chunks * kSsdChunk; }
-  __host__ __device__ index_t virtual_step_count() const { return step_count() * pieces; }
+  __host__ __device__ index_t virtual_step_count() const { return step_count() << piece_shift; }
   index_t state_count() const { return index_t{batch} * chunks * virtual_heads * width * state; }
 };
 

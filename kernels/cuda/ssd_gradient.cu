@@ -1,4 +1,4 @@
-// Gradients inside the chunks (ssd_gradient.cuh): blocks of 8 warps, one kind of block for the steps that read the state and one
+// Gradients inside the chunks (ssd_gradient.cuh): blocks of 16 warps, one kind for the steps that read the state and one
 // for those that write to it, per (sequence, chunk, group, split of the group's heads). Both kinds walk their heads with dy, x and
 // a state double-buffered in shared memory; what is summed over heads stays in accumulators. The two kinds of one chunk are
 // neighbours in the grid, so that dy and x come from memory once and from L2 the second time. A state dimension above 128 is cut
@@ -16,7 +16,7 @@ namespace {
 
 // grid (groups * splits * roles, chunks, batch), the role fastest
 template <int kP, int kN, int kPieces>
-__global__ void __launch_bounds__(kScoreThreads, 1)
+__global__ void __launch_bounds__(kGradientThreads, 1)
     ssd_gradient_kernel(const SsdGradient p, int reader_stages, int writer_stages) {
   extern __shared__ __align__(128) unsigned char shared_bytes[];
   using Reader = GradientReader<kP, kN, kPieces>;
@@ -40,40 +40,57 @@ __global__ void __launch_bounds__(kScoreThreads, 1)
 }
 
 template <int kP, int kN, int kPieces>
-void launch(const SsdGradient& p, cudaStream_t stream) {
+struct GradientBytes {
   using Reader = GradientReader<kP, kN, kPieces>;
   using Writer = GradientWriter<kP, kPieces * kN, true, kPieces == 1>;
-  const std::size_t limit = shared_memory_limit();
-  const int reader_stages = Reader::bytes(2) <= limit ? 2 : 1, writer_stages = Writer::bytes(2) <= limit ? 2 : 1;
-  const std::size_t reader = Reader::bytes(reader_stages), writer = Writer::bytes(writer_stages);
-  const std::size_t bytes = reader > writer ? reader : writer;
+  int reader_stages, writer_stages;
+  std::size_t bytes;
+
+  // Two stages where they fit.
+  explicit GradientBytes(std::size_t limit)
+      : reader_stages(Reader::bytes(2) <= limit ? 2 : 1), writer_stages(Writer::bytes(2) <= limit ? 2 : 1) {
+    const std::size_t reader = Reader::bytes(reader_stages), writer = Writer::bytes(writer_stages);
+    bytes = reader > writer ? reader : writer;
+  }
+};
+
+template <int kP, int kN, int kPieces>
+void launch(const SsdGradient& p, cudaStream_t stream) {
+  const GradientBytes<kP, kN, kPieces> need(shared_memory_limit());
   const auto kernel = ssd_gradient_kernel<kP, kN, kPieces>;
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(need.bytes)),
         "cudaFuncSetAttribute");
   const dim3 grid(p.g.groups * p.splits * (kPieces == 1 ? 2 : 5), p.g.chunks, p.g.batch);
-  kernel<<<grid, kScoreThreads, bytes, stream>>>(p, reader_stages, writer_stages);
+  kernel<<<grid, kGradientThreads, need.bytes, stream>>>(p, need.reader_stages, need.writer_stages);
   check_launch("ssd_gradient");
+}
+
+template <int kP>
+void dispatch(const SsdGradient& p, cudaStream_t stream) {
+  switch (padded_state(p.g.state)) {
+    case 32: return launch<kP, 32, 1>(p, stream);
+    case 64: return launch<kP, 64, 1>(p, stream);
+    case 128: return p.pieces == 1 ? launch<kP, 128, 1>(p, stream) : launch<kP, 64, 2>(p, stream);
+    default: return launch<kP, 128, 2>(p, stream);
+  }
 }
 
 }  // namespace
 
 int ssd_gradient_splits(const SsdGeometry& g) {
-  const int roles = ssd_gradient_pieces(g) == 1 ? 2 : 5;
+  const int roles = g.state > 128 ? 5 : 2;
   return best_split(index_t{g.batch} * g.chunks * g.groups * roles, g.group_virtual_heads, kMultiprocessors);
 }
 
+int ssd_gradient_pieces(const SsdGeometry& g) {
+  if (g.state > 128) return 2;
+  if (g.state <= 64) return 1;
+  const std::size_t limit = shared_memory_limit();
+  return GradientBytes<64, 128, 1>(limit).bytes <= limit ? 1 : 2;
+}
+
 void ssd_gradient(const SsdGradient& p, cudaStream_t stream) {
-  const int state = padded_state(p.g.state);
-  if (p.g.width == 64) {
-    if (state == 32) return launch<64, 32, 1>(p, stream);
-    if (state == 64) return launch<64, 64, 1>(p, stream);
-    if (state == 128) return launch<64, 128, 1>(p, stream);
-    return launch<64, 128, 2>(p, stream);
-  }
-  if (state == 32) return launch<32, 32, 1>(p, stream);
-  if (state == 64) return launch<32, 64, 1>(p, stream);
-  if (state == 128) return launch<32, 128, 1>(p, stream);
-  return launch<32, 128, 2>(p, stream);
+  p.g.width == 64 ? dispatch<64>(p, stream) : dispatch<32>(p, stream);
 }
 
 }  // namespace lmx::cuda

@@ -19,7 +19,7 @@ struct SsdGradient {
   SsdSteps steps;
   bf16* dxbc;           // x columns; the C columns too when splits == 1
   int splits;           // of each group's heads
-  int pieces;           // of the state dimension: 1, or 2 of 128
+  int pieces;           // of the state dimension: 1 or 2
   float* db;            // (2 * splits, rows, groups * state): readers' parts, then writers'; rows = batch * chunks * kSsdChunk
   float* dc;            // (splits, rows, groups * state), when splits > 1
   float* decay_term;    // (pieces, batch, virtual heads, steps): Σ_j W_ij - Σ_i W_ij + q_i
@@ -36,7 +36,10 @@ struct SsdGradient {
 };
 
 int ssd_gradient_splits(const SsdGeometry&);
-inline int ssd_gradient_pieces(const SsdGeometry& g) { return g.state > 128 ? 2 : 1; }
+
+// Pieces the state dimension is cut into on the current device: one that fits its shared memory. At most kMaxStatePieces.
+constexpr int kMaxStatePieces = 2;
+int ssd_gradient_pieces(const SsdGeometry&);
 
 void ssd_gradient(const SsdGradient&, cudaStream_t);
 

@@ -1,4 +1,4 @@
-// What the two kinds of blocks of ssd_gradient.cu share: which heads and rows a block owns.
+// What the two kinds of blocks of ssd_gradient.cu share: 16 warps, two to each block of 16 steps; the heads and rows they own.
 #pragma once
 
 #include "ssd_gradient.cuh"
@@ -6,12 +6,15 @@
 
 namespace lmx::cuda {
 
+constexpr int kGradientShare = 2, kGradientThreads = kScoreThreads<kGradientShare>, kGradientWarps = kGradientThreads / 32;
+
 struct GradientBlock {
   int b, chunk, group, split;
   int first, last;   // virtual heads
   int length;        // valid rows
-  int mine;          // the warp's block of 16 steps
+  StepOwner mine;    // the warp's 16 steps, and its half of their columns
   index_t row;       // first row of the chunk
+  index_t states, steps, terms;  // first elements of head 0: states and G, vectors per head, vectors per virtual head
   const bf16 *x, *B, *C, *dy;  // first row of the chunk, first column of each (x, dy: of virtual head 0)
 
   __device__ __forceinline__ GradientBlock(const SsdGradient& p, int group_and_split)
@@ -20,8 +23,11 @@ struct GradientBlock {
         group(group_and_split / p.splits),
         split(group_and_split % p.splits),
         length(p.g.length(chunk)),
-        mine(score_block(threadIdx.x / 32)),
+        mine(step_owner<kGradientShare>()),
         row(p.g.row(b, chunk)),
+        states(p.g.states(b, chunk)),
+        steps(p.g.steps(b, chunk, p.g.heads)),
+        terms(p.g.steps(b, chunk, p.g.virtual_heads)),
         x(p.xbc + row * p.g.channels),
         B(x + p.g.inner + group * p.g.state),
         C(B + p.g.groups * p.g.state),
@@ -30,12 +36,26 @@ struct GradientBlock {
     first = group * p.g.group_virtual_heads + split * share;
     last = min(first + share, (group + 1) * p.g.group_virtual_heads);
   }
-
-  // First element of a chunk in the vectors of terms per step of a virtual head.
-  __device__ __forceinline__ index_t term(const SsdGeometry& g, int vh) const {
-    return g.steps(b, vh, chunk, g.virtual_heads);
-  }
 };
+
+// Waits for the stage that a head reads; later ones may still be on their way.
+__device__ __forceinline__ void await_stage(int stages) {
+  if (stages == 2) {
+    tile::wait_copies<1>();
+  } else {
+    tile::wait_copies<0>();
+  }
+  __syncthreads();
+}
+
+// Starts copying two vectors of a head's steps.
+__device__ __forceinline__ void load_vectors(const GradientBlock& k, const SsdGeometry& g, int vh, const float* source0,
+                                             float* target0, const float* source1, float* target1) {
+  const int thread = tile::thread_here(), unit = thread % 32 * 4;
+  const index_t at = k.steps + g.head_of(vh) * g.steps_per_head() + unit;
+  if (thread < 32) tile::copy_async(target0 + unit, source0 + at, true);
+  if (thread >= 32 && thread < 64) tile::copy_async(target1 + unit, source1 + at, true);
+}
 
 // Accumulators of one warp (16 rows x kCols) to fp32 rows.
 template <int kCols>

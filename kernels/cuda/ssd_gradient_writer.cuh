@@ -3,7 +3,9 @@
 //   V_j = e^{S - s_j} G B_j + Σ_{i>=j} (C_i·B_j) e^{s_i - s_j} dy_i
 //   dx_j = Δ_j V_j + D dy_j          dB_j += Σ_h e^{S - s_j} Δ_j Gᵀ x_j           direct_j = x_j · V_j        skip = Σ_j dy_j · x_j
 //   write_j = Δ_j x_j · (e^{S - s_j} G B_j), what dL gains per unit of S - s_j
-// kN columns of the state dimension are in shared memory; kDx needs all of it, kDb accumulates dB over its kN columns from n0.
+// V is formed relative to r = s at the end of the warp's 16 steps: V_j = e^{r - s_j} (e^{S - r} G B_j + Σ_{i after} (C_i·B_j) e^{s_i - r}
+// dy_i) + the warp's own steps with exact exponents. Of the two warps of 16 steps, each takes half the channels of V and half the
+// columns of dB. kN columns of the state dimension are in shared memory; kDx needs all of it, kDb accumulates dB from column n0.
 #pragma once
 
 #include "reduce.cuh"
@@ -14,6 +16,7 @@ namespace lmx::cuda {
 template <int kP, int kN, bool kDx, bool kDb>
 struct GradientWriter {
   static constexpr int part = kN < 64 ? kN : 64;
+  static constexpr int half_p = kP / 2, half_n = kN / 2;
   struct Stage {
     bf16 dy[kDx ? kSsdChunk * kP : 64];
     bf16 x[kSsdChunk * kP];
@@ -22,9 +25,12 @@ struct GradientWriter {
     float delta[kSsdChunk];
   };
   struct Fixed {
-    ScorePairs pairs;
-    bf16 out[kScoreWarps][16 * kP];
-    float skip[kScoreWarps];
+    Scores scores;
+    bf16 b[kDx && kDb ? kSsdChunk * kN : 64];
+    bf16 out[kGradientWarps][16 * half_p];
+    ColumnDecays decays[kGradientWarps];
+    float terms[kGradientShare][2][kSsdChunk];  // each warp's part of write and direct
+    float skip[kGradientWarps];
   };
   static constexpr std::size_t bytes(int stages) {
     constexpr std::size_t scores = 2 * kSsdChunk * part * sizeof(bf16);
@@ -38,116 +44,107 @@ struct GradientWriter {
     auto* const ring = reinterpret_cast<Stage*>(shared_bytes + sizeof(Fixed));
     const SsdGeometry& g = p.g;
     const GradientBlock k(p, group_and_split);
-    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, mine = k.mine, valid_n = g.state - n0;
+    const int mine = k.mine.block, valid_n = g.state - n0;
 
-    tile::Fragment b_own[kN / 16], diagonal;
+    tile::Fragment b_own[kN / 16];  // where dB does not take the registers; else the rows are in shared memory
     if constexpr (kDx) {
-      diagonal = load_scores<part, kN / part, false>(fixed.pairs, b_own, reinterpret_cast<bf16*>(ring), k.B, k.C,
-                                                     g.channels, k.length, g.state, mine);
+      make_scores<kGradientShare, part, kN / part, false>(fixed.scores, b_own, reinterpret_cast<bf16*>(ring), k.B, k.C,
+                                                          g.channels, k.length, g.state, k.mine);
+      if (kDb) tile::load_tile<kSsdChunk, kN, kGradientThreads>(fixed.b, k.B, g.channels, k.length, valid_n);
     }
-    const auto load_stage = [&](int vh) {
+    const tile::Operands<kP> on_p;
+    const tile::Operands<kN> on_n;
+    const auto load_stage = [&](int vh, Stage& stage) {
       if (vh < k.last) {
-        Stage& stage = ring[(vh - k.first) % stages];
-        if (kDx) tile::load_tile<kSsdChunk, kP, kScoreThreads>(stage.dy, k.dy + vh * kP, g.inner, k.length, kP);
-        tile::load_tile<kSsdChunk, kP, kScoreThreads>(stage.x, k.x + vh * kP, g.channels, k.length, kP);
-        tile::load_tile<kP, kN, kScoreThreads>(stage.grad, p.grads + g.state_at(k.b, k.chunk, vh) + n0, g.state, kP,
-                                               valid_n);
-        const index_t steps = g.steps(k.b, vh / g.pieces, k.chunk, g.heads) + lane * 4;
-        if (warp == 0) tile::copy_async(stage.decay + lane * 4, p.steps.decay + steps, true);
-        if (warp == 1) tile::copy_async(stage.delta + lane * 4, p.steps.delta + steps, true);
+        if (kDx) tile::load_tile<kSsdChunk, kP, kGradientThreads>(stage.dy, k.dy + vh * kP, g.inner, k.length, kP);
+        tile::load_tile<kSsdChunk, kP, kGradientThreads>(stage.x, k.x + vh * kP, g.channels, k.length, kP);
+        tile::load_tile<kP, kN, kGradientThreads>(stage.grad, p.grads + k.states + n0 + vh * g.cells_per_head(), g.state, kP,
+                                                  valid_n);
+        load_vectors(k, g, vh, p.steps.decay, stage.decay, p.steps.delta, stage.delta);
       }
       tile::commit_copies();
     };
-    for (int s = 0; s < stages; ++s) load_stage(k.first + s);
+    for (int s = 0; s < stages; ++s) load_stage(k.first + s, ring[s]);
 
-    float db[kN / 8][4] = {};
-    for (int vh = k.first; vh < k.last; ++vh) {
-      if (stages == 2) {
-        tile::wait_copies<1>();
-      } else {
-        tile::wait_copies<0>();
-      }
+    float db[half_n / 8][4] = {};
+    for (int vh = k.first, slot = 0; vh < k.last; ++vh, slot = slot + 1 == stages ? 0 : slot + 1) {
+      await_stage(stages);
+      Stage& stage = ring[slot];
+      if constexpr (kDx) write_dx(p, k, stage, fixed, on_p, on_n, b_own, vh);
+      if constexpr (kDb) add_states(db, stage, on_p, on_n, mine, k.mine.share * half_n);
       __syncthreads();
-      const Stage& stage = ring[(vh - k.first) % stages];
-      const RowPair decay = row_values(stage.decay + mine * 16), delta = row_values(stage.delta + mine * 16);
-      const float total = stage.decay[kSsdChunk - 1];
-      const RowPair left = {tile::exp2_fast(fminf(total - decay.top, 0.0f)),
-                            tile::exp2_fast(fminf(total - decay.bottom, 0.0f))};
-      tile::Fragment x[kP / 16];
-#pragma unroll
-      for (int q = 0; q < kP / 16; ++q) x[q] = tile::a_blocks<kP>(stage.x, q * 16).at(mine * 16);
-
-      if constexpr (kDx) {
-        const float skip = write_dx(p, k, stage, fixed, b_own, diagonal, x, decay, delta, left, vh);
-        if (lane == 0) fixed.skip[warp] = skip;
-      }
-      if constexpr (kDb) {
-        const RowPair weight = {left.top * delta.top, left.bottom * delta.bottom};
-#pragma unroll
-        for (int n = 0; n < kN / 16; ++n) {
-          const auto grad = tile::b_trans_blocks<kN>(stage.grad, n * 16);
-          float t[2][4] = {};
-#pragma unroll
-          for (int q = 0; q < kP / 16; ++q) tile::mma(t[0], t[1], x[q], grad.at(q * 16));
-#pragma unroll
-          for (int e = 0; e < 4; ++e) {
-            db[n * 2][e] += weight.of(e / 2) * t[0][e];
-            db[n * 2 + 1][e] += weight.of(e / 2) * t[1][e];
-          }
-        }
-      }
-      __syncthreads();
-      load_stage(vh + stages);
-      if (kDx && threadIdx.x == 0) {
-        float sum = 0;
-        for (int w = 0; w < kScoreWarps; ++w) sum += fixed.skip[w];
-        p.skip_term[(index_t{k.b} * g.chunks + k.chunk) * g.virtual_heads + vh] = sum;
-      }
+      load_stage(vh + stages, stage);
+      if constexpr (kDx) finish_terms(p, k, fixed, vh);
     }
     if constexpr (kDb) {
       const index_t stride = index_t{g.groups} * g.state;
-      store_partial<kN>(db, p.db + p.partial(p.splits + k.split, k.b, k.chunk) + mine * 16 * stride +
-                                index_t{k.group} * g.state + n0,
-                        stride, valid_n);
+      const int first = k.mine.share * half_n;
+      store_partial<half_n>(db, p.db + p.partial(p.splits + k.split, k.b, k.chunk) + mine * 16 * stride +
+                                    index_t{k.group} * g.state + n0 + first,
+                            stride, valid_n - first);
     }
   }
 
  private:
-  // V, dx and the terms of one head's 16 steps; returns the warp's Σ dy·x.
-  static __device__ __forceinline__ float write_dx(const SsdGradient& p, const GradientBlock& k, const Stage& stage,
-                                                   Fixed& fixed, const tile::Fragment (&b_own)[kN / 16],
-                                                   const tile::Fragment& diagonal, const tile::Fragment (&x)[kP / 16],
-                                                   RowPair decay, RowPair delta, RowPair left, int vh) {
+  // V, dx and the terms of one head's 16 steps, over the warp's half of the channels.
+  static __device__ __forceinline__ void write_dx(const SsdGradient& p, const GradientBlock& k, const Stage& stage,
+                                                  Fixed& fixed, const tile::Operands<kP>& on_p,
+                                                  const tile::Operands<kN>& on_n,
+                                                  const tile::Fragment (&b_own)[kN / 16], int vh) {
     const SsdGeometry& g = p.g;
-    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, mine = k.mine;
-    float v[kP / 8][4] = {};
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, mine = k.mine.block;
+    const int channel = k.mine.share * half_p;
+    const float reference = stage.decay[mine * 16 + 15];
+    fixed.decays[warp].template fill<true>(stage.decay, reference);
+
+    float v[half_p / 8][4] = {};
 #pragma unroll
     for (int n = 0; n < kN / 16; ++n) {
-      const auto grad = tile::b_blocks<kN>(stage.grad, n * 16);
+      const tile::Fragment b = kDb ? on_n.a(fixed.b, n * 16).at(mine * 16) : b_own[n];
+      const auto grad = on_n.b(stage.grad, n * 16);
 #pragma unroll
-      for (int q = 0; q < kP / 8; q += 2) tile::mma(v[q], v[q + 1], b_own[n], grad.at(q * 8));
+      for (int q = 0; q < half_p / 8; q += 2) tile::mma(v[q], v[q + 1], b, grad.at(channel + q * 8));
     }
+    const float left = tile::exp2_fast(fminf(stage.decay[kSsdChunk - 1] - reference, 0.0f));
+    tile::Fragment x[half_p / 16];
     RowPair write = {0, 0};
 #pragma unroll
-    for (int q = 0; q < kP / 8; ++q)
+    for (int q = 0; q < half_p / 16; ++q) {
+      x[q] = on_p.a(stage.x, channel + q * 16).at(mine * 16);
 #pragma unroll
-      for (int e = 0; e < 4; ++e) v[q][e] *= left.of(e / 2);
-#pragma unroll
-    for (int q = 0; q < kP / 16; ++q) add_products(write, x[q], v[q * 2], v[q * 2 + 1]);
-
-#pragma unroll 2
-    for (int later = mine + 1; later < kScoreWarps; ++later) {
-      add_block<false>(v, fixed.pairs.load(mine, later), decay, stage, later);
+      for (int e = 0; e < 4; ++e) {
+        v[q * 2][e] *= left;
+        v[q * 2 + 1][e] *= left;
+      }
+      add_products(write, x[q], v[q * 2], v[q * 2 + 1]);
     }
-    add_block<true>(v, diagonal, decay, stage, mine);
+#pragma unroll 2
+    for (int later = mine + 1; later < kStepBlocks; ++later) {
+      const tile::Fragment m = fixed.decays[warp].apply(fixed.scores.load(mine, later), later);
+#pragma unroll
+      for (int q = 0; q < half_p / 8; q += 2) {
+        tile::mma(v[q], v[q + 1], m, on_p.b_trans(stage.dy, channel + q * 8).at(later * 16));
+      }
+    }
+    const RowPair decay = row_values(stage.decay + mine * 16), delta = row_values(stage.delta + mine * 16);
+    const RowPair since = {tile::exp2_fast(reference - decay.top), tile::exp2_fast(reference - decay.bottom)};
+#pragma unroll
+    for (int q = 0; q < half_p / 8; ++q)
+#pragma unroll
+      for (int e = 0; e < 4; ++e) v[q][e] *= since.of(e / 2);
+    const tile::Fragment own = own_steps(fixed.scores.load(mine, mine), decay, column_values(stage.decay + mine * 16));
+#pragma unroll
+    for (int q = 0; q < half_p / 8; q += 2) {
+      tile::mma(v[q], v[q + 1], own, on_p.b_trans(stage.dy, channel + q * 8).at(mine * 16));
+    }
 
     RowPair direct = {0, 0};
     float skip = 0;
-    const float d = p.d[vh / g.pieces];
+    const float d = p.d[g.head_of(vh)];
 #pragma unroll
-    for (int q = 0; q < kP / 16; ++q) {
+    for (int q = 0; q < half_p / 16; ++q) {
       add_products(direct, x[q], v[q * 2], v[q * 2 + 1]);
-      const tile::Fragment dy = tile::a_blocks<kP>(stage.dy, q * 16).at(mine * 16);
+      const tile::Fragment dy = on_p.a(stage.dy, channel + q * 16).at(mine * 16);
 #pragma unroll
       for (int w = 0; w < 4; ++w) {
         float(&sum)[4] = v[q * 2 + w / 2];
@@ -157,41 +154,72 @@ struct GradientWriter {
         sum[w % 2 * 2 + 1] = delta.of(w) * sum[w % 2 * 2 + 1] + d * high;
       }
     }
-    tile::store_rows<kP>(fixed.out[warp], v, p.dxbc + (k.row + mine * 16) * g.channels + vh * kP, g.channels,
-                         k.length - mine * 16, kP);
-    const RowPair write_total = {tile::quad_sum(write.top) * delta.top, tile::quad_sum(write.bottom) * delta.bottom};
-    const RowPair direct_total = {tile::quad_sum(direct.top), tile::quad_sum(direct.bottom)};
+    tile::store_rows<half_p>(fixed.out[warp], v, p.dxbc + (k.row + mine * 16) * g.channels + vh * kP + channel,
+                             g.channels, k.length - mine * 16, half_p);
+    const RowPair write_sum = {tile::quad_sum(write.top) * since.top * delta.top,
+                               tile::quad_sum(write.bottom) * since.bottom * delta.bottom};
+    const RowPair direct_sum = {tile::quad_sum(direct.top), tile::quad_sum(direct.bottom)};
     if (lane % 4 == 0) {
-      const index_t at = k.term(g, vh) + mine * 16 + lane / 4;
-      p.write_term[at] = write_total.top;
-      p.write_term[at + 8] = write_total.bottom;
-      p.direct_term[at] = direct_total.top;
-      p.direct_term[at + 8] = direct_total.bottom;
+      const int at = mine * 16 + lane / 4;
+      fixed.terms[k.mine.share][0][at] = write_sum.top;
+      fixed.terms[k.mine.share][0][at + 8] = write_sum.bottom;
+      fixed.terms[k.mine.share][1][at] = direct_sum.top;
+      fixed.terms[k.mine.share][1][at + 8] = direct_sum.bottom;
     }
-    return warp_sum(skip);
+    skip = warp_sum(skip);
+    if (lane == 0) fixed.skip[warp] = skip;
   }
 
-  // Adds what 16 later steps i read of the warp's steps: rows j, columns i.
-  template <bool kDiagonal>
-  static __device__ __forceinline__ void add_block(float (&v)[kP / 8][4], const tile::Fragment& score, RowPair decay,
-                                                   const Stage& stage, int later) {
-    const ColumnValues columns = column_values(stage.decay + later * 16);
+  // dB += e^{S - s_j} Δ_j Gᵀ x_j over the warp's columns.
+  static __device__ __forceinline__ void add_states(float (&db)[half_n / 8][4], const Stage& stage,
+                                                    const tile::Operands<kP>& on_p, const tile::Operands<kN>& on_n,
+                                                    int mine, int first) {
+    const RowPair decay = row_values(stage.decay + mine * 16), delta = row_values(stage.delta + mine * 16);
+    const float total = stage.decay[kSsdChunk - 1];
+    const RowPair weight = {tile::exp2_fast(fminf(total - decay.top, 0.0f)) * delta.top,
+                            tile::exp2_fast(fminf(total - decay.bottom, 0.0f)) * delta.bottom};
+    tile::Fragment x[kP / 16];
+#pragma unroll
+    for (int q = 0; q < kP / 16; ++q) x[q] = on_p.a(stage.x, q * 16).at(mine * 16);
+#pragma unroll
+    for (int n = 0; n < half_n / 16; ++n) {
+      const auto grad = on_n.b_trans(stage.grad, first + n * 16);
+      float t[2][4] = {};
+#pragma unroll
+      for (int q = 0; q < kP / 16; ++q) tile::mma(t[0], t[1], x[q], grad.at(q * 16));
+#pragma unroll
+      for (int e = 0; e < 4; ++e) {
+        db[n * 2][e] += weight.of(e / 2) * t[0][e];
+        db[n * 2 + 1][e] += weight.of(e / 2) * t[1][e];
+      }
+    }
+  }
+
+  // What the warp's own steps read of each other: rows j, columns i, exact decays.
+  static __device__ __forceinline__ tile::Fragment own_steps(const tile::Fragment& score, RowPair decay,
+                                                             const ColumnValues& columns) {
     tile::Fragment m;
 #pragma unroll
     for (int w = 0; w < 4; ++w) {
       const float2 column = pick(columns, w);
-      float left = low_half(score.w[w]) * tile::exp2_fast(column.x - decay.of(w));
-      float right = high_half(score.w[w]) * tile::exp2_fast(column.y - decay.of(w));
-      if constexpr (kDiagonal) {
-        const int j = fragment_row(w), i = fragment_column(w);
-        left = i >= j ? left : 0.0f;
-        right = i + 1 >= j ? right : 0.0f;
-      }
-      m.w[w] = to_pair(left, right);
+      const int j = fragment_row(w), i = fragment_column(w);
+      const float left = low_half(score.w[w]) * tile::exp2_fast(column.x - decay.of(w));
+      const float right = high_half(score.w[w]) * tile::exp2_fast(column.y - decay.of(w));
+      m.w[w] = to_pair(i >= j ? left : 0.0f, i + 1 >= j ? right : 0.0f);
     }
-#pragma unroll
-    for (int q = 0; q < kP / 8; q += 2) {
-      tile::mma(v[q], v[q + 1], m, tile::b_trans_blocks<kP>(stage.dy, q * 8).at(later * 16));
+    return m;
+  }
+
+  // One head's terms, from the warps' parts.
+  static __device__ __forceinline__ void finish_terms(const SsdGradient& p, const GradientBlock& k, const Fixed& fixed,
+                                                      int vh) {
+    const SsdGeometry& g = p.g;
+    const int thread = tile::thread_here(), kind = thread / kSsdChunk, t = thread % kSsdChunk;
+    if (kind < 2) {
+      (kind == 0 ? p.write_term : p.direct_term)[k.terms + vh * g.steps_per_head() + t] = fixed.terms[0][kind][t] + fixed.terms[1][kind][t];
+    } else if (kind == 2 && t < 32) {
+      const float total = warp_sum(t < kGradientWarps ? fixed.skip[t] : 0.0f);
+      if (t == 0) p.skip_term[(index_t{k.b} * g.chunks + k.chunk) * g.virtual_heads + vh] = total;
     }
   }
 };

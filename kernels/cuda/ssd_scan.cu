@@ -38,18 +38,18 @@ struct BackwardBuffers {
   SsdSteps steps;
   bf16* grads;
   float *db, *dc, *decay_term, *write_term, *direct_term, *carry_term, *skip_term, *parameter_partials;
-  int splits, pieces;
+  int splits;
 
   BackwardBuffers(Carver& carver, const SsdGeometry& g)
-      : steps(take_steps(carver, g)), splits(ssd_gradient_splits(g)), pieces(ssd_gradient_pieces(g)) {
+      : steps(take_steps(carver, g)), splits(ssd_gradient_splits(g)) {
     const index_t blocks = index_t{g.batch} * g.chunks, part = blocks * kSsdChunk * g.groups * g.state;
     grads = carver.take<bf16>(g.state_count());
     db = carver.take<float>(2 * splits * part);
     dc = carver.take<float>(splits > 1 ? splits * part : 0);
-    decay_term = carver.take<float>(pieces * g.virtual_step_count());
+    decay_term = carver.take<float>(kMaxStatePieces * g.virtual_step_count());
     write_term = carver.take<float>(g.virtual_step_count());
     direct_term = carver.take<float>(g.virtual_step_count());
-    carry_term = carver.take<float>(pieces * blocks * g.virtual_heads);
+    carry_term = carver.take<float>(kMaxStatePieces * blocks * g.virtual_heads);
     skip_term = carver.take<float>(blocks * g.virtual_heads);
     parameter_partials = carver.take<float>(3 * blocks * g.heads);
   }
@@ -58,9 +58,8 @@ struct BackwardBuffers {
 }  // namespace
 
 void ssd_scan_require(const SsdShape& s) {
-  const bool head_dim = s.head_dim == 32 || (s.head_dim > 0 && s.head_dim % 64 == 0);
-  if (!head_dim) {
-    throw InvalidArgument("Expected the SSD scan's head_dim to be 32 or a multiple of 64 on a CUDA device, got " +
+  if (s.head_dim != 32 && s.head_dim != 64 && s.head_dim != 128 && s.head_dim != 256) {
+    throw InvalidArgument("Expected the SSD scan's head_dim to be 32, 64, 128 or 256 on a CUDA device, got " +
                           std::to_string(s.head_dim));
   }
   if (s.state <= 0 || s.state % 8 != 0 || s.state > 256) {
@@ -112,9 +111,9 @@ void ssd_scan_backward(const SsdShape& s, const bf16* dy, const bf16* xbc, Strid
   ssd_state_pass_backward({g, dy, g.inner, xbc + g.inner + g.groups * g.state, dt, a_log, dt_bias, dfinal_state, w.grads,
                            dinitial_state, w.steps},
                           stream);
-  const SsdGradient gradient{g,    dy,   xbc,          states,       w.grads,       d,            w.steps,    dxbc,
-                             w.splits, w.pieces, w.db, w.dc, w.decay_term, w.write_term, w.direct_term, w.carry_term,
-                             w.skip_term};
+  const SsdGradient gradient{g,    dy,   xbc,          states,       w.grads,       d,           w.steps,    dxbc,
+                             w.splits, ssd_gradient_pieces(g), w.db, w.dc, w.decay_term, w.write_term, w.direct_term,
+                             w.carry_term, w.skip_term};
   ssd_gradient(gradient, stream);
   ssd_combine({gradient, a_log, ddt, w.parameter_partials, da_log, dd, ddt_bias}, stream);
 }

@@ -3,7 +3,7 @@
 //   - the device always works in chunks of kSsdChunk steps, whatever SsdShape::chunk says (the function does not depend on it);
 //   - `states` belongs to this backend: bf16, ssd_scan_states_bytes(shape) bytes, the state at the start of every such chunk;
 //   - `workspace` holds ssd_scan_workspace(shape) bytes, whose content means nothing before and after a call.
-// head_dim 32, 64 or a multiple of 64; state a multiple of 8 up to 256; x, B, C rows dense. Anything else: InvalidArgument.
+// head_dim 32, 64, 128 or 256; state a multiple of 8 up to 256; x, B, C rows dense. Anything else: InvalidArgument.
 // All launches are functions of the shape alone, nothing waits, and sums are added in a fixed order.
 #pragma once
 

@@ -1,9 +1,8 @@
-// C·B inside one chunk: what every head of a group shares, computed once per block.
+// C·B inside one chunk: what every head of a group shares, computed once per block of threads and kept in shared memory.
 //
-// A block of kScoreWarps warps covers a chunk; each warp owns 16 of its steps and keeps its scores against the 16-step blocks it
-// can see, rounded to bf16, in operand order: those of its own steps in registers, the others in shared memory, where only it
-// looks. Only the causal half exists: with kPast a warp's rows are the later steps (i, rows of C) and it sees the blocks
-// before its own; otherwise they are the earlier ones (j, rows of B) and it sees the blocks after.
+// A chunk is eight blocks of 16 steps; each belongs to one warp (kShare = 1) or to two neighbours on one scheduler (kShare = 2).
+// Scores are rounded to bf16 and lie in operand order, one tile of 16 x 16 per pair of blocks (earlier, later), 36 in all. With
+// kPast rows are the later steps (i, rows of C) and columns the earlier ones (j, rows of B); otherwise the other way round.
 #pragma once
 
 #include "mma_tile.cuh"
@@ -11,68 +10,101 @@
 
 namespace lmx::cuda {
 
-constexpr int kScoreWarps = 8, kScoreThreads = 32 * kScoreWarps;
+constexpr int kStepBlocks = static_cast<int>(kSsdChunk) / 16;
 
-// The 16-step block of a warp. Work grows with the block (or falls); warps w and w + 4 share a scheduler and get equal sums.
-__device__ __forceinline__ int score_block(int warp) { return warp < 4 ? warp : 11 - warp; }
+template <int kShare>
+constexpr int kScoreThreads = 32 * kShare * kStepBlocks;
 
-// A block against another one, by the thread that stores and loads it.
-struct ScorePairs {
-  static constexpr int pairs = kScoreWarps * (kScoreWarps - 1) / 2;
-  uint4 fragment[pairs][32];
+// The 16 steps of a warp, and which of their owners it is. Work grows with the block (or falls): every scheduler (warp mod 4)
+// gets blocks k and 7 - k.
+struct StepOwner {
+  int block, share;
+};
+template <int kShare>
+__device__ __forceinline__ StepOwner step_owner() {
+  const int warp = threadIdx.x / 32, scheduler = warp % 4, round = warp / 4;
+  return {round < kShare ? scheduler : kStepBlocks - 1 - scheduler, round % kShare};
+}
 
-  __device__ __forceinline__ uint4& at(int earlier, int later) {
-    return fragment[later * (later - 1) / 2 + earlier][threadIdx.x % 32];
-  }
-  __device__ __forceinline__ tile::Fragment load(int earlier, int later) {
-    const uint4 f = at(earlier, later);
+struct Scores {
+  uint4 tiles[kStepBlocks * (kStepBlocks + 1) / 2][32];
+
+  static __device__ __forceinline__ int index(int earlier, int later) { return later * (later + 1) / 2 + earlier; }
+  __device__ __forceinline__ tile::Fragment load(int earlier, int later) const {
+    const uint4 f = tiles[index(earlier, later)][threadIdx.x % 32];
     return {{f.x, f.y, f.z, f.w}};
+  }
+  __device__ __forceinline__ void store(int earlier, int later, const tile::Fragment& f) {
+    tiles[index(earlier, later)][threadIdx.x % 32] = {f.w[0], f.w[1], f.w[2], f.w[3]};
   }
 };
 
-// rows, columns: first rows of the chunk in the matrices of the warps' own and of the seen steps, `stride` elements apart, `length`
-// of them valid, `state` columns. `shared` holds two tiles of kSsdChunk x kN. `own` receives the warp's rows as operands; the
-// result is the scores of the warp's own steps, both triangles.
-// Starts and ends with the block in step; the tiles may be overwritten on return.
-template <int kN, int kTiles, bool kPast>
-__device__ __forceinline__ tile::Fragment load_scores(ScorePairs& pairs, tile::Fragment (&own)[kTiles * kN / 16],
-                                                      bf16* shared, const bf16* rows, const bf16* columns,
-                                                      index_t stride, int length, int state, int mine) {
+// rows, columns: first rows of the chunk in the two matrices, `stride` elements apart, `length` of them valid, `state` columns.
+// `shared` holds two tiles of kSsdChunk x kN; kTiles * kN columns in all. `own` receives the warp's rows as operands.
+// Starts and ends with the block in step: on return the scores can be read and the tiles overwritten.
+template <int kShare, int kN, int kTiles, bool kPast>
+__device__ __forceinline__ void make_scores(Scores& scores, tile::Fragment (&own)[kTiles * kN / 16], bf16* shared,
+                                            const bf16* rows, const bf16* columns, index_t stride, int length,
+                                            int state, StepOwner mine) {
+  constexpr int seen_blocks = kStepBlocks / kShare;  // of the warp: every kShare-th
   bf16* const row_tile = shared;
   bf16* const column_tile = shared + kSsdChunk * kN;
-  float sum[kScoreWarps][2][4] = {};
+  float sum[seen_blocks][2][4] = {};
 #pragma unroll
   for (int part = 0; part < kTiles; ++part) {
     const int n0 = part * kN;
-    tile::load_tile<kSsdChunk, kN, kScoreThreads>(row_tile, rows + n0, stride, length, state - n0);
-    tile::load_tile<kSsdChunk, kN, kScoreThreads>(column_tile, columns + n0, stride, length, state - n0);
+    tile::load_tile<kSsdChunk, kN, kScoreThreads<kShare>>(row_tile, rows + n0, stride, length, state - n0);
+    tile::load_tile<kSsdChunk, kN, kScoreThreads<kShare>>(column_tile, columns + n0, stride, length, state - n0);
     tile::commit_copies();
     tile::wait_copies<0>();
     __syncthreads();
+    const tile::Operands<kN> operands;
 #pragma unroll
     for (int k = 0; k < kN / 16; ++k) {
-      const tile::Fragment a = tile::a_blocks<kN>(row_tile, k * 16).at(mine * 16);
-      const auto seen = tile::b_blocks<kN>(column_tile, k * 16);
+      const tile::Fragment a = operands.a(row_tile, k * 16).at(mine.block * 16);
+      const auto seen = operands.b(column_tile, k * 16);
 #pragma unroll
-      for (int block = 0; block < kScoreWarps; ++block) {
-        if (kPast ? block <= mine : block >= mine) tile::mma(sum[block][0], sum[block][1], a, seen.at(block * 16));
+      for (int s = 0; s < seen_blocks; ++s) {
+        const int block = s * kShare + mine.share;
+        if (kPast ? block <= mine.block : block >= mine.block) tile::mma(sum[s][0], sum[s][1], a, seen.at(block * 16));
       }
       own[part * (kN / 16) + k] = a;
     }
-    __syncthreads();
+    if (part < kTiles - 1) __syncthreads();
   }
-  tile::Fragment diagonal;
 #pragma unroll
-  for (int block = 0; block < kScoreWarps; ++block) {
-    const tile::Fragment f = tile::to_fragment(sum[block][0], sum[block][1]);
-    if (block == mine) {
-      diagonal = f;
-    } else if (kPast ? block < mine : block > mine) {
-      pairs.at(min(block, mine), max(block, mine)) = {f.w[0], f.w[1], f.w[2], f.w[3]};
+  for (int s = 0; s < seen_blocks; ++s) {
+    const int block = s * kShare + mine.share;
+    if (kPast ? block <= mine.block : block >= mine.block) {
+      scores.store(min(block, mine.block), max(block, mine.block), tile::to_fragment(sum[s][0], sum[s][1]));
     }
   }
-  return diagonal;
+  __syncthreads();
 }
+
+// Decays between a warp's block and all steps, relative to a step `reference` between the two, as bf16 pairs in shared memory:
+// e^{s_i - s_j} = e^{s_i - reference} e^{reference - s_j}, both at most 1, and one of the factors is the warp's own.
+struct ColumnDecays {
+  std::uint32_t pairs[kSsdChunk / 2];
+
+  // kAfter: 2^(vector - reference), for later steps; otherwise 2^(reference - vector), for earlier ones. What lies on the other
+  // side of the reference may overflow and is not used. One warp's work.
+  template <bool kAfter>
+  __device__ __forceinline__ void fill(const float* vector, float reference) {
+    const int lane = threadIdx.x % 32;
+    const float4 v = *reinterpret_cast<const float4*>(vector + lane * 4);
+    const auto factor = [&](float x) { return tile::exp2_fast(kAfter ? x - reference : reference - x); };
+    *reinterpret_cast<uint2*>(pairs + lane * 2) = {to_pair(factor(v.x), factor(v.y)), to_pair(factor(v.z), factor(v.w))};
+    __syncwarp();
+  }
+  // The scores of one pair of blocks times their columns' decays.
+  __device__ __forceinline__ tile::Fragment apply(const tile::Fragment& score, int column_block) const {
+    const std::uint32_t* const at = pairs + column_block * 8 + threadIdx.x % 4;
+    const std::uint32_t low = at[0], high = at[4];
+    return {{tile::multiply_pairs(score.w[0], low), tile::multiply_pairs(score.w[1], low),
+             tile::multiply_pairs(score.w[2], high), tile::multiply_pairs(score.w[3], high)}};
+  }
+};
 
 // Row and column of the pair of elements in word w of a fragment, for this thread: (row, column), (row, column + 1).
 __device__ __forceinline__ int fragment_row(int w) { return threadIdx.x % 32 / 4 + w % 2 * 8; }

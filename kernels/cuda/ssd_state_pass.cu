@@ -1,11 +1,11 @@
 // H <- e^S H + Σ_k w_k u_k ⊗ v_k over the chunks of a sequence, writing H before each chunk (ssd_state_pass.cuh).
 //
-// One block of 4 warps owns a kP x kN piece of the state of one (sequence, virtual head) in fp32 accumulators and walks
-// the chunks in order; u and v stream through a ring of kStages buffers of kRows steps (cp.async, one barrier a buffer). The
-// weights w_k multiply u in registers, in fp32. Each warp turns one chunk of four into Δ, s and w, four chunks ahead.
+// One block of 4 warps owns a kP x kN piece of the state of one (sequence, virtual head) in fp32 accumulators and walks time in
+// order; u and v stream through a ring of kStages buffers (cp.async, one barrier a buffer). The weights w_k, bf16 pairs, multiply u
+// in operand registers. Each warp turns one chunk of four into Δ, s and w, four chunks ahead.
 //
 // 65536 tokens, 24 heads x 64, state 128 (batch 16): 25.8 GFLOP; u 201 MB + v 17 MB (805 MB from L2) + states 201 MB
-// = 0.42 GB, 100 us at 4.2 TB/s. Predicted: 115 us.
+// = 0.42 GB, 100 us at 4.2 TB/s.
 #include "check.h"
 #include "mma_tile.cuh"
 #include "ssd_state_pass.cuh"
@@ -13,21 +13,22 @@
 namespace lmx::cuda {
 namespace {
 
-constexpr int kThreads = 128, kWarps = 4, kRows = 32, kStages = 4, kSteps = kSsdChunk / kRows;
+constexpr int kThreads = 128, kWarps = kThreads / 32, kStages = 4;
 constexpr float kLog2E = 1.4426950408889634f;
 
 template <int kP, int kN>
 struct StatePassTile {
   static constexpr int warps_p = kP / 32, warps_n = kWarps / warps_p, cols = kN / warps_n;  // a warp: 32 x cols
+  static constexpr int rows = kN == 128 ? 32 : 64, parts = static_cast<int>(kSsdChunk) / rows;  // steps of a buffer
   struct Stage {
-    bf16 u[kRows * kP];
-    bf16 v[kRows * kN];
+    bf16 u[rows * kP];
+    bf16 v[rows * kN];
   };
   struct Shared {
     Stage stages[kStages];
     bf16 out[kWarps][16 * cols];
-    float weight[2][kWarps][kSsdChunk];  // two groups of four chunks
-    float total[2][kWarps];              // S log2(e)
+    std::uint32_t weight[2][kWarps][kSsdChunk / 2];  // two groups of chunks, pairs of steps
+    float total[2][kWarps];                          // S log2(e)
   };
 };
 
@@ -50,7 +51,7 @@ __device__ __forceinline__ Times load_times(const SsdStatePass& p, int b, int he
 // Δ, s and w of one chunk by one warp; see SsdSteps for what is left in global memory.
 template <bool kReverse>
 __device__ void prepare_chunk(const SsdStatePass& p, const Times& times, int b, int head, int chunk, int lane,
-                              float bias, float a_log2, bool publish, float* weight, float* total) {
+                              float bias, float a_log2, bool publish, std::uint32_t* weight, float* total) {
   float delta[4], decay[4];
   float sum = 0;
 #pragma unroll
@@ -70,52 +71,50 @@ __device__ void prepare_chunk(const SsdStatePass& p, const Times& times, int b, 
   const float last = __shfl_sync(~0u, before, 31);
   before = __shfl_up_sync(~0u, before, 1);
   if (lane == 0) before = 0;
-  float4 d, dw, w;
-  float* const ds = &d.x;
-  float* const dws = &dw.x;
-  float* const ws = &w.x;
+  float w[4];
 #pragma unroll
   for (int k = 0; k < 4; ++k) {
-    ds[k] = before + decay[k];
-    dws[k] = ds[k] - log2f(delta[k]);
-    ws[k] = kReverse ? tile::exp2_fast(ds[k]) : tile::exp2_fast(fminf(last - ds[k], 0.0f)) * delta[k];
+    decay[k] += before;
+    w[k] = kReverse ? tile::exp2_fast(decay[k]) : tile::exp2_fast(fminf(last - decay[k], 0.0f)) * delta[k];
   }
-  *reinterpret_cast<float4*>(weight + lane * 4) = w;
+  *reinterpret_cast<uint2*>(weight + lane * 2) = {to_pair(w[0], w[1]), to_pair(w[2], w[3])};
   if (lane == 0) *total = last;
   if (publish) {
-    const index_t at = p.g.steps(b, head, chunk, p.g.heads) + lane * 4;
-    *reinterpret_cast<float4*>(p.steps.decay + at) = d;
-    *reinterpret_cast<float4*>(p.steps.decay_weight + at) = dw;
+    const index_t at = p.g.steps(b, chunk, p.g.heads) + head * p.g.steps_per_head() + lane * 4;
+    *reinterpret_cast<float4*>(p.steps.decay + at) = {decay[0], decay[1], decay[2], decay[3]};
+    *reinterpret_cast<float4*>(p.steps.decay_weight + at) = {
+        decay[0] - log2f(delta[0]), decay[1] - log2f(delta[1]), decay[2] - log2f(delta[2]), decay[3] - log2f(delta[3])};
     *reinterpret_cast<float4*>(p.steps.delta + at) = {delta[0], delta[1], delta[2], delta[3]};
   }
 }
 
 // grid (n pieces * virtual heads, batch)
 template <int kP, int kN, bool kReverse>
-__global__ void __launch_bounds__(kThreads, 3) ssd_state_pass_kernel(const SsdStatePass p) {
+__global__ void __launch_bounds__(kThreads, kN == 128 ? 3 : 2) ssd_state_pass_kernel(const SsdStatePass p) {
   using Tile = StatePassTile<kP, kN>;
   extern __shared__ __align__(128) unsigned char shared_bytes[];
   auto& shared = *reinterpret_cast<typename Tile::Shared*>(shared_bytes);
   const SsdGeometry& g = p.g;
   const int pieces_n = (g.state + kN - 1) / kN, n0 = blockIdx.x % pieces_n * kN, vh = blockIdx.x / pieces_n;
-  const int b = blockIdx.y, head = vh / g.pieces, group = vh / g.group_virtual_heads;
+  const int b = blockIdx.y, head = g.head_of(vh), group = vh / g.group_virtual_heads;
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int warp_p = warp / Tile::warps_n * 32, warp_n = warp % Tile::warps_n * Tile::cols;
   const int valid_n = g.state - n0;
   const float a_log2 = -expf(p.a_log[head]) * kLog2E, bias = p.dt_bias[head];
-  const bool publish = n0 == 0 && vh % g.pieces == 0;
-  const bf16* const u = p.outer + vh * kP;
-  const bf16* const v = p.inner + group * g.state + n0;
+  const bool publish = n0 == 0 && (vh == 0 || g.head_of(vh - 1) != head);
+  const bf16* const u = p.outer + index_t{b} * g.time * p.outer_stride + vh * kP;
+  const bf16* const v = p.inner + index_t{b} * g.time * g.channels + group * g.state + n0;
   const auto chunk_of = [&](int position) { return kReverse ? g.chunks - 1 - position : position; };
 
-  const auto load_stage = [&](int step) {  // kRows steps of the walk; an empty group at its end keeps the count right
-    if (step < g.chunks * kSteps) {
-      const int chunk = chunk_of(step / kSteps), first = step % kSteps * kRows;
-      const index_t row = g.row(b, chunk) + first;
-      const int rows = g.length(chunk) - first;
+  // Buffers in the order of the walk, which in reverse runs backwards inside a chunk too; an empty group at its end keeps the
+  // count right.
+  const int buffers = g.chunks * Tile::parts;
+  const auto load_stage = [&](int step) {
+    if (step < buffers) {
+      const int first = (kReverse ? buffers - 1 - step : step) * Tile::rows, rows = g.time - first;
       auto& stage = shared.stages[step % kStages];
-      tile::load_tile<kRows, kP, kThreads>(stage.u, u + row * p.outer_stride, p.outer_stride, rows, kP);
-      tile::load_tile<kRows, kN, kThreads>(stage.v, v + row * g.channels, g.channels, rows, valid_n);
+      tile::load_tile<Tile::rows, kP, kThreads>(stage.u, u + first * p.outer_stride, p.outer_stride, rows, kP);
+      tile::load_tile<Tile::rows, kN, kThreads>(stage.v, v + first * g.channels, g.channels, rows, valid_n);
     }
     tile::commit_copies();
   };
@@ -124,20 +123,26 @@ __global__ void __launch_bounds__(kThreads, 3) ssd_state_pass_kernel(const SsdSt
 
   float sum[2][Tile::cols / 8][4];
   const index_t boundary = (index_t{b} * g.virtual_heads + vh) * kP * g.state + n0;
+  const auto at_boundary = [&](int own, int m, int q, int e) {  // element of the boundary states, or -1
+    const int row = warp_p + m * 16 + own / 4 + e / 2 * 8, n = warp_n + q * 8 + own % 4 * 2 + e % 2;
+    return n < valid_n ? boundary + row * g.state + n : -1;
+  };
 #pragma unroll
   for (int m = 0; m < 2; ++m)
 #pragma unroll
     for (int q = 0; q < Tile::cols / 8; ++q)
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
-        const int pp = warp_p + m * 16 + lane / 4 + e / 2 * 8, n = warp_n + q * 8 + lane % 4 * 2 + e % 2;
-        sum[m][q][e] = p.initial && n < valid_n ? p.initial[boundary + pp * g.state + n] : 0.0f;
+        const index_t at = at_boundary(lane, m, q, e);
+        sum[m][q][e] = p.initial && at >= 0 ? p.initial[at] : 0.0f;
       }
 
+  const tile::Operands<kP> on_u;
+  const tile::Operands<kN> on_v;
   Times times = load_times(p, b, head, warp < g.chunks ? chunk_of(warp) : -1, lane);
   int step = 0;
   for (int position = 0; position < g.chunks; ++position) {
-    const int parity = position / kWarps % 2, chunk = chunk_of(position);
+    const int parity = position / kWarps % 2;
     if (position % kWarps == 0) {
       const int mine = position + warp, next = mine + kWarps;
       if (mine < g.chunks) {
@@ -146,15 +151,14 @@ __global__ void __launch_bounds__(kThreads, 3) ssd_state_pass_kernel(const SsdSt
       }
       times = load_times(p, b, head, next < g.chunks ? chunk_of(next) : -1, lane);
     }
-    bf16* const state = p.states + g.state_at(b, chunk, vh) + n0 + warp_n;
+    bf16* const state = p.states + g.states(b, chunk_of(position)) + vh * g.cells_per_head() + n0 + warp_n;
 #pragma unroll
     for (int m = 0; m < 2; ++m) {
       tile::store_rows<Tile::cols>(shared.out[warp], sum[m], state + (warp_p + m * 16) * g.state, g.state, 16,
                                    valid_n - warp_n);
     }
-    const float* const weight = shared.weight[parity][position % kWarps];
 #pragma unroll 1
-    for (int part = 0; part < kSteps; ++part, ++step) {
+    for (int part = 0; part < Tile::parts; ++part, ++step) {
       tile::wait_copies<kStages - 2>();
       __syncthreads();
       load_stage(step + kStages - 1);
@@ -168,23 +172,21 @@ __global__ void __launch_bounds__(kThreads, 3) ssd_state_pass_kernel(const SsdSt
             for (int e = 0; e < 4; ++e) sum[m][q][e] *= keep;
       }
       const auto& stage = shared.stages[step % kStages];
+      const int first = (kReverse ? Tile::parts - 1 - part : part) * Tile::rows;
+      const std::uint32_t* const weight = shared.weight[parity][position % kWarps] + first / 2 + lane % 4;
 #pragma unroll
-      for (int k = 0; k < kRows; k += 16) {
-        const float2 low = *reinterpret_cast<const float2*>(weight + part * kRows + k + lane % 4 * 2);
-        const float2 high = *reinterpret_cast<const float2*>(weight + part * kRows + k + lane % 4 * 2 + 8);
+      for (int k = 0; k < Tile::rows; k += 16) {
+        const std::uint32_t low = weight[k / 2], high = weight[k / 2 + 4];
         tile::Fragment a[2];
 #pragma unroll
         for (int m = 0; m < 2; ++m) {
-          a[m] = tile::a_trans_blocks<kP>(stage.u, warp_p + m * 16).at(k);
+          a[m] = on_u.a_trans(stage.u, warp_p + m * 16).at(k);
 #pragma unroll
-          for (int w = 0; w < 4; ++w) {
-            const float2 scale = w < 2 ? low : high;
-            a[m].w[w] = to_pair(low_half(a[m].w[w]) * scale.x, high_half(a[m].w[w]) * scale.y);
-          }
+          for (int w = 0; w < 4; ++w) a[m].w[w] = tile::multiply_pairs(a[m].w[w], w < 2 ? low : high);
         }
 #pragma unroll
         for (int n = 0; n < Tile::cols; n += 16) {
-          const tile::Fragment bn = tile::b_trans_blocks<kN>(stage.v, warp_n + n).at(k);
+          const tile::Fragment bn = on_v.b_trans(stage.v, warp_n + n).at(k);
 #pragma unroll
           for (int m = 0; m < 2; ++m) tile::mma(sum[m][n / 8], sum[m][n / 8 + 1], a[m], bn);
         }
@@ -192,14 +194,15 @@ __global__ void __launch_bounds__(kThreads, 3) ssd_state_pass_kernel(const SsdSt
     }
   }
   if (p.final == nullptr) return;
+  const int own = tile::thread_here() % 32;
 #pragma unroll
   for (int m = 0; m < 2; ++m)
 #pragma unroll
     for (int q = 0; q < Tile::cols / 8; ++q)
 #pragma unroll
       for (int e = 0; e < 4; ++e) {
-        const int pp = warp_p + m * 16 + lane / 4 + e / 2 * 8, n = warp_n + q * 8 + lane % 4 * 2 + e % 2;
-        if (n < valid_n) p.final[boundary + pp * g.state + n] = sum[m][q][e];
+        const index_t at = at_boundary(own, m, q, e);
+        if (at >= 0) p.final[at] = sum[m][q][e];
       }
 }
 

@@ -14,7 +14,7 @@ struct SsdStatePass {
   const float* a_log;
   const float* dt_bias;
   const float* initial;        // (batch, heads, head_dim, state) or null = 0
-  bf16* states;                // out, see SsdGeometry::state_at
+  bf16* states;                // out, see SsdGeometry::states
   float* final;                // out, like initial, or null
   SsdSteps steps;              // out
 };

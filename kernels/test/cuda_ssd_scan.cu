@@ -1,4 +1,4 @@
-// The SSD scan's kernels, forward and every gradient, against the fp64 oracle on fresh random data: head dims 32 to 192, states
+// The SSD scan's kernels, forward and every gradient, against the fp64 oracle on fresh random data: head dims 32 to 256, states
 // 8 to 256, groups 1 to heads, lengths around the chunk, decays from none to total, states carried in and out, heads split over
 // blocks; and three properties that hold to the last bit: repeatability, causality, cutting a sequence at a chunk.
 // Prints one line of relative Frobenius errors per case. Exits 77 (skipped) where there is no device.
@@ -243,7 +243,7 @@ int main() {
       {"P64 N256 T260", shape(1, 260, 4, 64, 2, 256)},
       {"P128 N64 T130", shape(2, 130, 3, 128, 1, 64)},
       {"P128 N256 T385", shape(1, 385, 2, 128, 2, 256)},
-      {"P192 N200 T150", shape(1, 150, 2, 192, 1, 200)},
+      {"P256 N200 T150", shape(1, 150, 2, 256, 1, 200)},
       {"P64 N128 many heads, split", shape(1, 256, 24, 64, 1, 128)},
       {"P64 N64 tiny proxy", shape(4, 512, 8, 64, 1, 64)},
       {"P64 N128 clamped dt", shape(1, 300, 4, 64, 1, 128, 0.05)},
