@@ -1,5 +1,5 @@
-// The three products of a linear layer, ours against OpenBLAS (where CMake found it), interleaved in one run on the same
-// threads. Usage: bench_gemm [threads] [seconds per shape]
+// The three products of a linear layer, ours against OpenBLAS (where CMake found it), interleaved in one run
+// on the same threads. Usage: bench_gemm [threads] [seconds per shape]
 #include <cstdio>
 #include <cstdlib>
 #include <vector>
@@ -29,11 +29,12 @@ int main(int argc, char** argv) {
   openblas_set_num_threads(threads);
 #endif
   std::printf("%s, %d threads; GFLOP/s (fastest repeat)\n", cpu_build_info().c_str(), threads);
-  std::printf("%6s %6s %6s  %-8s %8s %8s %6s\n", "rows", "in", "out", "product", "layermix", "openblas", "ratio");
-  const LinearShape shapes[] = {{512, 512, 512},    {1024, 1024, 1024}, {1536, 1536, 1536}, {2048, 2048, 2048},
-                                {2048, 64, 256},    {2048, 256, 64},    {4096, 128, 512},   {4096, 512, 128},
-                                {4096, 256, 1160},  {4096, 512, 256},   {8192, 256, 1024},  {8192, 64, 64},
-                                {8192, 128, 128},   {16384, 64, 256}};
+  std::printf("%6s %6s %6s  %-8s %8s %8s %6s\n", "rows", "in", "out", "product", "layermix", "openblas",
+              "ratio");
+  const LinearShape shapes[] = {{512, 512, 512},   {1024, 1024, 1024}, {1536, 1536, 1536}, {2048, 2048, 2048},
+                                {2048, 64, 256},   {2048, 256, 64},    {4096, 128, 512},   {4096, 512, 128},
+                                {4096, 256, 1160}, {4096, 512, 256},   {8192, 256, 1024},  {8192, 64, 64},
+                                {8192, 128, 128},  {16384, 64, 256}};
   for (const LinearShape& s : shapes) {
     const int m = int(s.rows), k = int(s.in), n = int(s.out);
     const auto x = random_floats(s.rows * s.in, 1), w = random_floats(s.out * s.in, 2),
@@ -46,13 +47,16 @@ int main(int argc, char** argv) {
     };
 #if defined(LMX_BENCH_OPENBLAS)
     works.push_back([&] {
-      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, m, n, k, 1, x.data(), k, w.data(), k, 0, y.data(), n);
+      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, m, n, k, 1, x.data(), k, w.data(), k, 0, y.data(),
+                  n);
     });
     works.push_back([&] {
-      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, k, n, 1, dy.data(), n, w.data(), k, 0, dx.data(), k);
+      cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, m, k, n, 1, dy.data(), n, w.data(), k, 0,
+                  dx.data(), k);
     });
     works.push_back([&] {
-      cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, n, k, m, 1, dy.data(), n, x.data(), k, 1, dw.data(), k);
+      cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, n, k, m, 1, dy.data(), n, x.data(), k, 1,
+                  dw.data(), k);
     });
 #else
     (void)m, (void)n, (void)k;

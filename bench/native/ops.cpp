@@ -1,5 +1,6 @@
-// Every operation at the shapes of a small hybrid's training step (the table of kernels/test/operations.h), forward and backward:
-// microseconds, GFLOP/s or GB/s of the memory that must move. Usage: bench_ops [threads] [seconds per operation] [name filter]
+// Every operation at the shapes of a small hybrid's training step (the table of kernels/test/operations.h),
+// forward and backward: microseconds, GFLOP/s or GB/s of the memory that must move. Usage: bench_ops
+// [threads] [seconds per operation] [name filter]
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -30,13 +31,14 @@ int main(int argc, char** argv) {
     for (Buffer& gradient : run.input_gradients) gradient.fill(0);
     const BoundWorkspace workspace(*backend, op);
     std::printf("%s\n", op.name.c_str());
-    // What an operation in place overwrites is restored once, not between repeats: the values drift, the work does not.
+    // What an operation in place overwrites is restored once, not between repeats: the values drift, the work
+    // does not.
     if (op.restore) op.restore(run);
-    report("forward", bench::fastest({[&] { op.forward(*backend, run); }}, budget, threads)[0], op.forward_flops,
-           op.forward_bytes);
+    report("forward", bench::fastest({[&] { op.forward(*backend, run); }}, budget, threads)[0],
+           op.forward_flops, op.forward_bytes);
     if (op.backward) {
-      report("backward", bench::fastest({[&] { op.backward(*backend, run); }}, budget, threads)[0], op.backward_flops,
-             op.backward_bytes);
+      report("backward", bench::fastest({[&] { op.backward(*backend, run); }}, budget, threads)[0],
+             op.backward_flops, op.backward_bytes);
     }
   }
   return 0;

@@ -1,5 +1,6 @@
-// A training step of a small hybrid (14 layers: 6 Mamba-2, 1 attention, 7 MLP) through the C ABI: tokens/s, and what part of the step
-// its matrix products take when they run alone at the same shapes. Usage: bench_step [threads] [hidden] [batch] [sequence] [seconds]
+// A training step of a small hybrid (14 layers: 6 Mamba-2, 1 attention, 7 MLP) through the C ABI: tokens/s,
+// and what part of the step its matrix products take when they run alone at the same shapes. Usage:
+// bench_step [threads] [hidden] [batch] [sequence] [seconds]
 #include <cstdio>
 #include <cstdlib>
 #include <map>
@@ -70,8 +71,8 @@ int main(int argc, char** argv) {
     targets[i] = int32_t(random_uniform(1, 2, i) * double(vocab));
   }
   lmx_step_result result{};
-  const double step = bench::fastest({[&] { lmx_trainer_step(trainer, tokens.data(), targets.data(), &result); }}, budget,
-                                     threads)[0];
+  const double step = bench::fastest(
+      {[&] { lmx_trainer_step(trainer, tokens.data(), targets.data(), &result); }}, budget, threads)[0];
   lmx_trainer_destroy(trainer);
 
   const auto backend = make_cpu_backend(DType::f32, threads);
@@ -91,9 +92,10 @@ int main(int argc, char** argv) {
     gemm += count * linear_seconds(*backend, shape, budget / 10, threads);
     flops += 6.0 * count * double(shape.rows) * double(shape.in) * double(shape.out);
   }
-  std::printf("%s, %d threads, hidden %d, %d x %d tokens, loss %.4f\n", lmx_build_info(), threads, int(hidden), int(batch),
-              int(sequence), result.loss);
-  std::printf("step %.1f ms, %.0f tokens/s; matrix products alone %.1f ms (%.1f GFLOP/s) = %.0f%% of the step\n", step * 1e3,
-              double(rows) / step, gemm * 1e3, flops / gemm * 1e-9, 100 * gemm / step);
+  std::printf("%s, %d threads, hidden %d, %d x %d tokens, loss %.4f\n", lmx_build_info(), threads,
+              int(hidden), int(batch), int(sequence), result.loss);
+  std::printf(
+      "step %.1f ms, %.0f tokens/s; matrix products alone %.1f ms (%.1f GFLOP/s) = %.0f%% of the step\n",
+      step * 1e3, double(rows) / step, gemm * 1e3, flops / gemm * 1e-9, 100 * gemm / step);
   return 0;
 }

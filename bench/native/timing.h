@@ -1,5 +1,6 @@
-// Timing for the benchmarks: interleaved repeats, of which the fastest counts (the machine may be shared). The clock is the wall's,
-// or the processor time of this process for runs on one thread, which a busy machine disturbs less.
+// Timing for the benchmarks: interleaved repeats, of which the fastest counts (the machine may be shared).
+// The clock is the wall's, or the processor time of this process for runs on one thread, which a busy machine
+// disturbs less.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +18,8 @@ inline double wall_seconds() {
 inline double processor_seconds() { return double(std::clock()) / CLOCKS_PER_SEC; }
 
 // The fastest of several interleaved repeats of each piece of work, in seconds, after one unmeasured round.
-inline std::vector<double> fastest(const std::vector<std::function<void()>>& works, double budget_seconds, int threads) {
+inline std::vector<double> fastest(const std::vector<std::function<void()>>& works, double budget_seconds,
+                                   int threads) {
   const auto now = threads == 1 ? processor_seconds : wall_seconds;
   std::vector<double> best(works.size(), 1e30);
   for (const auto& work : works) work();

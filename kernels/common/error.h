@@ -1,5 +1,5 @@
-// The exceptions of the native library. Each carries the values it complains about, so that the C ABI can map the type
-// to a status code and pass the message on unchanged.
+// The exceptions of the native library. Each carries the values it complains about, so that the C ABI can map
+// the type to a status code and pass the message on unchanged.
 #pragma once
 
 #include <cstddef>

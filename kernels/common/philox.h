@@ -1,6 +1,6 @@
-// Philox4x32-10, a counter-based random number generator (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3",
-// SC'11). A value is a pure function of (seed, stream, index): it depends on no order, no thread and no device, and a
-// resumed run needs to store nothing but its index.
+// Philox4x32-10, a counter-based random number generator (Salmon et al., "Parallel random numbers: as easy as
+// 1, 2, 3", SC'11). A value is a pure function of (seed, stream, index): it depends on no order, no thread
+// and no device, and a resumed run needs to store nothing but its index.
 #pragma once
 
 #include <array>
@@ -24,7 +24,8 @@ inline PhiloxBlock philox4x32(PhiloxBlock counter, std::array<std::uint32_t, 2> 
   return counter;
 }
 
-// The block that belongs to element `index` of stream `stream` (a tensor, a purpose) of a run seeded with `seed`.
+// The block that belongs to element `index` of stream `stream` (a tensor, a purpose) of a run seeded with
+// `seed`.
 inline PhiloxBlock random_block(std::uint64_t seed, std::uint64_t stream, std::uint64_t index) {
   return philox4x32({static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32),
                      static_cast<std::uint32_t>(stream), static_cast<std::uint32_t>(stream >> 32)},

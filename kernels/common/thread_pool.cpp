@@ -1,6 +1,6 @@
-// See thread_pool.h. The start signal is one counter, the end a count of unfinished tasks; both are spun on for a while, because
-// an operation of a small model takes tens of microseconds and waking a sleeper costs as much. Whoever waits longer gives its
-// core away, so that several worker processes can share a machine.
+// See thread_pool.h. The start signal is one counter, the end a count of unfinished tasks; both are spun on
+// for a while, because an operation of a small model takes tens of microseconds and waking a sleeper costs as
+// much. Whoever waits longer gives its core away, so that several worker processes can share a machine.
 #include "thread_pool.h"
 
 #include <utility>
@@ -44,7 +44,8 @@ void ThreadPool::run(std::int64_t count, Call call, void* body) {
     // `next` changes before `end`: whoever reads the new end under the old loop's number fails to claim.
     const std::uint64_t begin = static_cast<std::uint64_t>(count * i / thread_count_);
     ranges_[i].next.store(std::uint64_t{loop} << 32 | begin);
-    ranges_[i].end.store(static_cast<std::uint32_t>(count * (i + 1) / thread_count_), std::memory_order_release);
+    ranges_[i].end.store(static_cast<std::uint32_t>(count * (i + 1) / thread_count_),
+                         std::memory_order_release);
   }
   call_.store(call, std::memory_order_relaxed);
   body_.store(body, std::memory_order_relaxed);

@@ -13,8 +13,10 @@ void adamw(const Context& context, index_t count, float* master, float* working,
            float* exp_avg, float* exp_avg_sq, bool decay, const StepScalars& k) {
   constexpr index_t block = 16384;  // elements of one task
   const float shrink = float(decay ? 1 - k.learning_rate * k.weight_decay : 1.0), clip = float(k.clip_scale);
-  const float step = float(k.learning_rate / k.bias_correction1), root = float(1 / std::sqrt(k.bias_correction2));
-  const float beta1 = float(k.beta1), beta2 = float(k.beta2), rest1 = float(1 - k.beta1), rest2 = float(1 - k.beta2);
+  const float step = float(k.learning_rate / k.bias_correction1),
+              root = float(1 / std::sqrt(k.bias_correction2));
+  const float beta1 = float(k.beta1), beta2 = float(k.beta2), rest1 = float(1 - k.beta1),
+              rest2 = float(1 - k.beta2);
   const float epsilon = float(k.epsilon);
   float* const copy = working == master ? nullptr : working;
   context.pool->parallel_for((count + block - 1) / block, [&](index_t task) {

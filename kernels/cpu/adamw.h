@@ -1,6 +1,8 @@
-// AdamW with decoupled weight decay (Loshchilov & Hutter, arXiv 1711.05101), in PyTorch's order of operations:
-// p -= lr·wd·p;  m = β1·m + (1-β1)·g;  v = β2·v + (1-β2)·g²;  p -= lr/(1-β1^t) · m / (sqrt(v)/sqrt(1-β2^t) + ε), g already scaled
-// by clip_scale. The template is the plain form (the oracle, double); the float overload is in adamw.cpp.
+// AdamW with decoupled weight decay (Loshchilov & Hutter, arXiv 1711.05101), in PyTorch's order:
+//   p -= lr·wd·p;   m = β1·m + (1-β1)·g;   v = β2·v + (1-β2)·g²
+//   p -= lr/(1-β1^t) · m / (sqrt(v/(1-β2^t)) + ε)
+// g is already scaled by clip_scale. The template is the plain form (the oracle, double); the float overload
+// is in adamw.cpp.
 #pragma once
 
 #include <cmath>
@@ -11,8 +13,8 @@ namespace lmx::cpu {
 
 // master, exp_avg, exp_avg_sq (count) updated; working, when not null and not master, receives a copy.
 template <class T>
-void adamw(const Context&, index_t count, T* master, T* working, const T* gradients, T* exp_avg, T* exp_avg_sq,
-           bool decay, const StepScalars& k) {
+void adamw(const Context&, index_t count, T* master, T* working, const T* gradients, T* exp_avg,
+           T* exp_avg_sq, bool decay, const StepScalars& k) {
   const T shrink = T(decay ? 1 - k.learning_rate * k.weight_decay : 1.0);
   const T step = T(k.learning_rate / k.bias_correction1);
   const T root = T(1 / std::sqrt(k.bias_correction2));
@@ -25,7 +27,7 @@ void adamw(const Context&, index_t count, T* master, T* working, const T* gradie
   }
 }
 
-void adamw(const Context&, index_t count, float* master, float* working, const float* gradients, float* exp_avg,
-           float* exp_avg_sq, bool decay, const StepScalars&);
+void adamw(const Context&, index_t count, float* master, float* working, const float* gradients,
+           float* exp_avg, float* exp_avg_sq, bool decay, const StepScalars&);
 
 }  // namespace lmx::cpu

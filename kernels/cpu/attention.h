@@ -1,6 +1,8 @@
-// Causal softmax attention with grouped kv heads: out_i = Σ_{j<=i} softmax_j(scale · q_i·k_j) v_j, query head h reads kv head
-// h / (heads / kv_heads). Backward from the saved log-sum-exp, with delta_i = dout_i · out_i (Dao et al., arXiv 2205.14135):
-// ds = p · (dout·v - delta) · scale. The templates are the plain form (the oracle, double); the float overloads are in
+// Causal softmax attention with grouped kv heads: query head h reads kv head h / (heads / kv_heads),
+//   out_i = Σ_{j<=i} softmax_j(scale · q_i·k_j) v_j
+// Backward from the saved log-sum-exp, with delta_i = dout_i · out_i (Dao et al., arXiv 2205.14135):
+//   ds = p · (dout·v - delta) · scale
+// The templates are the plain form (the oracle, double); the float overloads are in
 // attention_{forward,backward}.cpp.
 #pragma once
 
@@ -20,7 +22,8 @@ struct HeadOffsets {
 inline HeadOffsets head_offsets(const AttentionShape& s, index_t batch, index_t head) {
   const index_t row = batch * s.time * s.packed_width();
   const index_t kv = head / (s.heads / s.kv_heads);
-  return {row + head * s.head_dim, row + (s.heads + kv) * s.head_dim, row + (s.heads + s.kv_heads + kv) * s.head_dim};
+  return {row + head * s.head_dim, row + (s.heads + kv) * s.head_dim,
+          row + (s.heads + s.kv_heads + kv) * s.head_dim};
 }
 
 template <class T>
@@ -86,7 +89,7 @@ void attention_backward(const Context&, const AttentionShape& s, const T* dout, 
 }
 
 void attention_forward(const Context&, const AttentionShape&, const float* qkv, float* out, float* lse);
-void attention_backward(const Context&, const AttentionShape&, const float* dout, const float* qkv, const float* out,
-                        const float* lse, float* dqkv);
+void attention_backward(const Context&, const AttentionShape&, const float* dout, const float* qkv,
+                        const float* out, const float* lse, float* dqkv);
 
 }  // namespace lmx::cpu

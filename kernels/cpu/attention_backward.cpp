@@ -1,6 +1,6 @@
-// Causal attention backward in float, from the saved log-sum-exp; see attention.h. A task is one sequence and kv head with all its
-// query heads. For each block of keys it walks the query heads and blocks in order, so dk and dv are complete when the walk
-// ends, and dq collects its blocks of keys in order.
+// Causal attention backward in float, from the saved log-sum-exp; see attention.h. A task is one sequence and
+// kv head with all its query heads. For each block of keys it walks the query heads and blocks in order, so
+// dk and dv are complete when the walk ends, and dq collects its blocks of keys in order.
 #include "attention.h"
 #include "matmul.h"
 #include "scratch.h"
@@ -17,19 +17,20 @@ constexpr index_t block = 64;  // queries and keys
 
 void attention_backward(const Context& context, const AttentionShape& s, const float* dout, const float* qkv,
                         const float* out, const float* lse, float* dqkv) {
-  const index_t width = s.packed_width(), out_width = s.query_width(), D = s.head_dim, group = s.heads / s.kv_heads;
+  const index_t width = s.packed_width(), out_width = s.query_width(), D = s.head_dim,
+                group = s.heads / s.kv_heads;
   const float scale = float(s.scale);
   context.pool->parallel_for(s.batch * s.kv_heads, [&](index_t task) {
     const index_t batch = task / s.kv_heads, first_head = task % s.kv_heads * group;
     const index_t row0 = batch * s.time;
     const index_t square = block * block, panel = block * D;
     float* const p = ThreadScratch::floats(2 * square + 4 * panel + group * s.time);
-    float* const ds = p + square;               // dL/dscore; first dout·v
-    float* const keys = ds + square;            // (head_dim, block)
-    float* const values = keys + panel;         // (head_dim, block)
-    float* const dk = values + panel;           // (block, head_dim)
-    float* const dv = dk + panel;               // (block, head_dim)
-    float* const delta = dv + panel;            // (group, time): dout · out
+    float* const ds = p + square;        // dL/dscore; first dout·v
+    float* const keys = ds + square;     // (head_dim, block)
+    float* const values = keys + panel;  // (head_dim, block)
+    float* const dk = values + panel;    // (block, head_dim)
+    float* const dv = dk + panel;        // (block, head_dim)
+    float* const delta = dv + panel;     // (group, time): dout · out
 
     for (index_t h = 0; h < group; ++h) {
       for (index_t t = 0; t < s.time; ++t) {
@@ -57,10 +58,12 @@ void attention_backward(const Context& context, const AttentionShape& s, const f
           const float* const upstream = dout + (row0 + begin) * out_width + (first_head + h) * D;
           float* const dq = dqkv + q_at + begin * width;
           for (index_t i = 0; i < rows; i += tile_rows) {
-            const index_t tile = std::min(tile_rows, rows - i), visible = diagonal ? std::min(count, i + tile) : count;
-            matmul({tile, visible, D}, {q + i * width, width, 1}, keys, block, nullptr, 0, p + i * block, block);
-            matmul({tile, visible, D}, {upstream + i * out_width, out_width, 1}, values, block, nullptr, 0, ds + i * block,
+            const index_t tile = std::min(tile_rows, rows - i),
+                          visible = diagonal ? std::min(count, i + tile) : count;
+            matmul({tile, visible, D}, {q + i * width, width, 1}, keys, block, nullptr, 0, p + i * block,
                    block);
+            matmul({tile, visible, D}, {upstream + i * out_width, out_width, 1}, values, block, nullptr, 0,
+                   ds + i * block, block);
             for (index_t r = i; r < i + tile; ++r) {
               const index_t own = diagonal ? std::min(count, r + 1) : count;
               const float log_sum = lse[(batch * s.heads + first_head + h) * s.time + begin + r];
@@ -81,10 +84,10 @@ void attention_backward(const Context& context, const AttentionShape& s, const f
           // Sums over queries: on the diagonal, a tile of keys is seen from its own row on.
           for (index_t j = 0; j < count; j += tile_rows) {
             const index_t tile = std::min(tile_rows, count - j), from = diagonal ? std::min(j, rows) : 0;
-            matmul({tile, D, rows - from}, {p + from * block + j, 1, block}, upstream + from * out_width, out_width,
-                   dv + j * D, D, dv + j * D, D);
-            matmul({tile, D, rows - from}, {ds + from * block + j, 1, block}, q + from * width, width, dk + j * D, D,
-                   dk + j * D, D);
+            matmul({tile, D, rows - from}, {p + from * block + j, 1, block}, upstream + from * out_width,
+                   out_width, dv + j * D, D, dv + j * D, D);
+            matmul({tile, D, rows - from}, {ds + from * block + j, 1, block}, q + from * width, width,
+                   dk + j * D, D, dk + j * D, D);
           }
         }
       }

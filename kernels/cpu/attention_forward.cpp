@@ -1,5 +1,6 @@
-// Causal attention forward in float, with the online softmax over blocks of keys (Dao et al., arXiv 2205.14135); see attention.h. A task
-// is one sequence, query head and block of queries; blocks above the diagonal are never touched, tiles on it only up to it.
+// Causal attention forward in float, with the online softmax over blocks of keys (Dao et al., arXiv
+// 2205.14135); see attention.h. A task is one sequence, query head and block of queries; blocks above the
+// diagonal are never touched, tiles on it only up to it.
 #include "attention.h"
 #include "matmul.h"
 #include "scratch.h"
@@ -13,8 +14,8 @@ namespace {
 constexpr index_t query_block = 64;
 constexpr index_t key_block = 128;
 
-// Softmax of one block for one row: scores become e^{scale · score - m} with the row's running maximum m, whose old sum and
-// output are scaled down to it. The masked rest of the row's tile becomes zero.
+// Softmax of one block for one row: scores become e^{scale · score - m} with the row's running maximum m,
+// whose old sum and output are scaled down to it. The masked rest of the row's tile becomes zero.
 struct RowSoftmax {
   float maximum, sum;
 
@@ -47,7 +48,8 @@ struct RowSoftmax {
 
 }  // namespace
 
-void attention_forward(const Context& context, const AttentionShape& s, const float* qkv, float* out, float* lse) {
+void attention_forward(const Context& context, const AttentionShape& s, const float* qkv, float* out,
+                       float* lse) {
   const index_t blocks = (s.time + query_block - 1) / query_block, width = s.packed_width(), D = s.head_dim;
   context.pool->parallel_for(s.batch * s.heads * blocks, [&](index_t task) {
     const index_t batch = task / blocks / s.heads, head = task / blocks % s.heads;
@@ -68,18 +70,19 @@ void attention_forward(const Context& context, const AttentionShape& s, const fl
         const index_t visible = std::min(count, begin + i + tile - first);  // to the tile's last row
         if (visible <= 0) continue;
         float* const tile_scores = scores + i * key_block;
-        matmul({tile, visible, D}, {qkv + at.q + (begin + i) * width, width, 1}, keys, key_block, nullptr, 0, tile_scores,
-               key_block);
+        matmul({tile, visible, D}, {qkv + at.q + (begin + i) * width, width, 1}, keys, key_block, nullptr, 0,
+               tile_scores, key_block);
         for (index_t r = 0; r < tile; ++r) {
           const index_t own = std::min(count, begin + i + r + 1 - first);
           if (own > 0) {
-            softmax[i + r].update(float(s.scale), tile_scores + r * key_block, own, visible, output + (i + r) * D, D);
+            softmax[i + r].update(float(s.scale), tile_scores + r * key_block, own, visible,
+                                  output + (i + r) * D, D);
           } else {
             std::fill_n(tile_scores + r * key_block, visible, 0.0f);
           }
         }
-        matmul({tile, D, visible}, {tile_scores, key_block, 1}, qkv + at.v + first * width, width, output + i * D, D,
-               output + i * D, D);
+        matmul({tile, D, visible}, {tile_scores, key_block, 1}, qkv + at.v + first * width, width,
+               output + i * D, D, output + i * D, D);
       }
     }
     for (index_t i = 0; i < rows; ++i) {

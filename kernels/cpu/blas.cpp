@@ -6,8 +6,8 @@
 #include <algorithm>
 
 extern "C" {
-void cblas_sgemm(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha, const float* a, int lda,
-                 const float* b, int ldb, float beta, float* c, int ldc);
+void cblas_sgemm(int order, int transpose_a, int transpose_b, int m, int n, int k, float alpha,
+                 const float* a, int lda, const float* b, int ldb, float beta, float* c, int ldc);
 #if defined(LMX_BLAS_SET_THREADS)
 void LMX_BLAS_SET_THREADS(int);
 #endif
@@ -43,8 +43,8 @@ void blas_tile(const Gemm& g, const Tile& tile) {
     std::copy_n(g.initial + (tile.row + r) * g.initial_stride + tile.col, tile.cols, c + r * g.c_stride);
   }
   const bool along_k = g.a.col_stride == 1, along_n = g.b.col_stride == 1;
-  cblas_sgemm(row_major, along_k ? no_transpose : transpose, along_n ? no_transpose : transpose, int(tile.rows),
-              int(tile.cols), int(g.k), 1, g.a.data + tile.row * g.a.row_stride,
+  cblas_sgemm(row_major, along_k ? no_transpose : transpose, along_n ? no_transpose : transpose,
+              int(tile.rows), int(tile.cols), int(g.k), 1, g.a.data + tile.row * g.a.row_stride,
               int(along_k ? g.a.row_stride : g.a.col_stride), g.b.data + tile.col * g.b.col_stride,
               int(along_n ? g.b.row_stride : g.b.col_stride), g.initial ? 1.0f : 0.0f, c, int(g.c_stride));
 }

@@ -1,6 +1,6 @@
-// A system BLAS for the tiles of a matrix product where it is at least as fast as the own code. Compiled in only where CMake found
-// a good one (LMX_BLAS); the library is complete without it. It runs on one thread per call: the tiles are the parallelism,
-// and they do not depend on the number of threads.
+// A system BLAS for the tiles of a matrix product where it is at least as fast as the own code. Compiled in
+// only where CMake found a good one (LMX_BLAS); the library is complete without it. It runs on one thread per
+// call: the tiles are the parallelism, and they do not depend on the number of threads.
 #pragma once
 
 #include "gemm.h"

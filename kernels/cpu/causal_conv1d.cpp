@@ -1,6 +1,6 @@
-// Causal convolution with SiLU in float: a task is a stretch of one sequence, walked down in columns of one vector of channels with
-// the window of inputs (and, backward, of gradients) in registers; see causal_conv1d.h. Gradients of the weights go to one
-// partial per task and are added in order.
+// Causal convolution with SiLU in float: a task is a stretch of one sequence, walked down in columns of one
+// vector of channels with the window of inputs (and, backward, of gradients) in registers; see
+// causal_conv1d.h. Gradients of the weights go to one partial per task and are added in order.
 #include "causal_conv1d.h"
 
 #include "reduction.h"
@@ -12,7 +12,8 @@ using simd::Floats;
 namespace {
 
 constexpr index_t max_width = 8;
-constexpr index_t ahead = 8;  // steps between asking for a row and using it: columns are met in strides no hardware foresees
+constexpr index_t ahead =
+    8;  // steps between asking for a row and using it: columns are met in strides no hardware foresees
 
 // The stretches of time that are one task each: about 64 tasks, of at least 64 steps.
 struct Stretches {
@@ -60,8 +61,8 @@ LMX_INLINE Floats convolve(const Floats (&window)[width], const Floats (&taps)[w
 
 // x and y point at the first step of the sequence, at the column's first channel.
 template <int width>
-void forward_column(const float* x, index_t x_stride, const float* w, const float* bias, float* y, index_t y_stride,
-                    index_t begin, index_t end, index_t n) {
+void forward_column(const float* x, index_t x_stride, const float* w, const float* bias, float* y,
+                    index_t y_stride, index_t begin, index_t end, index_t n) {
   Floats taps[width], window[width];
   load_taps<width>(w, n, taps);
   load_history<width>(x, x_stride, begin, n, window);
@@ -84,14 +85,15 @@ struct BackwardColumn {
 
 template <int width>
 void backward_column(const BackwardColumn& p, index_t begin, index_t end, index_t n) {
-  Floats taps[width], window[width], dtaps[width], gradients[width], dbias{};  // gradients[k] = dpre[t - (width-1) + k]
+  Floats taps[width], window[width], dtaps[width], gradients[width],
+      dbias{};  // gradients[k] = dpre[t - (width-1) + k]
   load_taps<width>(p.w, n, taps);
   load_history<width>(p.x, p.x_stride, begin, n, window);
 #pragma GCC unroll 8
   for (int k = 0; k < width; ++k) dtaps[k] = gradients[k] = Floats{};
   const Floats offset = simd::load(p.bias, n);
-  // dx at t needs the gradients up to t + width - 1: the walk goes on beyond the end, but what it meets there belongs to the
-  // next task's partial.
+  // dx at t needs the gradients up to t + width - 1: the walk goes on beyond the end, but what it meets there
+  // belongs to the next task's partial.
   for (index_t t = begin; t < end + width - 1; ++t) {
     Floats dpre{};
     if (t < p.time) {
@@ -138,22 +140,23 @@ std::size_t causal_conv1d_workspace_bytes(const ConvShape& s) {
   return static_cast<std::size_t>(Stretches(s).count * (s.width + 1) * s.channels) * sizeof(float);
 }
 
-void causal_conv1d_forward(const Context& context, const ConvShape& s, StridedOf<const float*> x, const float* w,
-                           const float* bias, float* y) {
+void causal_conv1d_forward(const Context& context, const ConvShape& s, StridedOf<const float*> x,
+                           const float* w, const float* bias, float* y) {
   if (s.width > max_width) return causal_conv1d_forward<float>(context, s, x, w, bias, y);
   const Stretches stretches(s);
   const Forward column = forward_columns[s.width - 1];
   context.pool->parallel_for(stretches.count, [&](index_t task) {
     const index_t row = task / stretches.per_sequence * s.time;
     simd::for_each_vector(s.channels, [&](index_t c, index_t n) {
-      column(x.data + row * x.stride + c, x.stride, w + c * s.width, bias + c, y + row * s.channels + c, s.channels,
-             stretches.begin(task), stretches.end(task), n);
+      column(x.data + row * x.stride + c, x.stride, w + c * s.width, bias + c, y + row * s.channels + c,
+             s.channels, stretches.begin(task), stretches.end(task), n);
     });
   });
 }
 
-void causal_conv1d_backward(const Context& context, const ConvShape& s, const float* dy, StridedOf<const float*> x,
-                            const float* w, const float* bias, StridedOf<float*> dx, float* dw, float* dbias) {
+void causal_conv1d_backward(const Context& context, const ConvShape& s, const float* dy,
+                            StridedOf<const float*> x, const float* w, const float* bias,
+                            StridedOf<float*> dx, float* dw, float* dbias) {
   if (s.width > max_width) return causal_conv1d_backward<float>(context, s, dy, x, w, bias, dx, dw, dbias);
   const Stretches stretches(s);
   const index_t partial_size = (s.width + 1) * s.channels;
@@ -163,7 +166,8 @@ void causal_conv1d_backward(const Context& context, const ConvShape& s, const fl
     const index_t row = task / stretches.per_sequence * s.time;
     simd::for_each_vector(s.channels, [&](index_t c, index_t n) {
       column({dy + row * s.channels + c, x.data + row * x.stride + c, w + c * s.width, bias + c,
-              dx.data + row * dx.stride + c, partials + task * partial_size + c, s.channels, x.stride, dx.stride, s.time},
+              dx.data + row * dx.stride + c, partials + task * partial_size + c, s.channels, x.stride,
+              dx.stride, s.time},
              stretches.begin(task), stretches.end(task), n);
     });
   });
@@ -175,7 +179,8 @@ void causal_conv1d_backward(const Context& context, const ConvShape& s, const fl
       simd::for_each_vector(std::min(block, s.channels - begin), [&](index_t c, index_t n) {
         const float* const column = partials + k * s.channels + begin + c;
         Floats sum{};
-        for (index_t part = 0; part < stretches.count; ++part) sum += simd::load(column + part * partial_size, n);
+        for (index_t part = 0; part < stretches.count; ++part)
+          sum += simd::load(column + part * partial_size, n);
         for (index_t i = 0; i < n; ++i) dw[(begin + c + i) * s.width + k] += sum[i];
       });
     }

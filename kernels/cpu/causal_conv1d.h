@@ -1,6 +1,7 @@
-// Depthwise causal convolution with SiLU, as in Mamba: pre[t] = bias + Σ_k w[c,k] · x[t - (width-1) + k], y = silu(pre), x
-// being zero before the sequence starts. Channel-last; the sequences of a batch do not see each other.
-// The templates are the plain form (the oracle, double); the float overloads are in causal_conv1d.cpp.
+// Depthwise causal convolution with SiLU, as in Mamba; x is zero before the sequence starts:
+//   pre[t] = bias + Σ_k w[c,k] · x[t - (width-1) + k],   y = silu(pre)
+// Channel-last; the sequences of a batch do not see each other. The templates are the plain form (the oracle,
+// double); the float overloads are in causal_conv1d.cpp.
 #pragma once
 
 #include "mlp.h"
@@ -9,7 +10,8 @@ namespace lmx::cpu {
 
 // The convolution at one time step and channel; x points at the sequence's first row.
 template <class T>
-T causal_conv1d_at(const ConvShape& s, const T* x, index_t stride, const T* w, const T* bias, index_t t, index_t c) {
+T causal_conv1d_at(const ConvShape& s, const T* x, index_t stride, const T* w, const T* bias, index_t t,
+                   index_t c) {
   T sum = bias[c];
   for (index_t k = 0; k < s.width; ++k) {
     const index_t source = t - (s.width - 1) + k;
@@ -20,8 +22,8 @@ T causal_conv1d_at(const ConvShape& s, const T* x, index_t stride, const T* w, c
 
 // x (batch * time, channels) strided, w (channels, width), bias (channels) -> y (batch * time, channels).
 template <class T>
-void causal_conv1d_forward(const Context&, const ConvShape& s, StridedOf<const T*> x, const T* w, const T* bias,
-                           T* y) {
+void causal_conv1d_forward(const Context&, const ConvShape& s, StridedOf<const T*> x, const T* w,
+                           const T* bias, T* y) {
   for (index_t b = 0; b < s.batch; ++b) {
     const T* sequence = x.data + b * s.time * x.stride;
     for (index_t t = 0; t < s.time; ++t) {
@@ -35,8 +37,8 @@ void causal_conv1d_forward(const Context&, const ConvShape& s, StridedOf<const T
 
 // dx overwritten; dw (channels, width) and dbias (channels) accumulate.
 template <class T>
-void causal_conv1d_backward(const Context&, const ConvShape& s, const T* dy, StridedOf<const T*> x, const T* w,
-                            const T* bias, StridedOf<T*> dx, T* dw, T* dbias) {
+void causal_conv1d_backward(const Context&, const ConvShape& s, const T* dy, StridedOf<const T*> x,
+                            const T* w, const T* bias, StridedOf<T*> dx, T* dw, T* dbias) {
   for (index_t b = 0; b < s.batch; ++b) {
     const T* sequence = x.data + b * s.time * x.stride;
     T* dsequence = dx.data + b * s.time * dx.stride;

@@ -1,5 +1,5 @@
-// Maps the virtual calls of Backend to the operations of this folder. Overload resolution picks the vectorised float operation
-// where T is float, and the plain template where T is double.
+// Maps the virtual calls of Backend to the operations of this folder. Overload resolution picks the
+// vectorised float operation where T is float, and the plain template where T is double.
 #include "cpu_backend.h"
 
 #include <cstdlib>
@@ -53,7 +53,8 @@ class CpuBackend final : public Backend {
 
   void* allocate(std::size_t bytes) override {
     const std::size_t rounded = (bytes + alignment_bytes - 1) / alignment_bytes * alignment_bytes;
-    void* pointer = rounded < bytes ? nullptr : std::aligned_alloc(alignment_bytes, rounded ? rounded : alignment_bytes);
+    void* pointer =
+        rounded < bytes ? nullptr : std::aligned_alloc(alignment_bytes, rounded ? rounded : alignment_bytes);
     if (!pointer) throw OutOfMemory(bytes, 0);
     return pointer;
   }
@@ -96,13 +97,14 @@ class CpuBackend final : public Backend {
   void rms_norm_forward(const NormShape& s, const void* x, const void* weight, void* y, void* rstd) override {
     cpu::rms_norm_forward(context_, s, in<T>(x), in<T>(weight), out<T>(y), out<T>(rstd));
   }
-  void rms_norm_backward(const NormShape& s, const void* dy, const void* x, const void* weight, const void* rstd,
-                         const void* dresidual, void* dx, void* dweight) override {
-    cpu::rms_norm_backward(context_, s, in<T>(dy), in<T>(x), in<T>(weight), in<T>(rstd), in<T>(dresidual), out<T>(dx),
-                           out<T>(dweight));
+  void rms_norm_backward(const NormShape& s, const void* dy, const void* x, const void* weight,
+                         const void* rstd, const void* dresidual, void* dx, void* dweight) override {
+    cpu::rms_norm_backward(context_, s, in<T>(dy), in<T>(x), in<T>(weight), in<T>(rstd), in<T>(dresidual),
+                           out<T>(dx), out<T>(dweight));
   }
 
-  void linear_forward(const LinearShape& s, const void* x, const void* w, const void* residual, void* y) override {
+  void linear_forward(const LinearShape& s, const void* x, const void* w, const void* residual,
+                      void* y) override {
     cpu::linear_forward(context_, s, in<T>(x), in<T>(w), in<T>(residual), out<T>(y));
   }
   void linear_backward_input(const LinearShape& s, const void* dy, const void* w, void* dx) override {
@@ -112,7 +114,8 @@ class CpuBackend final : public Backend {
     cpu::linear_backward_weight(context_, s, in<T>(x), in<T>(dy), out<T>(dw));
   }
 
-  void linear_activation_forward(const MlpShape& s, const void* x, const void* w_up, void* u, void* a) override {
+  void linear_activation_forward(const MlpShape& s, const void* x, const void* w_up, void* u,
+                                 void* a) override {
     cpu::linear_activation_forward(context_, s, in<T>(x), in<T>(w_up), out<T>(u), out<T>(a));
   }
   void linear_activation_backward_input(const MlpShape& s, const void* dy, const void* w_down, const void* u,
@@ -120,13 +123,14 @@ class CpuBackend final : public Backend {
     cpu::linear_activation_backward_input(context_, s, in<T>(dy), in<T>(w_down), in<T>(u), out<T>(du));
   }
 
-  void causal_conv1d_forward(const ConvShape& s, ConstStrided x, const void* w, const void* bias, void* y) override {
+  void causal_conv1d_forward(const ConvShape& s, ConstStrided x, const void* w, const void* bias,
+                             void* y) override {
     cpu::causal_conv1d_forward(context_, s, in<T>(x), in<T>(w), in<T>(bias), out<T>(y));
   }
-  void causal_conv1d_backward(const ConvShape& s, const void* dy, ConstStrided x, const void* w, const void* bias,
-                              Strided dx, void* dw, void* dbias) override {
-    cpu::causal_conv1d_backward(context_, s, in<T>(dy), in<T>(x), in<T>(w), in<T>(bias), out<T>(dx), out<T>(dw),
-                                out<T>(dbias));
+  void causal_conv1d_backward(const ConvShape& s, const void* dy, ConstStrided x, const void* w,
+                              const void* bias, Strided dx, void* dw, void* dbias) override {
+    cpu::causal_conv1d_backward(context_, s, in<T>(dy), in<T>(x), in<T>(w), in<T>(bias), out<T>(dx),
+                                out<T>(dw), out<T>(dbias));
   }
 
   void ssd_scan_forward(const SsdShape& s, const void* xbc, ConstStrided dt, const void* a_log, const void* d,
@@ -136,25 +140,29 @@ class CpuBackend final : public Backend {
     cpu::ssd_scan_forward(context_, s, in<T>(xbc), in<T>(dt), in<T>(a_log), in<T>(d), in<T>(dt_bias),
                           in<T>(initial_state), out<T>(y), out<T>(states), out<T>(final_state));
   }
-  void ssd_scan_backward(const SsdShape& s, const void* dy, const void* xbc, ConstStrided dt, const void* a_log,
-                         const void* d, const void* dt_bias, const void* states, const void* dfinal_state, void* dxbc,
-                         Strided ddt, void* da_log, void* dd, void* ddt_bias, void* dinitial_state) override {
+  void ssd_scan_backward(const SsdShape& s, const void* dy, const void* xbc, ConstStrided dt,
+                         const void* a_log, const void* d, const void* dt_bias, const void* states,
+                         const void* dfinal_state, void* dxbc, Strided ddt, void* da_log, void* dd,
+                         void* ddt_bias, void* dinitial_state) override {
     check(s);
-    cpu::ssd_scan_backward(context_, s, in<T>(dy), in<T>(xbc), in<T>(dt), in<T>(a_log), in<T>(d), in<T>(dt_bias),
-                           in<T>(states), in<T>(dfinal_state), out<T>(dxbc), out<T>(ddt), out<T>(da_log), out<T>(dd),
-                           out<T>(ddt_bias), out<T>(dinitial_state));
+    cpu::ssd_scan_backward(context_, s, in<T>(dy), in<T>(xbc), in<T>(dt), in<T>(a_log), in<T>(d),
+                           in<T>(dt_bias), in<T>(states), in<T>(dfinal_state), out<T>(dxbc), out<T>(ddt),
+                           out<T>(da_log), out<T>(dd), out<T>(ddt_bias), out<T>(dinitial_state));
   }
 
-  void gated_rms_norm_forward(const GatedNormShape& s, const void* y, ConstStrided z, const void* weight, void* result,
-                              void* rstd) override {
-    require(s.groups > 0 && s.cols % s.groups == 0, "gated norm: Expected groups to divide cols", s.groups, s.cols);
+  void gated_rms_norm_forward(const GatedNormShape& s, const void* y, ConstStrided z, const void* weight,
+                              void* result, void* rstd) override {
+    require(s.groups > 0 && s.cols % s.groups == 0, "gated norm: Expected groups to divide cols", s.groups,
+            s.cols);
     cpu::gated_rms_norm_forward(context_, s, in<T>(y), in<T>(z), in<T>(weight), out<T>(result), out<T>(rstd));
   }
   void gated_rms_norm_backward(const GatedNormShape& s, const void* dout, const void* y, ConstStrided z,
-                               const void* weight, const void* rstd, void* dy, Strided dz, void* dweight) override {
-    require(s.groups > 0 && s.cols % s.groups == 0, "gated norm: Expected groups to divide cols", s.groups, s.cols);
-    cpu::gated_rms_norm_backward(context_, s, in<T>(dout), in<T>(y), in<T>(z), in<T>(weight), in<T>(rstd), out<T>(dy),
-                                 out<T>(dz), out<T>(dweight));
+                               const void* weight, const void* rstd, void* dy, Strided dz,
+                               void* dweight) override {
+    require(s.groups > 0 && s.cols % s.groups == 0, "gated norm: Expected groups to divide cols", s.groups,
+            s.cols);
+    cpu::gated_rms_norm_backward(context_, s, in<T>(dout), in<T>(y), in<T>(z), in<T>(weight), in<T>(rstd),
+                                 out<T>(dy), out<T>(dz), out<T>(dweight));
   }
 
   void rope_forward(const RopeShape& s, void* qkv) override { rope(s, qkv, +1); }
@@ -185,8 +193,8 @@ class CpuBackend final : public Backend {
     const bool clips = scalars->clip_norm > 0 && scalars->grad_norm > scalars->clip_norm;
     scalars->clip_scale = clips ? scalars->clip_norm / scalars->grad_norm : 1.0;
   }
-  void adamw(index_t count, void* master, void* working, const void* gradients, void* exp_avg, void* exp_avg_sq,
-             bool decay, const StepScalars* scalars) override {
+  void adamw(index_t count, void* master, void* working, const void* gradients, void* exp_avg,
+             void* exp_avg_sq, bool decay, const StepScalars* scalars) override {
     cpu::adamw(context_, count, out<T>(master), out<T>(working), in<T>(gradients), out<T>(exp_avg),
                out<T>(exp_avg_sq), decay, *scalars);
   }
@@ -198,19 +206,22 @@ class CpuBackend final : public Backend {
   static std::size_t planned(std::size_t bytes) { return std::is_same_v<T, float> ? bytes : 0; }
 
   static void require(bool holds, const char* expectation, index_t a, index_t b) {
-    if (!holds) throw InvalidArgument(std::string(expectation) + ", got " + std::to_string(a) + " and " + std::to_string(b));
+    if (!holds)
+      throw InvalidArgument(std::string(expectation) + ", got " + std::to_string(a) + " and " +
+                            std::to_string(b));
   }
   static void check(const SsdShape& s) {
-    require(s.groups > 0 && s.heads % s.groups == 0, "ssd_scan: Expected groups to divide heads", s.groups, s.heads);
+    require(s.groups > 0 && s.heads % s.groups == 0, "ssd_scan: Expected groups to divide heads", s.groups,
+            s.heads);
     require(s.chunk > 0 && s.time > 0, "ssd_scan: Expected chunk and time of at least 1", s.chunk, s.time);
   }
   static void check(const AttentionShape& s) {
-    require(s.kv_heads > 0 && s.heads % s.kv_heads == 0, "attention: Expected kv_heads to divide heads", s.kv_heads,
-            s.heads);
+    require(s.kv_heads > 0 && s.heads % s.kv_heads == 0, "attention: Expected kv_heads to divide heads",
+            s.kv_heads, s.heads);
   }
   void rope(const RopeShape& s, void* qkv, int direction) {
-    require(s.rotary_dim % 2 == 0 && s.rotary_dim <= s.head_dim, "rope: Expected an even rotary_dim within head_dim",
-            s.rotary_dim, s.head_dim);
+    require(s.rotary_dim % 2 == 0 && s.rotary_dim <= s.head_dim,
+            "rope: Expected an even rotary_dim within head_dim", s.rotary_dim, s.head_dim);
     cpu::rope(context_, s, out<T>(qkv), direction);
   }
 
@@ -223,7 +234,8 @@ class CpuBackend final : public Backend {
 std::unique_ptr<Backend> make_cpu_backend(DType act, int threads) {
   if (threads < 1) throw InvalidArgument("threads: Expected at least 1, got " + std::to_string(threads));
   if (act == DType::f32) return std::make_unique<CpuBackend<float>>(threads);
-  if (act == DType::f64) return std::make_unique<CpuBackend<double>>(1);  // the oracle: plain loops, one thread
+  if (act == DType::f64)
+    return std::make_unique<CpuBackend<double>>(1);  // the oracle: plain loops, one thread
   throw InvalidArgument("precision: Expected float or double on the CPU");
 }
 

@@ -1,5 +1,5 @@
-// Cross-entropy in float, in two passes over a row: the maximum, then e^(x - max) with its sum, written back in place and scaled while
-// the row is in cache; see cross_entropy.h.
+// Cross-entropy in float, in two passes over a row: the maximum, then e^(x - max) with its sum, written back
+// in place and scaled while the row is in cache; see cross_entropy.h.
 #include "cross_entropy.h"
 
 #include <limits>
@@ -10,8 +10,9 @@ namespace lmx::cpu {
 
 using simd::Floats;
 
-void cross_entropy(const Context& context, const CrossEntropyShape& s, float* logits, const std::int32_t* targets,
-                   float* row_loss, std::uint8_t* row_correct, double inverse_target_count, bool write_gradient) {
+void cross_entropy(const Context& context, const CrossEntropyShape& s, float* logits,
+                   const std::int32_t* targets, float* row_loss, std::uint8_t* row_correct,
+                   double inverse_target_count, bool write_gradient) {
   constexpr index_t block = 16;  // rows of one task
   context.pool->parallel_for((s.rows + block - 1) / block, [&](index_t task) {
     for (index_t r = task * block; r < std::min(s.rows, (task + 1) * block); ++r) {
@@ -30,7 +31,8 @@ void cross_entropy(const Context& context, const CrossEntropyShape& s, float* lo
       });
       const float maximum = simd::maximum(largest);
       // Correct when the first largest logit is the target's: none of the same value comes before it.
-      if (row_correct) row_correct[r] = row[target] == maximum && std::find(row, row + target, maximum) == row + target;
+      if (row_correct)
+        row_correct[r] = row[target] == maximum && std::find(row, row + target, maximum) == row + target;
       const float own = row[target];
       Floats sum{};
       float rest = 0;  // of the last, partial vector
@@ -44,9 +46,8 @@ void cross_entropy(const Context& context, const CrossEntropyShape& s, float* lo
       row_loss[r] = (maximum - own) + std::log(total);
       if (!write_gradient) continue;
       const float scale = static_cast<float>(inverse_target_count) / total;
-      simd::for_each_vector(s.vocab, [&](index_t c, index_t n) {
-        simd::store(row + c, simd::load(row + c, n) * scale, n);
-      });
+      simd::for_each_vector(
+          s.vocab, [&](index_t c, index_t n) { simd::store(row + c, simd::load(row + c, n) * scale, n); });
       row[target] -= static_cast<float>(inverse_target_count);
     }
   });

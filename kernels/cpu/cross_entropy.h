@@ -1,5 +1,6 @@
-// Cross-entropy over the vocabulary, gradient in place: row_loss = logsumexp(logits) - logits[target]; a target < 0 is not
-// counted. The templates are the plain form (the oracle, double); the float overloads are in cross_entropy.cpp.
+// Cross-entropy over the vocabulary, gradient in place: row_loss = logsumexp(logits) - logits[target], 0
+// where the target is negative. The templates are the plain form (the oracle, double); the float overloads
+// are in cross_entropy.cpp.
 #pragma once
 
 #include <algorithm>
@@ -11,8 +12,8 @@ namespace lmx::cpu {
 
 // logits (rows, vocab); row_correct may be null; see Backend::cross_entropy.
 template <class T>
-void cross_entropy(const Context&, const CrossEntropyShape& s, T* logits, const std::int32_t* targets, T* row_loss,
-                   std::uint8_t* row_correct, double inverse_target_count, bool write_gradient) {
+void cross_entropy(const Context&, const CrossEntropyShape& s, T* logits, const std::int32_t* targets,
+                   T* row_loss, std::uint8_t* row_correct, double inverse_target_count, bool write_gradient) {
   for (index_t r = 0; r < s.rows; ++r, logits += s.vocab) {
     const index_t target = targets[r];
     const T* largest = std::max_element(logits, logits + s.vocab);
@@ -37,7 +38,8 @@ double sum_losses(const Context&, index_t rows, const T* row_loss) {
   return sum;
 }
 
-void cross_entropy(const Context&, const CrossEntropyShape&, float* logits, const std::int32_t* targets, float* row_loss,
-                   std::uint8_t* row_correct, double inverse_target_count, bool write_gradient);
+void cross_entropy(const Context&, const CrossEntropyShape&, float* logits, const std::int32_t* targets,
+                   float* row_loss, std::uint8_t* row_correct, double inverse_target_count,
+                   bool write_gradient);
 
 }  // namespace lmx::cpu

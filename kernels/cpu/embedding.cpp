@@ -1,5 +1,5 @@
-// Token embedding in float; see embedding.h. Backward cuts the columns, not the rows, into tasks: each walks all rows in order, so
-// that rows of the same token are added in row order on any number of threads.
+// Token embedding in float; see embedding.h. Backward cuts the columns, not the rows, into tasks: each walks
+// all rows in order, so that rows of the same token are added in row order on any number of threads.
 #include "embedding.h"
 
 #include <algorithm>

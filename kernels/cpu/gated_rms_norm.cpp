@@ -1,4 +1,5 @@
-// Gated, grouped RMSNorm in float: tasks are chunks of rows; see gated_rms_norm.h. Backward recomputes silu(z) instead of reading it.
+// Gated, grouped RMSNorm in float: tasks are chunks of rows; see gated_rms_norm.h. Backward recomputes
+// silu(z) instead of reading it.
 #include "gated_rms_norm.h"
 
 #include "reduction.h"
@@ -36,9 +37,9 @@ void gated_rms_norm_forward(const Context& context, const GatedNormShape& s, con
   });
 }
 
-void gated_rms_norm_backward(const Context& context, const GatedNormShape& s, const float* dout, const float* y,
-                             StridedOf<const float*> z, const float* weight, const float* rstd, float* dy,
-                             StridedOf<float*> dz, float* dweight) {
+void gated_rms_norm_backward(const Context& context, const GatedNormShape& s, const float* dout,
+                             const float* y, StridedOf<const float*> z, const float* weight,
+                             const float* rstd, float* dy, StridedOf<float*> dz, float* dweight) {
   const index_t width = s.cols / s.groups;
   const RowChunks chunks(s.rows);
   float* const partials = context.scratch<float>(chunks.count * s.cols);

@@ -1,6 +1,6 @@
-// Mamba-2's gated, grouped RMSNorm (the gate comes before the norm): v = y ⊙ silu(z), out = v · rstd_group · weight, with
-// rstd over the cols/groups channels of each group. The templates are the plain form (the oracle, double); the float overloads
-// are in gated_rms_norm.cpp.
+// Mamba-2's gated, grouped RMSNorm (the gate comes before the norm): v = y ⊙ silu(z), out = v · rstd ·
+// weight, with one rstd per group of cols/groups channels. The templates are the plain form (the oracle,
+// double); the float overloads are in gated_rms_norm.cpp.
 #pragma once
 
 #include "mlp.h"

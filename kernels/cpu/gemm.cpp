@@ -1,6 +1,6 @@
-// See gemm.h. Per tile and block of `depth_block` values of k: B is packed once into panels of tile_cols columns (32 KB each, they
-// stay in the first-level cache while all rows pass by), A is packed into panels of tile_rows rows where it is read often
-// enough or would be read across rows, and each pair of panels is one register tile.
+// See gemm.h. Per tile and block of `depth_block` values of k, B is packed once into panels of tile_cols
+// columns. A is read where it lies if its rows run along k, else packed into panels of tile_rows rows. Then a
+// few rows of A at a time stay in the first-level cache while B's panels pass by from the second.
 #include "gemm.h"
 
 #include <algorithm>
@@ -26,19 +26,19 @@ index_t cut(index_t size, index_t parts, index_t unit, index_t i) {
   return std::min(size, units * i / parts * unit);
 }
 
-// Asks for `count` floats of each of the `rows` rows from `from`: strided rows are more than the hardware foresees.
+// Asks for `count` floats of each of the `rows` rows from `from`; the hardware does not foresee strided rows.
 void prefetch_rows(const float* from, index_t stride, index_t rows, index_t count) {
   for (index_t r = 0; r < rows; ++r) {
     for (index_t c = 0; c < count; c += 16) __builtin_prefetch(from + r * stride + c);
   }
 }
 
-// Floats from one packed panel of `depth` x `width` to the next: a cache line more than it holds, or the same row of all panels
-// would compete for one set of the first-level cache.
+// Floats from one packed panel of `depth` x `width` to the next: a cache line more than it holds, or the same
+// row of all panels would compete for one set of the first-level cache.
 index_t panel_stride(index_t depth, index_t width) { return depth * width + 16; }
 
-// Columns [col, col + cols) and rows [row, row + depth) of B, as panels (depth, tile_cols), zero beyond the last column. Rows of B
-// are read a few at a time across all panels, so that memory is met in order.
+// Columns [col, col + cols) and rows [row, row + depth) of B, as panels (depth, tile_cols), zero beyond the
+// last column. Rows of B are read a few at a time across all panels, so that memory is met in order.
 void pack_columns(const Matrix& b, index_t row, index_t depth, index_t col, index_t cols, float* to) {
   const index_t whole = cols / tile_cols * tile_cols, panel = panel_stride(depth, tile_cols);
   float* const rest = to + whole / tile_cols * panel;
@@ -53,7 +53,8 @@ void pack_columns(const Matrix& b, index_t row, index_t depth, index_t col, inde
   }
   for (index_t k = 0; k < depth; k += rows_at_once) {
     const index_t rows = std::min(rows_at_once, depth - k);
-    prefetch_rows(from + (k + rows) * b.row_stride, b.row_stride, std::min(rows_at_once, depth - k - rows), cols);
+    prefetch_rows(from + (k + rows) * b.row_stride, b.row_stride, std::min(rows_at_once, depth - k - rows),
+                  cols);
     float* part = to;
     for (index_t j = 0; j < whole; j += tile_cols, part += panel) {
       for (index_t r = k; r < k + rows; ++r) {
@@ -66,13 +67,15 @@ void pack_columns(const Matrix& b, index_t row, index_t depth, index_t col, inde
   }
 }
 
-// Rows [row, row + rows) and columns [col, col + depth) of A, contiguous across rows, as panels (depth, tile_rows).
+// Rows [row, row + rows) and columns [col, col + depth) of A, contiguous across rows, as panels
+// (depth, tile_rows).
 void pack_rows(const Matrix& a, index_t row, index_t rows, index_t col, index_t depth, float* to) {
   const index_t whole = rows / tile_rows * tile_rows, panel = panel_stride(depth, tile_rows);
   const float* const from = a.data + row + col * a.col_stride;
   for (index_t k = 0; k < depth; k += rows_at_once) {
     const index_t count = std::min(rows_at_once, depth - k);
-    prefetch_rows(from + (k + count) * a.col_stride, a.col_stride, std::min(rows_at_once, depth - k - count), rows);
+    prefetch_rows(from + (k + count) * a.col_stride, a.col_stride, std::min(rows_at_once, depth - k - count),
+                  rows);
     float* part = to;
     for (index_t i = 0; i < whole; i += tile_rows, part += panel) {
       for (index_t r = k; r < k + count; ++r) {
@@ -114,26 +117,28 @@ void gemm_tile(const Gemm& g, const Tile& tile) {
   const index_t b_panel = panel_stride(depth, tile_cols), a_panel = panel_stride(depth, tile_rows);
   const bool along_k = g.a.col_stride == 1;  // then rows of A are read where they are
   const index_t a_panel_count = along_k ? 0 : parts_of(tile.rows, tile_rows);
-  float* const b_panels = ThreadScratch::floats(parts_of(tile.cols, tile_cols) * b_panel + a_panel_count * a_panel);
+  float* const b_panels =
+      ThreadScratch::floats(parts_of(tile.cols, tile_cols) * b_panel + a_panel_count * a_panel);
   float* const a_panels = b_panels + parts_of(tile.cols, tile_cols) * b_panel;
   float* const c = g.c + tile.row * g.c_stride + tile.col;
 
   for (index_t k = 0; k < g.k || k == 0; k += depth_block) {
     const index_t block = std::min(depth_block, g.k - k);
-    const float* initial = k > 0 ? c : g.initial ? g.initial + tile.row * g.initial_stride + tile.col : nullptr;
+    const float* initial = k > 0 ? c : nullptr;
+    if (k == 0 && g.initial) initial = g.initial + tile.row * g.initial_stride + tile.col;
     const index_t initial_stride = k > 0 ? g.c_stride : g.initial_stride;
     pack_columns(g.b, k, block, tile.col, tile.cols, b_panels);
     if (!along_k) pack_rows(g.a, tile.row, tile.rows, k, block, a_panels);
-    // A few rows of A stay in the first-level cache while B's panels pass by and whole rows of C are finished.
     for (index_t i = 0; i < tile.rows; i += tile_rows) {
       const index_t rows = std::min(tile_rows, tile.rows - i);
-      const Broadcast a = along_k ? Broadcast{g.a.data + (tile.row + i) * g.a.row_stride + k, g.a.row_stride, 1}
-                                  : Broadcast{a_panels + i / tile_rows * panel_stride(block, tile_rows), 1, tile_rows};
+      const Broadcast a =
+          along_k ? Broadcast{g.a.data + (tile.row + i) * g.a.row_stride + k, g.a.row_stride, 1}
+                  : Broadcast{a_panels + i / tile_rows * panel_stride(block, tile_rows), 1, tile_rows};
       for (index_t j = 0; j < tile.cols; j += tile_cols) {
         matmul({rows, std::min(tile_cols, tile.cols - j), block}, a,
                b_panels + j / tile_cols * panel_stride(block, tile_cols), tile_cols,
-               initial ? initial + i * initial_stride + j : nullptr, initial_stride, c + i * g.c_stride + j, g.c_stride,
-               true);
+               initial ? initial + i * initial_stride + j : nullptr, initial_stride, c + i * g.c_stride + j,
+               g.c_stride, true);
       }
     }
   }
@@ -157,7 +162,8 @@ void gemm_deep(const Context& context, const Gemm& g) {
   const index_t size = g.m * g.n;
   float* const partials = ThreadScratch::floats<Scratch::partials>(splits * size);
   context.pool->parallel_for(splits * tiling.count(), [&](index_t task) {
-    const index_t split = task / tiling.count(), begin = g.k * split / splits, end = g.k * (split + 1) / splits;
+    const index_t split = task / tiling.count(), begin = g.k * split / splits,
+                  end = g.k * (split + 1) / splits;
     Gemm part = g;
     part.k = end - begin;
     part.a.data += begin * g.a.col_stride;

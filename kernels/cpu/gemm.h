@@ -1,6 +1,6 @@
-// Matrix products of any size in float: C (m, n) = initial + A (m, k) · B (k, n), blocked for the caches, packed, on matmul's
-// register tiles. The caller cuts C into tiles (Tiling), a pure function of the shape, and runs each tile as one task: every
-// element of C is computed by one task in one order, on any number of threads.
+// Matrix products of any size in float: C (m, n) = initial + A (m, k) · B (k, n), blocked for the caches,
+// packed, on matmul's register tiles. C is cut into tiles by a pure function of the shape (Tiling); each is
+// one task, so every element of C is computed by one task in one order, on any number of threads.
 #pragma once
 
 #include "context.h"
@@ -27,8 +27,8 @@ struct Tile {
   index_t row, rows, col, cols;
 };
 
-// How C is cut: into tiles of nearly equal size, at most max_rows x max_cols each, and smaller ones (not below 64 x 64) while there
-// are fewer than `wanted`.
+// How C is cut: into tiles of nearly equal size, at most max_rows x max_cols each, and smaller ones (not
+// below 64 x 64) while there are fewer than `wanted`.
 class Tiling {
  public:
   Tiling(index_t m, index_t n, index_t max_rows = 256, index_t max_cols = 512, index_t wanted = 8);
@@ -45,8 +45,8 @@ void gemm_tile(const Gemm& gemm, const Tile& tile);
 // Computes all of C on the threads of the context.
 void gemm(const Context& context, const Gemm& gemm);
 
-// The same for a small C and a deep k (the gradient of a weight, k being rows): k is cut too, by a rule of the shape alone, and
-// the partial sums are added to C in order. C accumulates: `initial` must be c.
+// The same for a small C and a deep k (the gradient of a weight, k being rows): k is cut too, by a rule of
+// the shape alone, and the partial sums are added to C in order. C accumulates: `initial` must be c.
 void gemm_deep(const Context& context, const Gemm& gemm);
 
 }  // namespace lmx::cpu

@@ -1,4 +1,5 @@
-// Σ g² in float: 64 fixed chunks, blocks of 4096 summed in float lanes and added up in double; see gradient_norm.h.
+// Σ g² in float: 64 fixed chunks, blocks of 4096 summed in float lanes and added up in double; see
+// gradient_norm.h.
 #include "gradient_norm.h"
 
 #include <algorithm>

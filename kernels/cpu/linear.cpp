@@ -10,11 +10,13 @@ void linear_forward(const Context& context, const LinearShape& s, const float* x
   gemm(context, {s.rows, s.out, s.in, {x, s.in, 1}, {w, 1, s.in}, residual, s.out, y, s.out});
 }
 
-void linear_backward_input(const Context& context, const LinearShape& s, const float* dy, const float* w, float* dx) {
+void linear_backward_input(const Context& context, const LinearShape& s, const float* dy, const float* w,
+                           float* dx) {
   gemm(context, {s.rows, s.in, s.out, {dy, s.out, 1}, {w, s.in, 1}, nullptr, 0, dx, s.in});
 }
 
-void linear_backward_weight(const Context& context, const LinearShape& s, const float* x, const float* dy, float* dw) {
+void linear_backward_weight(const Context& context, const LinearShape& s, const float* x, const float* dy,
+                            float* dw) {
   gemm_deep(context, {s.out, s.in, s.rows, {dy, 1, s.out}, {x, s.in, 1}, dw, s.in, dw, s.in});
 }
 

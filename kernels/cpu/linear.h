@@ -1,5 +1,6 @@
-// Linear layer without bias: y = x · wᵀ (+ residual), dx = dy · w, dw += dyᵀ · x.  x (rows, in), w (out, in), y (rows, out).
-// The templates are the plain form (the oracle, double); the float overloads, on the blocked GEMM, are in linear.cpp.
+// Linear layer without bias: y = x · wᵀ (+ residual), dx = dy · w, dw += dyᵀ · x.  x (rows, in), w (out, in),
+// y (rows, out). The templates are the plain form (the oracle, double); the float overloads, on the blocked
+// GEMM, are in linear.cpp.
 #pragma once
 
 #include "context.h"
@@ -38,7 +39,8 @@ void linear_backward_weight(const Context&, const LinearShape& s, const T* x, co
   }
 }
 
-void linear_forward(const Context&, const LinearShape&, const float* x, const float* w, const float* residual, float* y);
+void linear_forward(const Context&, const LinearShape&, const float* x, const float* w, const float* residual,
+                    float* y);
 void linear_backward_input(const Context&, const LinearShape&, const float* dy, const float* w, float* dx);
 void linear_backward_weight(const Context&, const LinearShape&, const float* x, const float* dy, float* dw);
 

@@ -1,4 +1,5 @@
-// See matmul.h. The tile is a template over its exact size, so that all its accumulators are registers; a table leads to it.
+// See matmul.h. The tile is a template over its exact size, so that all its accumulators are registers; a
+// table leads to it.
 #include "matmul.h"
 
 #include <algorithm>
@@ -47,7 +48,8 @@ void tile(const TileArguments arguments) {
     Floats row[vectors];
 #pragma GCC unroll 4
     for (int v = 0; v < vectors; ++v) {
-      row[v] = edge == Edge::exact && v + 1 == vectors ? simd::load(b + v * lanes, t.last) : simd::load(b + v * lanes);
+      row[v] = edge == Edge::exact && v + 1 == vectors ? simd::load(b + v * lanes, t.last)
+                                                       : simd::load(b + v * lanes);
     }
 #pragma GCC unroll 8
     for (int i = 0; i < rows; ++i) {
@@ -74,7 +76,8 @@ template <int... rows>
 constexpr auto tile_table(std::integer_sequence<int, rows...>) {
   return std::array<std::array<Tile, 6>, sizeof...(rows)>{
       {{{tile<rows + 1, 1, Edge::whole>, tile<rows + 1, 1, Edge::padded>, tile<rows + 1, 1, Edge::exact>,
-         tile<rows + 1, 2, Edge::whole>, tile<rows + 1, 2, Edge::padded>, tile<rows + 1, 2, Edge::exact>}}...}};
+         tile<rows + 1, 2, Edge::whole>, tile<rows + 1, 2, Edge::padded>,
+         tile<rows + 1, 2, Edge::exact>}}...}};
 }
 
 constexpr auto tiles = tile_table(std::make_integer_sequence<int, int(tile_rows)>{});
@@ -90,9 +93,15 @@ void matmul(MatmulSize size, Broadcast a, const float* b, index_t b_stride, cons
     const index_t variant = (vectors - 1) * 3 + static_cast<index_t>(edge);
     for (index_t i = 0; i < size.rows; i += tile_rows) {
       const index_t rows = std::min(tile_rows, size.rows - i);
-      tiles[rows - 1][variant]({size.depth, {a.data + i * a.row_stride, a.row_stride, a.col_stride}, b + j, b_stride,
-                                initial ? initial + i * initial_stride + j : nullptr, initial_stride,
-                                c + i * c_stride + j, c_stride, last});
+      tiles[rows - 1][variant]({size.depth,
+                                {a.data + i * a.row_stride, a.row_stride, a.col_stride},
+                                b + j,
+                                b_stride,
+                                initial ? initial + i * initial_stride + j : nullptr,
+                                initial_stride,
+                                c + i * c_stride + j,
+                                c_stride,
+                                last});
     }
   }
 }

@@ -1,7 +1,9 @@
-// The innermost product of all dense work on the CPU (GEMM, SSD scan, attention), on operands that are already in cache:
+// The innermost product of all dense work on the CPU (GEMM, SSD scan, attention), on operands that are
+// already in cache:
 //   c = initial + Σ_k a(i, k) · b(k, :)
-// in tiles held in registers. a is read element by element (broadcast) at any strides, b and c in vectors along their rows.
-// Each element of c is summed over k in ascending order by itself: its bits depend on nothing else.
+// in tiles held in registers. a is read element by element (broadcast) at any strides, b and c in vectors
+// along their rows. Each element of c is summed over k in ascending order by itself: its bits depend on
+// nothing else.
 #pragma once
 
 #include "simd.h"
@@ -27,7 +29,8 @@ struct MatmulSize {
   index_t rows, cols, depth;
 };
 
-// `initial` may be null (zero) and may equal c. With b_padded, b may be read up to the next multiple of tile_cols columns.
+// `initial` may be null (zero) and may equal c. With b_padded, b may be read up to the next multiple of
+// tile_cols columns.
 void matmul(MatmulSize size, Broadcast a, const float* b, index_t b_stride, const float* initial,
             index_t initial_stride, float* c, index_t c_stride, bool b_padded = false);
 

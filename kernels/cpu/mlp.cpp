@@ -1,5 +1,5 @@
-// MLP halves in float: the GEMM's tiles, each followed by the activation while it is in cache; see mlp.h. A gated tile computes
-// its columns of gate and of up, so that both meet in one task.
+// MLP halves in float: the GEMM's tiles, each followed by the activation while it is in cache; see mlp.h. A
+// gated tile computes its columns of gate and of up, so that both meet in one task.
 #include "mlp.h"
 
 #include "gemm.h"
@@ -81,9 +81,10 @@ void with_activation(Activation kind, Body&& body) {
 
 }  // namespace
 
-void linear_activation_forward(const Context& context, const MlpShape& s, const float* x, const float* w_up, float* u,
-                               float* a) {
-  const Gemm product{s.rows, s.up_width(), s.hidden, {x, s.hidden, 1}, {w_up, 1, s.hidden}, nullptr, 0, u, s.up_width()};
+void linear_activation_forward(const Context& context, const MlpShape& s, const float* x, const float* w_up,
+                               float* u, float* a) {
+  const Gemm product{s.rows, s.up_width(), s.hidden, {x, s.hidden, 1}, {w_up, 1, s.hidden}, nullptr, 0,
+                     u,      s.up_width()};
   const Tiling tiling(s.rows, s.width);
   with_activation(s.activation, [&](auto kind) {
     context.pool->parallel_for(tiling.count(), [&](index_t task) {
@@ -95,10 +96,11 @@ void linear_activation_forward(const Context& context, const MlpShape& s, const 
   });
 }
 
-void linear_activation_backward_input(const Context& context, const MlpShape& s, const float* dy, const float* w_down,
-                                      const float* u, float* du) {
+void linear_activation_backward_input(const Context& context, const MlpShape& s, const float* dy,
+                                      const float* w_down, const float* u, float* du) {
   float* const da = s.gated ? du + s.width : du;
-  const Gemm product{s.rows, s.width, s.hidden, {dy, s.hidden, 1}, {w_down, s.width, 1}, nullptr, 0, da, s.up_width()};
+  const Gemm product{s.rows,  s.width, s.hidden, {dy, s.hidden, 1}, {w_down, s.width, 1},
+                     nullptr, 0,       da,       s.up_width()};
   const Tiling tiling(s.rows, s.width);
   with_activation(s.activation, [&](auto kind) {
     context.pool->parallel_for(tiling.count(), [&](index_t task) {

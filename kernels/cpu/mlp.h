@@ -1,6 +1,7 @@
-// The first half of an MLP with its activation: u = x · w_upᵀ, a = act(u), or a = act(gate) ⊙ up where u = [gate | up].
-// gelu_tanh is Hendrycks & Gimpel's tanh form (arXiv 1606.08415), gelu_erf the exact one, relu2 = max(x,0)² (arXiv 2109.08668),
-// silu = x · sigmoid(x). The templates are the plain form (the oracle, double); the float overloads are in mlp.cpp.
+// The first half of an MLP with its activation: u = x · w_upᵀ, then a = act(u), or a = act(gate) ⊙ up where
+// u = [gate | up]. Activations: gelu_tanh and gelu_erf (Hendrycks & Gimpel, arXiv 1606.08415, tanh form and
+// exact), relu2 = max(x, 0)² (So et al., arXiv 2109.08668), silu = x · sigmoid(x).
+// The templates are the plain form (the oracle, double); the float overloads are in mlp.cpp.
 #pragma once
 
 #include <cmath>
@@ -18,7 +19,8 @@ T sigmoid(T x) {
 template <class T>
 T activate(Activation kind, T x) {
   switch (kind) {
-    case Activation::gelu_tanh: return x / 2 * (1 + std::tanh(T(0.7978845608028654) * (x + T(0.044715) * x * x * x)));
+    case Activation::gelu_tanh:
+      return x / 2 * (1 + std::tanh(T(0.7978845608028654) * (x + T(0.044715) * x * x * x)));
     case Activation::gelu_erf: return x / 2 * (1 + std::erf(x * T(0.7071067811865476)));
     case Activation::relu2: return x > 0 ? x * x : T(0);
     case Activation::silu: return x * sigmoid(x);
@@ -44,7 +46,8 @@ T activate_slope(Activation kind, T x) {
 
 // x (rows, hidden), w_up (up_width, hidden) -> u (rows, up_width), a (rows, width).
 template <class T>
-void linear_activation_forward(const Context& context, const MlpShape& s, const T* x, const T* w_up, T* u, T* a) {
+void linear_activation_forward(const Context& context, const MlpShape& s, const T* x, const T* w_up, T* u,
+                               T* a) {
   linear_forward<T>(context, {s.rows, s.hidden, s.up_width()}, x, w_up, nullptr, u);
   for (index_t r = 0; r < s.rows; ++r) {
     const T* row = u + r * s.up_width();
@@ -56,8 +59,8 @@ void linear_activation_forward(const Context& context, const MlpShape& s, const 
 
 // dy (rows, hidden), w_down (hidden, width), u (rows, up_width) -> du (rows, up_width).
 template <class T>
-void linear_activation_backward_input(const Context&, const MlpShape& s, const T* dy, const T* w_down, const T* u,
-                                      T* du) {
+void linear_activation_backward_input(const Context&, const MlpShape& s, const T* dy, const T* w_down,
+                                      const T* u, T* du) {
   for (index_t r = 0; r < s.rows; ++r) {
     const T* row = u + r * s.up_width();
     T* drow = du + r * s.up_width();
@@ -71,7 +74,8 @@ void linear_activation_backward_input(const Context&, const MlpShape& s, const T
   }
 }
 
-void linear_activation_forward(const Context&, const MlpShape&, const float* x, const float* w_up, float* u, float* a);
+void linear_activation_forward(const Context&, const MlpShape&, const float* x, const float* w_up, float* u,
+                               float* a);
 void linear_activation_backward_input(const Context&, const MlpShape&, const float* dy, const float* w_down,
                                       const float* u, float* du);
 

@@ -1,5 +1,6 @@
-// Sums over rows that give the same bits on any number of threads: the rows are cut into at most 64 chunks (a function of their
-// number alone), each chunk is summed by one task into its own partial, and the partials are added in order.
+// Sums over rows that give the same bits on any number of threads: the rows are cut into at most 64 chunks (a
+// function of their number alone), each chunk is summed by one task into its own partial, and the partials
+// are added in order.
 #pragma once
 
 #include <algorithm>
@@ -26,8 +27,8 @@ inline std::size_t partials_bytes(index_t rows, index_t cols) {
 }
 
 // out[c] += Σ_chunk partials[chunk * stride + c], chunks in order.
-inline void add_partials(const Context& context, index_t chunks, index_t cols, const float* partials, index_t stride,
-                         float* out) {
+inline void add_partials(const Context& context, index_t chunks, index_t cols, const float* partials,
+                         index_t stride, float* out) {
   constexpr index_t block = 1024;  // columns of one task
   context.pool->parallel_for((cols + block - 1) / block, [&](index_t task) {
     const index_t begin = task * block, count = std::min(block, cols - begin);

@@ -9,8 +9,8 @@ using simd::Floats;
 
 std::size_t rms_norm_workspace_bytes(const NormShape& s) { return partials_bytes(s.rows, s.cols); }
 
-void rms_norm_forward(const Context& context, const NormShape& s, const float* x, const float* weight, float* y,
-                      float* rstd) {
+void rms_norm_forward(const Context& context, const NormShape& s, const float* x, const float* weight,
+                      float* y, float* rstd) {
   const RowChunks chunks(s.rows);
   context.pool->parallel_for(chunks.count, [&](index_t chunk) {
     for (index_t r = chunks.begin(chunk); r < chunks.end(chunk); ++r) {
@@ -30,7 +30,8 @@ void rms_norm_forward(const Context& context, const NormShape& s, const float* x
 }
 
 void rms_norm_backward(const Context& context, const NormShape& s, const float* dy, const float* x,
-                       const float* weight, const float* rstd, const float* dresidual, float* dx, float* dweight) {
+                       const float* weight, const float* rstd, const float* dresidual, float* dx,
+                       float* dweight) {
   const RowChunks chunks(s.rows);
   float* const partials = context.scratch<float>(chunks.count * s.cols);
   context.pool->parallel_for(chunks.count, [&](index_t chunk) {

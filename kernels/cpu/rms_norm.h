@@ -1,5 +1,6 @@
-// RMSNorm (Zhang & Sennrich, arXiv 1910.07467): y = x · rstd · weight, rstd = 1 / sqrt(mean(x²) + eps), per row.
-// Backward, with g = dy · weight:  dx = dresidual + rstd · (g - x · rstd² · mean(g · x)),  dweight += Σ dy · x · rstd.
+// RMSNorm (Zhang & Sennrich, arXiv 1910.07467), per row: y = x · rstd · weight, rstd = 1 / sqrt(mean(x²) +
+// eps). Backward, with g = dy · weight:
+//   dx = dresidual + rstd · (g - x · rstd² · mean(g · x)),   dweight += Σ dy · x · rstd
 // The templates are the plain form (the oracle, double); the float overloads are in rms_norm.cpp.
 #pragma once
 
@@ -22,8 +23,8 @@ void rms_norm_forward(const Context&, const NormShape& s, const T* x, const T* w
 
 // dx may alias dresidual, which may be null; dweight (cols) accumulates.
 template <class T>
-void rms_norm_backward(const Context&, const NormShape& s, const T* dy, const T* x, const T* weight, const T* rstd,
-                       const T* dresidual, T* dx, T* dweight) {
+void rms_norm_backward(const Context&, const NormShape& s, const T* dy, const T* x, const T* weight,
+                       const T* rstd, const T* dresidual, T* dx, T* dweight) {
   for (index_t r = 0; r < s.rows; ++r) {
     const index_t row = r * s.cols;
     T dot = 0;
@@ -37,7 +38,8 @@ void rms_norm_backward(const Context&, const NormShape& s, const T* dy, const T*
   }
 }
 
-void rms_norm_forward(const Context&, const NormShape&, const float* x, const float* weight, float* y, float* rstd);
+void rms_norm_forward(const Context&, const NormShape&, const float* x, const float* weight, float* y,
+                      float* rstd);
 void rms_norm_backward(const Context&, const NormShape&, const float* dy, const float* x, const float* weight,
                        const float* rstd, const float* dresidual, float* dx, float* dweight);
 std::size_t rms_norm_workspace_bytes(const NormShape&);  // of the float path

@@ -1,4 +1,5 @@
-// Rotary embedding in float: tasks are blocks of positions, whose angles (computed in double) serve all sequences and heads; see rope.h.
+// Rotary embedding in float: tasks are blocks of positions, whose angles (computed in double) serve all
+// sequences and heads; see rope.h.
 #include "rope.h"
 
 #include <algorithm>

@@ -1,6 +1,7 @@
-// Rotary position embedding (Su et al., arXiv 2104.09864) on q and k of a packed qkv, in place, in the "rotate half" pairing:
-// channels (i, i + rotary_dim/2) of each head turn by the angle t · theta^(-2i / rotary_dim). Backward is the inverse rotation.
-// The template is the plain form (the oracle, double); the float overload is in rope.cpp.
+// Rotary position embedding (Su et al., arXiv 2104.09864) on q and k of a packed qkv, in place, in the
+// "rotate half" pairing: channels (i, i + rotary_dim/2) of each head turn by the angle t ·
+// theta^(-2i/rotary_dim). Backward is the inverse rotation. The template is the plain form (the oracle,
+// double); the float overload is in rope.cpp.
 #pragma once
 
 #include <cmath>

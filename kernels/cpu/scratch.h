@@ -1,5 +1,5 @@
-// Per-thread scratch of an operation: thread_local blocks that only grow, of at most about 2 MB. Bigger, shape-dependent scratch comes
-// from the planned workspace instead (context.h).
+// Per-thread scratch of an operation: thread_local blocks that only grow, of at most about 2 MB. Bigger,
+// shape-dependent scratch comes from the planned workspace instead (context.h).
 #pragma once
 
 #include <cstdlib>
@@ -17,7 +17,8 @@ enum class Scratch {
 
 class ThreadScratch {
  public:
-  // `count` floats, 64-byte aligned, with unspecified content; valid until the next call for this purpose on this thread.
+  // `count` floats, 64-byte aligned, with unspecified content; valid until the next call for this purpose on
+  // this thread.
   template <Scratch purpose = Scratch::tile>
   static float* floats(index_t count) {
     thread_local ThreadScratch scratch;

@@ -1,6 +1,7 @@
-// Portable vectors of floats on the vector extension of GCC and Clang: as wide as the target's registers (AVX-512, AVX, NEON,
-// SSE), no intrinsics. Elementary functions are accurate to about 2 ulp and, like everything here, give the same bits for the
-// same input in every lane. Loops over n elements go through for_each_vector, which hands the rest to partial loads and stores.
+// Portable vectors of floats on the vector extension of GCC and Clang, as wide as the target's registers
+// (AVX-512, AVX, NEON, SSE); the only intrinsics are AVX-512's masked load and store. Elementary functions
+// are accurate to a few ulp (kernels/test/simd.cpp) and give the same bits for the same input in every lane.
+// Loops over n elements go through for_each_vector, which hands the rest to partial loads and stores.
 #pragma once
 
 #include <cmath>
@@ -42,8 +43,8 @@ LMX_INLINE Floats load(const float* p) {
 }
 LMX_INLINE void store(float* p, Floats v) { std::memcpy(p, &v, sizeof v); }
 
-// The first `count` lanes; the others are zero, and their memory is not touched. AVX-512 has masks for this; elsewhere it is
-// a loop, which only ever meets the last vector of a row.
+// The first `count` lanes; the others are zero, and their memory is not touched. AVX-512 has masks for this;
+// elsewhere it is a loop, which only ever meets the last vector of a row.
 LMX_INLINE Floats load(const float* p, index_t count) {
   if (count >= lanes) return load(p);
 #if defined(__AVX512F__)
@@ -124,8 +125,9 @@ LMX_INLINE float maximum(Floats v) {
   return lane[0];
 }
 
-// e^x. x = n·ln2 + r with |r| <= ln2/2; e^r = 1 + r + r²·q(r), q of degree 4 through the Chebyshev nodes of that interval (relative
-// error 1e-8); n goes to the exponent field. Outside [-87.3, 88.3] the result stays at the end's (1.2e-38, 2.2e38); NaN stays NaN.
+// e^x. x = n·ln2 + r with |r| <= ln2/2; e^r = 1 + r + r²·q(r), q of degree 4 through the Chebyshev nodes of
+// that interval (relative error 1e-8); n goes to the exponent field. Outside [-87.3, 88.3] the result stays
+// at the end's (1.2e-38, 2.2e38); NaN stays NaN.
 LMX_INLINE Floats exp(Floats x) {
   const Floats clamped = max(splat(-87.3f), min(splat(88.3f), x));
   const Floats shifted = clamped * 1.44269504088896341f + 12582912.0f;  // 1.5·2²³ rounds to an integer
@@ -141,7 +143,8 @@ LMX_INLINE Floats exp(Floats x) {
   return p * from_bits(exponent);
 }
 
-// ln x for positive, normal x. x = m·2^e with m in [sqrt(1/2), sqrt(2)), then ln m = 2·atanh(t), t = (m-1)/(m+1).
+// ln x for positive, normal x. x = m·2^e with m in [sqrt(1/2), sqrt(2)), then ln m = 2·atanh(t), t =
+// (m-1)/(m+1).
 LMX_INLINE Floats log(Floats x) {
   const Ints shifted = bits(x) - 0x3f3504f3;  // sqrt(1/2)
   const Ints exponent = shifted >> 23;
@@ -208,7 +211,8 @@ LMX_INLINE void transpose_from(Floats* rows) {
   if constexpr (block < lanes) {
 #pragma GCC unroll 16
     for (int i = 0; i < lanes; ++i) {
-      if (!(i & block)) exchange<block>(rows[i], rows[i + block], std::make_integer_sequence<int, int(lanes)>{});
+      if (!(i & block))
+        exchange<block>(rows[i], rows[i + block], std::make_integer_sequence<int, int(lanes)>{});
     }
     transpose_from<block * 2>(rows);
   }

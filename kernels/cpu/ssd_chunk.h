@@ -1,7 +1,6 @@
-// What forward and backward of the float SSD scan share: where a chunk lies in the packed rows, and its decays.
-//
-// The cumulative sum s is formed in double and kept as a pair of floats (high, low), so that s_i - s_j keeps all its digits
-// where the difference is small, however strongly the chunk decayed before.
+// What forward and backward of the float SSD scan share: where a chunk lies in the packed rows, and how it
+// decays. The cumulative sum s is formed in double and kept as a pair of floats (high, low), so that s_i -
+// s_j keeps all its digits where the difference is small, however strongly the chunk decayed before.
 #pragma once
 
 #include <algorithm>
@@ -77,7 +76,8 @@ struct SsdDecays {
 };
 
 // to (length, cols), dense = rows of `from` times factor[row].
-inline void scale_rows(index_t length, index_t cols, const float* from, index_t stride, const float* factor, float* to) {
+inline void scale_rows(index_t length, index_t cols, const float* from, index_t stride, const float* factor,
+                       float* to) {
   for (index_t i = 0; i < length; ++i) {
     simd::for_each_vector(cols, [&](index_t c, index_t n) {
       simd::store(to + i * cols + c, simd::load(from + i * stride + c, n) * factor[i], n);

@@ -1,8 +1,10 @@
-// Mamba-2's state space duality scan (Dao & Gu, arXiv 2405.21060, section 6) in chunks of L steps, forward and exact backward.
-// Per sequence and head, with Δ = max(softplus(dt + dt_bias), dt_min), A = -exp(a_log), s the cumulative sum of A·Δ inside
-// the chunk, S its last value and h (head_dim, state) the state at the chunk's start:
-//   y_i = Σ_{j<=i} (C_i·B_j) e^{s_i - s_j} Δ_j x_j + e^{s_i} h C_i + D x_i,      h' = e^S h + Σ_j e^{S - s_j} Δ_j x_j ⊗ B_j
-// The templates are the plain form (the oracle, double); the float overloads are in ssd_scan_{forward,backward}.cpp.
+// Mamba-2's state space duality scan (Dao & Gu, arXiv 2405.21060, section 6) in chunks, forward and exact
+// backward. Per sequence and head, with Δ = max(softplus(dt + dt_bias), dt_min), A = -exp(a_log), s the
+// cumulative sum of A·Δ inside the chunk, S its last value and h (head_dim, state) the state at its start:
+//   y_i = Σ_{j<=i} (C_i·B_j) e^{s_i - s_j} Δ_j x_j + e^{s_i} h C_i + D x_i
+//   h'  = e^S h + Σ_j e^{S - s_j} Δ_j x_j ⊗ B_j
+// The templates are the plain form (the oracle, double); the float overloads are in
+// ssd_scan_{forward,backward}.cpp.
 #pragma once
 
 #include <algorithm>
@@ -27,14 +29,14 @@ T softplus(T x) {
 // One chunk of one sequence and head: pointers to its first row, its steps and its decays.
 template <class T>
 struct SsdChunk {
-  const T *x, *b, *c;          // rows `stride` apart: x (L, head_dim), B and C (L, state)
+  const T *x, *b, *c;  // rows `stride` apart: x (L, head_dim), B and C (L, state)
   index_t stride, length;
-  std::vector<T> delta, s;     // Δ_i, s_i
-  std::vector<bool> clamped;   // Δ_i is dt_min, and carries no gradient
-  T a;                         // A
+  std::vector<T> delta, s;    // Δ_i, s_i
+  std::vector<bool> clamped;  // Δ_i is dt_min, and carries no gradient
+  T a;                        // A
 
-  SsdChunk(const SsdShape& shape, const T* xbc, StridedOf<const T*> dt, const T* a_log, const T* dt_bias, index_t batch,
-           index_t head, index_t chunk)
+  SsdChunk(const SsdShape& shape, const T* xbc, StridedOf<const T*> dt, const T* a_log, const T* dt_bias,
+           index_t batch, index_t head, index_t chunk)
       : stride(shape.channels()), a(-std::exp(a_log[head])) {
     const index_t group = head / (shape.heads / shape.groups), row = batch * shape.time + chunk * shape.chunk;
     x = xbc + row * stride + head * shape.head_dim;
@@ -57,8 +59,9 @@ struct SsdChunk {
   }
 };
 
-// xbc (batch * time, channels), dt (batch * time, heads) strided, a_log, d, dt_bias (heads) -> y (batch * time, inner),
-// states (batch, chunks, heads, head_dim, state); initial_state and final_state (batch, heads, head_dim, state) or null.
+// xbc (batch * time, channels), dt (batch * time, heads) strided, a_log, d, dt_bias (heads) -> y (batch *
+// time, inner), states (batch, chunks, heads, head_dim, state); initial_state and final_state (batch, heads,
+// head_dim, state) or null.
 template <class T>
 void ssd_scan_forward(const Context&, const SsdShape& s, const T* xbc, StridedOf<const T*> dt, const T* a_log,
                       const T* d, const T* dt_bias, const T* initial_state, T* y, T* states, T* final_state) {
@@ -75,7 +78,8 @@ void ssd_scan_forward(const Context&, const SsdShape& s, const T* xbc, StridedOf
           T* out = y + (b * s.time + k * s.chunk + i) * s.inner() + h * s.head_dim;
           for (index_t p = 0; p < s.head_dim; ++p) {
             T carried = 0;
-            for (index_t n = 0; n < s.state; ++n) carried += chunk.c[i * chunk.stride + n] * state[p * s.state + n];
+            for (index_t n = 0; n < s.state; ++n)
+              carried += chunk.c[i * chunk.stride + n] * state[p * s.state + n];
             out[p] = decay(chunk.s[i]) * carried + d[h] * chunk.x[i * chunk.stride + p];
           }
           for (index_t j = 0; j <= i; ++j) {
@@ -90,7 +94,8 @@ void ssd_scan_forward(const Context&, const SsdShape& s, const T* xbc, StridedOf
           const T weight = decay(last - chunk.s[j]) * chunk.delta[j];
           for (index_t p = 0; p < s.head_dim; ++p) {
             const T xw = weight * chunk.x[j * chunk.stride + p];
-            for (index_t n = 0; n < s.state; ++n) state[p * s.state + n] += xw * chunk.b[j * chunk.stride + n];
+            for (index_t n = 0; n < s.state; ++n)
+              state[p * s.state + n] += xw * chunk.b[j * chunk.stride + n];
           }
         }
       }
@@ -99,12 +104,13 @@ void ssd_scan_forward(const Context&, const SsdShape& s, const T* xbc, StridedOf
   }
 }
 
-// dxbc and ddt overwritten, da_log, dd, ddt_bias (heads) accumulate; dfinal_state and dinitial_state may be null.
-// Names: g = dL/dh at the chunk's end; v_j = dL/d(Δ_j x_j); ds = dL/ds; w_ij = the part of dL that flows through M_ij.
+// dxbc and ddt overwritten, da_log, dd, ddt_bias (heads) accumulate; dfinal_state and dinitial_state may be
+// null. Names: g = dL/dh at the chunk's end; v_j = dL/d(Δ_j x_j); ds = dL/ds; w_ij = the part of dL that
+// flows through M_ij.
 template <class T>
 void ssd_scan_backward(const Context&, const SsdShape& s, const T* dy, const T* xbc, StridedOf<const T*> dt,
-                       const T* a_log, const T* d, const T* dt_bias, const T* states, const T* dfinal_state, T* dxbc,
-                       StridedOf<T*> ddt, T* da_log, T* dd, T* ddt_bias, T* dinitial_state) {
+                       const T* a_log, const T* d, const T* dt_bias, const T* states, const T* dfinal_state,
+                       T* dxbc, StridedOf<T*> ddt, T* da_log, T* dd, T* ddt_bias, T* dinitial_state) {
   const index_t cells = s.head_dim * s.state, P = s.head_dim, N = s.state;
   std::fill(dxbc, dxbc + s.batch * s.time * s.channels(), T(0));
   for (index_t b = 0; b < s.batch; ++b) {
@@ -194,13 +200,13 @@ void ssd_scan_backward(const Context&, const SsdShape& s, const T* dy, const T* 
   }
 }
 
-void ssd_scan_forward(const Context&, const SsdShape&, const float* xbc, StridedOf<const float*> dt, const float* a_log,
-                      const float* d, const float* dt_bias, const float* initial_state, float* y, float* states,
-                      float* final_state);
-void ssd_scan_backward(const Context&, const SsdShape&, const float* dy, const float* xbc, StridedOf<const float*> dt,
-                       const float* a_log, const float* d, const float* dt_bias, const float* states,
-                       const float* dfinal_state, float* dxbc, StridedOf<float*> ddt, float* da_log, float* dd,
-                       float* ddt_bias, float* dinitial_state);
+void ssd_scan_forward(const Context&, const SsdShape&, const float* xbc, StridedOf<const float*> dt,
+                      const float* a_log, const float* d, const float* dt_bias, const float* initial_state,
+                      float* y, float* states, float* final_state);
+void ssd_scan_backward(const Context&, const SsdShape&, const float* dy, const float* xbc,
+                       StridedOf<const float*> dt, const float* a_log, const float* d, const float* dt_bias,
+                       const float* states, const float* dfinal_state, float* dxbc, StridedOf<float*> ddt,
+                       float* da_log, float* dd, float* ddt_bias, float* dinitial_state);
 std::size_t ssd_scan_workspace_bytes(const SsdShape&);  // of the float path
 
 }  // namespace lmx::cpu

@@ -1,7 +1,9 @@
 // SSD scan backward in float; equations in ssd_scan.h and, in the same names, in its plain form. Two sweeps:
-//   1. per sequence and head, chunks in reverse: g = dL/dh at every chunk's end, transposed to (state, head_dim), to the workspace;
-//   2. per sequence, group and chunk: everything else. The heads of a group are taken in order, so dB and dC are sums in a
-//      fixed order without a partial per head.
+//   1. per sequence and head, chunks in reverse: g = dL/dh at every chunk's end, to the workspace, transposed
+//      to (state, head_dim);
+//   2. per sequence, group and chunk: everything else. The heads of a group are taken in order, so that dB
+//   and
+//      dC are sums in a fixed order without a partial per head.
 // Gradients of a_log, d and dt_bias go to one partial per chunk and head and are added in order.
 #include "matmul.h"
 #include "reduction.h"
@@ -22,7 +24,7 @@ struct Gradients {
   StridedOf<float*> ddt;
 };
 
-// The workspace: g of every chunk (as `states`, but (state, head_dim)), then the partials of the per-head parameters.
+// The workspace: g of every chunk (as `states`, but (state, head_dim)), then partials of the head parameters.
 struct Workspace {
   float *g, *da_log, *dd, *ddt_bias;  // partials: (batch * chunks, heads)
   static index_t floats(const SsdShape& s) { return s.state_elements() + 3 * s.batch * s.chunks() * s.heads; }
@@ -65,18 +67,18 @@ void carry_gradient_back(const SsdShape& s, const Parameters& p, const float* dy
     simd::for_each_vector(cells, [&](index_t i, index_t n) {
       simd::store(carried + i, simd::load(carried + i, n) * decays.whole, n);
     });
-    matmul({N, P, span.length}, {c_decayed, 1, N}, dy + span.row * s.inner() + head * P, s.inner(), carried, P, carried,
-           P);
+    matmul({N, P, span.length}, {c_decayed, 1, N}, dy + span.row * s.inner() + head * P, s.inner(), carried,
+           P, carried, P);
   }
   if (dinitial_state) simd::transpose(N, P, carried, P, dinitial_state + (batch * s.heads + head) * cells, N);
 }
 
-// The element-wise heart of sweep 2. In: cb = C·B and dyx = dY·x. Out: weighted = cb ⊙ e^{s_i - s_j}, dcb += e^{s_i - s_j} Δ_j
-// dyx, and ds = the row sums minus the column sums of W = cb ⊙ e^{s_i - s_j} Δ_j ⊙ dyx. Under strong
-// decay nearly all of ds cancels once it is summed over time, so both sums are formed in double, of the same floats, and the
-// diagonal of W, which cancels altogether, is left out.
-void differentiate_weights(index_t length, index_t stride, const SsdDecays& decays, const float* cb, const float* dyx,
-                           float* weighted, float* dcb, double* column_sums, double* ds) {
+// The element-wise heart of sweep 2. In: cb = C·B and dyx = dY·x. Out: weighted = cb ⊙ e^{s_i - s_j}, dcb +=
+// e^{s_i - s_j} Δ_j dyx, and ds = the row sums minus the column sums of W = cb ⊙ e^{s_i - s_j} Δ_j ⊙ dyx.
+// Under strong decay nearly all of ds cancels once it is summed over time, so both sums are formed in double,
+// of the same floats, and the diagonal of W, which cancels altogether, is left out.
+void differentiate_weights(index_t length, index_t stride, const SsdDecays& decays, const float* cb,
+                           const float* dyx, float* weighted, float* dcb, double* column_sums, double* ds) {
   std::fill_n(column_sums, padded(length), 0.0);
   for (index_t i = 0; i < length; ++i) {
     simd::Doubles row_sum{};
@@ -97,14 +99,15 @@ void differentiate_weights(index_t length, index_t stride, const SsdDecays& deca
     const index_t diagonal = i * stride + i;
     weighted[diagonal] = cb[diagonal];
     dcb[diagonal] += decays.delta[i] * dyx[diagonal];
-    std::fill(weighted + diagonal + 1, weighted + i * stride + std::min(length, (i / tile_rows + 1) * tile_rows), 0.0f);
+    std::fill(weighted + diagonal + 1,
+              weighted + i * stride + std::min(length, (i / tile_rows + 1) * tile_rows), 0.0f);
   }
   for (index_t i = 0; i < length; ++i) ds[i] -= column_sums[i];
 }
 
 // out_j += factor_j · product_j, and returns in `dots` factor_j · (product_j · with_j).
-void add_scaled_rows(index_t length, index_t cols, const float* product, const float* factor, const float* with,
-                     float* out, index_t stride, float* dots) {
+void add_scaled_rows(index_t length, index_t cols, const float* product, const float* factor,
+                     const float* with, float* out, index_t stride, float* dots) {
   for (index_t j = 0; j < length; ++j) {
     Floats dot{};
     simd::for_each_vector(cols, [&](index_t c, index_t n) {
@@ -117,15 +120,16 @@ void add_scaled_rows(index_t length, index_t cols, const float* product, const f
 }
 
 // Sweep 2 of one sequence, group and chunk.
-void differentiate_chunk(const SsdShape& s, const Parameters& p, const Gradients& gradients, const Workspace& workspace,
-                         bool g_of_last, index_t batch, index_t group, index_t chunk) {
+void differentiate_chunk(const SsdShape& s, const Parameters& p, const Gradients& gradients,
+                         const Workspace& workspace, bool g_of_last, index_t batch, index_t group,
+                         index_t chunk) {
   const index_t N = s.state, P = s.head_dim, cells = N * P, L = std::min(s.chunk, s.time), stride = padded(L);
   const index_t in_group = s.heads / s.groups, inner = s.inner();
   const SsdSpan span(s, p.xbc, batch, group, chunk);
   const index_t length = span.length;
   const bool has_g = chunk + 1 < s.chunks() || g_of_last;
-  Pieces pieces(ThreadScratch::floats(4 * L * stride + (N + P) * stride + padded(L * N) + padded(L * P) + padded(cells) +
-                                      SsdDecays::floats(L) + 6 * padded(L)));
+  Pieces pieces(ThreadScratch::floats(4 * L * stride + (N + P) * stride + padded(L * N) + padded(L * P) +
+                                      padded(cells) + SsdDecays::floats(L) + 6 * padded(L)));
   float* const cb = pieces.take(L * stride);
   float* const dcb = pieces.take(L * stride);
   float* const dyx = pieces.take(L * stride);
@@ -134,7 +138,7 @@ void differentiate_chunk(const SsdShape& s, const Parameters& p, const Gradients
   float* const x_transposed = pieces.take(P * stride);
   float* const rows_by_state = pieces.take(L * N);  // (length, state) product or operand of the moment
   float* const v = pieces.take(L * P);
-  float* const g_rows = pieces.take(cells);  // g as (head_dim, state)
+  float* const g_rows = pieces.take(cells);     // g as (head_dim, state)
   float* const through_end = pieces.take(L);    // r_j: what flows through e^{S - s_j}
   float* const through_start = pieces.take(L);  // q_i: what flows through e^{s_i}
   double* const ds = reinterpret_cast<double*>(pieces.take(2 * padded(L)));
@@ -149,19 +153,20 @@ void differentiate_chunk(const SsdShape& s, const Parameters& p, const Gradients
     std::fill_n(dcb + i * stride, std::min(length, (i / tile_rows + 1) * tile_rows), 0.0f);
   }
   // Products of rows i with rows j <= i, and sums over i >= j, tile by tile along the diagonal.
-  const auto lower_product = [&](const float* a, index_t a_stride, const float* transposed, index_t depth, float* to) {
+  const auto lower_product = [&](const float* a, index_t a_stride, const float* transposed, index_t depth,
+                                 float* to) {
     for (index_t i = 0; i < length; i += tile_rows) {
       const index_t rows = std::min(tile_rows, length - i);
-      matmul({rows, i + rows, depth}, {a + i * a_stride, a_stride, 1}, transposed, stride, nullptr, 0, to + i * stride,
-             stride);
+      matmul({rows, i + rows, depth}, {a + i * a_stride, a_stride, 1}, transposed, stride, nullptr, 0,
+             to + i * stride, stride);
     }
   };
-  const auto add_lower_transposed = [&](const float* lower, const float* b, index_t b_stride, index_t cols, float* to,
-                                        index_t to_stride, bool accumulate) {
+  const auto add_lower_transposed = [&](const float* lower, const float* b, index_t b_stride, index_t cols,
+                                        float* to, index_t to_stride, bool accumulate) {
     for (index_t j = 0; j < length; j += tile_rows) {
       float* const c = to + j * to_stride;
-      matmul({std::min(tile_rows, length - j), cols, length - j}, {lower + j * stride + j, 1, stride}, b + j * b_stride,
-             b_stride, accumulate ? c : nullptr, to_stride, c, to_stride);
+      matmul({std::min(tile_rows, length - j), cols, length - j}, {lower + j * stride + j, 1, stride},
+             b + j * b_stride, b_stride, accumulate ? c : nullptr, to_stride, c, to_stride);
     }
   };
 
@@ -215,7 +220,8 @@ void differentiate_chunk(const SsdShape& s, const Parameters& p, const Gradients
       simd::for_each_vector(P, [&](index_t c, index_t n) {
         const Floats vc = simd::load(v + j * P + c, n);
         direct += vc * simd::load(x + j * span.stride + c, n);
-        simd::store(dx + j * span.stride + c, decays.delta[j] * vc + p.d[head] * simd::load(dy + j * inner + c, n), n);
+        simd::store(dx + j * span.stride + c,
+                    decays.delta[j] * vc + p.d[head] * simd::load(dy + j * inner + c, n), n);
       });
       da += ds[j] + double(through_start[j]);
       da_log += double(decays.a) * double(decays.delta[j]) * da;
@@ -233,7 +239,8 @@ void differentiate_chunk(const SsdShape& s, const Parameters& p, const Gradients
   for (index_t i = 0; i < length; i += tile_rows) {
     const index_t rows = std::min(tile_rows, length - i);
     float* const to = dc + i * span.stride;
-    matmul({rows, N, i + rows}, {dcb + i * stride, stride, 1}, span.b, span.stride, to, span.stride, to, span.stride);
+    matmul({rows, N, i + rows}, {dcb + i * stride, stride, 1}, span.b, span.stride, to, span.stride, to,
+           span.stride);
   }
 }
 
@@ -251,11 +258,12 @@ void ssd_scan_backward(const Context& context, const SsdShape& s, const float* d
   const Parameters parameters{xbc, dt, a_log, d, dt_bias};
   const Gradients gradients{dy, states, dxbc, ddt};
   context.pool->parallel_for(s.batch * s.heads, [&](index_t task) {
-    carry_gradient_back(s, parameters, dy, dfinal_state, task / s.heads, task % s.heads, workspace.g, dinitial_state);
+    carry_gradient_back(s, parameters, dy, dfinal_state, task / s.heads, task % s.heads, workspace.g,
+                        dinitial_state);
   });
   context.pool->parallel_for(s.batch * s.chunks() * s.groups, [&](index_t task) {
-    differentiate_chunk(s, parameters, gradients, workspace, dfinal_state != nullptr, task / s.groups / s.chunks(),
-                        task % s.groups, task / s.groups % s.chunks());
+    differentiate_chunk(s, parameters, gradients, workspace, dfinal_state != nullptr,
+                        task / s.groups / s.chunks(), task % s.groups, task / s.groups % s.chunks());
   });
   const index_t chunks = s.batch * s.chunks();
   add_partials(context, chunks, s.heads, workspace.da_log, s.heads, da_log);

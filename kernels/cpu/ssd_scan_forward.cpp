@@ -1,5 +1,6 @@
-// SSD scan forward in float; equations in ssd_scan.h. A task is one sequence and a few heads of one group, which share C·B; it
-// carries their states, transposed to (state, head_dim), through the chunks. Per chunk and head, all in cache:
+// SSD scan forward in float; equations in ssd_scan.h. A task is one sequence and a few heads of one group,
+// which share C·B; it carries their states, transposed to (state, head_dim), through the chunks. Per chunk
+// and head, all in cache:
 //   M = (C·Bᵀ) ⊙ e^{s_i - s_j} Δ_j + diag(D),   y = (e^s C)·h + M·x,   h = e^S h + (e^{S-s} Δ B)ᵀ·x
 #include "matmul.h"
 #include "scratch.h"
@@ -10,17 +11,19 @@ namespace lmx::cpu {
 
 namespace {
 
-// Heads of one task: all of a group's where that leaves enough tasks, else fewer. A function of the shape alone.
+// Heads of one task, from the shape alone: all of a group's where that leaves enough tasks, else fewer.
 index_t heads_per_task(const SsdShape& s) {
   constexpr index_t enough_tasks = 16;
   const index_t in_group = s.heads / s.groups;
   index_t count = in_group;
-  while (count > 1 && s.batch * s.groups * ((in_group + count - 1) / count) < enough_tasks) count = (count + 1) / 2;
+  while (count > 1 && s.batch * s.groups * ((in_group + count - 1) / count) < enough_tasks)
+    count = (count + 1) / 2;
   return count;
 }
 
 // m = cb ⊙ e^{s_i - s_j} Δ_j below the diagonal, plus d on it, zero to the end of each tile of rows.
-void weight_matrix(index_t length, index_t stride, const SsdDecays& decays, float d, const float* cb, float* m) {
+void weight_matrix(index_t length, index_t stride, const SsdDecays& decays, float d, const float* cb,
+                   float* m) {
   for (index_t i = 0; i < length; ++i) {
     float* const row = m + i * stride;
     simd::for_each_vector(i + 1, [&](index_t j, index_t n) {
@@ -35,11 +38,12 @@ void weight_matrix(index_t length, index_t stride, const SsdDecays& decays, floa
 }  // namespace
 
 void ssd_scan_forward(const Context& context, const SsdShape& s, const float* xbc, StridedOf<const float*> dt,
-                      const float* a_log, const float* d, const float* dt_bias, const float* initial_state, float* y,
-                      float* states, float* final_state) {
+                      const float* a_log, const float* d, const float* dt_bias, const float* initial_state,
+                      float* y, float* states, float* final_state) {
   const index_t in_group = s.heads / s.groups, per_task = heads_per_task(s);
   const index_t parts = (in_group + per_task - 1) / per_task;
-  const index_t L = std::min(s.chunk, s.time), square_stride = padded(L), N = s.state, P = s.head_dim, cells = N * P;
+  const index_t L = std::min(s.chunk, s.time), square_stride = padded(L), N = s.state, P = s.head_dim,
+                cells = N * P;
 
   context.pool->parallel_for(s.batch * s.groups * parts, [&](index_t task) {
     const index_t batch = task / (s.groups * parts), group = task / parts % s.groups;
@@ -69,8 +73,8 @@ void ssd_scan_forward(const Context& context, const SsdShape& s, const float* xb
       simd::transpose(length, N, span.b, span.stride, b_transposed, square_stride);
       for (index_t i = 0; i < length; i += tile_rows) {
         const index_t rows = std::min(tile_rows, length - i);
-        matmul({rows, i + rows, N}, {span.c + i * span.stride, span.stride, 1}, b_transposed, square_stride, nullptr, 0,
-               cb + i * square_stride, square_stride);
+        matmul({rows, i + rows, N}, {span.c + i * span.stride, span.stride, 1}, b_transposed, square_stride,
+               nullptr, 0, cb + i * square_stride, square_stride);
       }
       for (index_t part = 0; part < count; ++part) {
         const index_t head = group * in_group + first + part;

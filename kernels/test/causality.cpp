@@ -1,5 +1,5 @@
-// Changing the inputs at time t must leave every output before t bit-equal, and change something from t on: convolution, SSD scan
-// and attention, double and float, around the edges of chunks and blocks.
+// Changing the inputs at time t must leave every output before t bit-equal, and change something from t on:
+// convolution, SSD scan and attention, double and float, around the edges of chunks and blocks.
 #include "check.h"
 #include "cpu/cpu_backend.h"
 #include "operations.h"
@@ -7,14 +7,16 @@
 using namespace lmx;
 using namespace lmx::test;
 
-static void check_causal(const Operation& op, index_t batch, index_t time, std::initializer_list<int> timed_inputs) {
+static void check_causal(const Operation& op, index_t batch, index_t time,
+                         std::initializer_list<int> timed_inputs) {
   for (const DType dtype : {DType::f64, DType::f32}) {
     const auto backend = make_cpu_backend(dtype, 2);
     const BoundWorkspace workspace(*backend, op);
     Run base = prepare(op, dtype, 21);
     op.forward(*backend, base);
     const index_t cols = op.outputs[0].cols;
-    for (const index_t t : {index_t(0), index_t(1), index_t(15), index_t(16), index_t(63), index_t(64), index_t(65), time / 2, time - 1}) {
+    for (const index_t t : {index_t(0), index_t(1), index_t(15), index_t(16), index_t(63), index_t(64),
+                            index_t(65), time / 2, time - 1}) {
       if (t >= time) continue;
       Run changed = prepare(op, dtype, 21);
       for (const int input : timed_inputs) {

@@ -13,28 +13,28 @@ inline int& failure_count() {
 }  // namespace lmx::test
 
 // CHECK(condition, printf-style explanation with the values)
-#define CHECK(condition, ...)                                               \
-  do {                                                                      \
-    if (!(condition)) {                                                     \
-      ++lmx::test::failure_count();                                         \
+#define CHECK(condition, ...)                                                  \
+  do {                                                                         \
+    if (!(condition)) {                                                        \
+      ++lmx::test::failure_count();                                            \
       std::fprintf(stderr, "%s:%d: %s\n    ", __FILE__, __LINE__, #condition); \
-      std::fprintf(stderr, __VA_ARGS__);                                    \
-      std::fprintf(stderr, "\n");                                           \
-    }                                                                       \
+      std::fprintf(stderr, __VA_ARGS__);                                       \
+      std::fprintf(stderr, "\n");                                              \
+    }                                                                          \
   } while (false)
 
-#define CHECK_THROWS(expression, Type)                                             \
-  do {                                                                             \
-    bool thrown = false;                                                           \
-    try {                                                                          \
-      expression;                                                                  \
-    } catch (const Type&) {                                                        \
-      thrown = true;                                                               \
-    }                                                                              \
-    CHECK(thrown, "expected %s from %s", #Type, #expression);                      \
+#define CHECK_THROWS(expression, Type)                        \
+  do {                                                        \
+    bool thrown = false;                                      \
+    try {                                                     \
+      expression;                                             \
+    } catch (const Type&) {                                   \
+      thrown = true;                                          \
+    }                                                         \
+    CHECK(thrown, "expected %s from %s", #Type, #expression); \
   } while (false)
 
 // The last line of main: prints a verdict and returns the exit status.
-#define TEST_RESULT()                                                                     \
+#define TEST_RESULT()                                                                    \
   (std::printf("%s: %s\n", __FILE__, lmx::test::failure_count() == 0 ? "ok" : "FAILED"), \
    lmx::test::failure_count() == 0 ? 0 : 1)

@@ -1,5 +1,5 @@
-// The thread pool: every task runs exactly once, whatever the counts; loops follow one another without losing a task; an exception
-// reaches the caller after the other tasks ran; idle workers that fell asleep come back.
+// The thread pool: every task runs exactly once, whatever the counts; loops follow one another without losing
+// a task; an exception reaches the caller after the other tasks ran; idle workers that fell asleep come back.
 #include <chrono>
 #include <numeric>
 #include <thread>
@@ -15,9 +15,11 @@ int main() {
     CHECK(pool.threads() == threads, "%d threads, expected %d", pool.threads(), threads);
     for (int round = 0; round < 200; ++round) {
       const int count = round % 67;
-      std::vector<int> runs(count, 0);  // each element belongs to one task: a race would be one task run twice
+      std::vector<int> runs(count,
+                            0);  // each element belongs to one task: a race would be one task run twice
       pool.parallel_for(count, [&](std::int64_t i) { ++runs[i]; });
-      for (int i = 0; i < count; ++i) CHECK(runs[i] == 1, "%d threads: task %d of %d ran %d times", threads, i, count, runs[i]);
+      for (int i = 0; i < count; ++i)
+        CHECK(runs[i] == 1, "%d threads: task %d of %d ran %d times", threads, i, count, runs[i]);
     }
 
     std::atomic<int> done{0};

@@ -1,6 +1,7 @@
-// One whole Mamba-2 mixer composed of backend operations (in_proj, convolution, SSD scan, gated norm, out_proj) against every stage
-// and every gradient that a float64 reference of the Megatron / Hugging Face NemotronH mixer recorded, with and without an
-// initial state, for the double and the float backend and several chunk sizes. Fixture: test/fixtures/mamba2_mixer_stages.txt.
+// One whole Mamba-2 mixer composed of backend operations (in_proj, convolution, SSD scan, gated norm,
+// out_proj) against every stage and every gradient that a float64 reference of the Megatron / Hugging Face
+// NemotronH mixer recorded, with and without an initial state, for the double and the float backend and
+// several chunk sizes. Fixture: test/fixtures/mamba2_mixer_stages.txt.
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -30,11 +31,13 @@ static Arrays read_fixture() {
   return arrays;
 }
 
-static void run_case(const Arrays& fixture, const std::string& name, DType dtype, index_t chunk, double tolerance) {
+static void run_case(const Arrays& fixture, const std::string& name, DType dtype, index_t chunk,
+                     double tolerance) {
   const auto backend = make_cpu_backend(dtype, 2);
   const std::vector<double>& dims = fixture.at("dims");
-  const index_t batch = index_t(dims[0]), time = index_t(dims[1]), model = index_t(dims[2]), heads = index_t(dims[3]),
-                head_dim = index_t(dims[4]), groups = index_t(dims[5]), state = index_t(dims[6]), taps = index_t(dims[7]);
+  const index_t batch = index_t(dims[0]), time = index_t(dims[1]), model = index_t(dims[2]),
+                heads = index_t(dims[3]), head_dim = index_t(dims[4]), groups = index_t(dims[5]),
+                state = index_t(dims[6]), taps = index_t(dims[7]);
   const index_t rows = batch * time;
   const SsdShape ssd{batch, time, heads, head_dim, groups, state, chunk, 0};
   const index_t inner = ssd.inner(), channels = ssd.channels(), width = inner + channels + heads;
@@ -50,7 +53,9 @@ static void run_case(const Arrays& fixture, const std::string& name, DType dtype
     for (index_t i = 0; i < count; ++i) result.set(i, values ? values->at(i) : 0);
     return result;
   };
-  const auto given = [&](const char* key) { return buffer(index_t(fixture.at(key).size()), &fixture.at(key)); };
+  const auto given = [&](const char* key) {
+    return buffer(index_t(fixture.at(key).size()), &fixture.at(key));
+  };
   const std::size_t element = dtype_bytes(dtype);
   const auto column = [&](Buffer& b, index_t offset) {
     return Strided{static_cast<char*>(b.data()) + offset * element, width};
@@ -58,8 +63,8 @@ static void run_case(const Arrays& fixture, const std::string& name, DType dtype
   const auto read_column = [](Strided s) { return ConstStrided{s.data, s.stride}; };
   const auto expect = [&](const char* stage, const std::vector<double>& got) {
     const double error = relative_error(got, fixture.at(name + "." + stage));
-    CHECK(error <= tolerance, "%s, fp%zu, chunk %d: %s: relative error %g", name.c_str(), element * 8, int(chunk), stage,
-          error);
+    CHECK(error <= tolerance, "%s, fp%zu, chunk %d: %s: relative error %g", name.c_str(), element * 8,
+          int(chunk), stage, error);
   };
   const auto part = [&](const Buffer& b, index_t offset, index_t count) {
     std::vector<double> values;
@@ -76,8 +81,8 @@ static void run_case(const Arrays& fixture, const std::string& name, DType dtype
          states = buffer(ssd.state_elements()), last = buffer(index_t(fixture.at("S0").size())),
          normed = buffer(rows * inner), rstd = buffer(rows * groups), result = buffer(rows * model);
   std::size_t workspace_bytes = 0;
-  for (const std::size_t bytes : {backend->workspace_bytes(conv), backend->workspace_bytes(ssd),
-                                  backend->workspace_bytes(norm)}) {
+  for (const std::size_t bytes :
+       {backend->workspace_bytes(conv), backend->workspace_bytes(ssd), backend->workspace_bytes(norm)}) {
     workspace_bytes = std::max(workspace_bytes, bytes);
   }
   void* const workspace = backend->allocate(workspace_bytes);
@@ -99,7 +104,8 @@ static void run_case(const Arrays& fixture, const std::string& name, DType dtype
   expect("normed", normed.values());
   expect("out", result.values());
 
-  Buffer dresult = buffer(rows * model, &fixture.at(name + ".cotangent")), dlast = buffer(index_t(last.values().size()));
+  Buffer dresult = buffer(rows * model, &fixture.at(name + ".cotangent")),
+         dlast = buffer(index_t(last.values().size()));
   double loss = 0;
   for (index_t i = 0; i < rows * model; ++i) loss += dresult.get(i) * result.get(i);
   for (std::size_t i = 0; i < last.values().size(); ++i) {
@@ -110,14 +116,15 @@ static void run_case(const Arrays& fixture, const std::string& name, DType dtype
 
   Buffer dnormed = buffer(rows * inner), dy = buffer(rows * inner), dxbc = buffer(rows * channels),
          dzxbcdt = buffer(rows * width), dx = buffer(rows * model), dw_in = buffer(width * model),
-         dw_conv = buffer(channels * taps), db_conv = buffer(channels), ddt_bias = buffer(heads), da_log = buffer(heads),
-         dd = buffer(heads), dw_norm = buffer(inner), dw_out = buffer(model * inner), ds0 = buffer(index_t(last.values().size()));
+         dw_conv = buffer(channels * taps), db_conv = buffer(channels), ddt_bias = buffer(heads),
+         da_log = buffer(heads), dd = buffer(heads), dw_norm = buffer(inner), dw_out = buffer(model * inner),
+         ds0 = buffer(index_t(last.values().size()));
   backend->linear_backward_input(out, dresult, w_out, dnormed);
   backend->linear_backward_weight(out, normed, dresult, dw_out);
   backend->gated_rms_norm_backward(norm, dnormed, y, read_column(column(zxbcdt, 0)), w_norm, rstd, dy,
                                    column(dzxbcdt, 0), dw_norm);
-  backend->ssd_scan_backward(ssd, dy, xbc, read_column(column(zxbcdt, inner + channels)), a_log, d, dt_bias, states,
-                             dlast, dxbc, column(dzxbcdt, inner + channels), da_log, dd, ddt_bias,
+  backend->ssd_scan_backward(ssd, dy, xbc, read_column(column(zxbcdt, inner + channels)), a_log, d, dt_bias,
+                             states, dlast, dxbc, column(dzxbcdt, inner + channels), da_log, dd, ddt_bias,
                              with_state ? ds0.data() : nullptr);
   backend->causal_conv1d_backward(conv, dxbc, read_column(column(zxbcdt, inner)), w_conv, b_conv,
                                   column(dzxbcdt, inner), dw_conv, db_conv);

@@ -1,8 +1,9 @@
-// One operation as data: what it reads, what it writes, how to run it forward and backward, and what it costs. The same
-// table (operations.h) drives the float-against-double test, finite differences, thread invariance and the benchmarks.
+// One operation as data: what it reads, what it writes, how to run it forward and backward, and what it
+// costs. The same table (operations.h) drives the float-against-double test, finite differences, thread
+// invariance and the benchmarks.
 //
-// Every buffer stands between guard zones, may have rows further apart than they are wide (the gap must stay untouched), and
-// is filled with NaN before an operation overwrites it.
+// Every buffer stands between guard zones, may have rows further apart than they are wide (the gap must stay
+// untouched), and is filled with NaN before an operation overwrites it.
 #pragma once
 
 #include <cmath>
@@ -23,10 +24,10 @@ namespace lmx::test {
 struct Tensor {
   std::string name;
   index_t rows = 1, cols = 1;
-  double scale = 1;            // inputs: values are scale * normal + offset
+  double scale = 1;  // inputs: values are scale * normal + offset
   double offset = 0;
-  bool accumulates = false;    // its gradient is added to what the buffer holds
-  index_t gap = 0;             // elements between two rows that belong to somebody else
+  bool accumulates = false;  // its gradient is added to what the buffer holds
+  index_t gap = 0;           // elements between two rows that belong to somebody else
   index_t stride() const { return cols + gap; }
   index_t count() const { return rows * cols; }
 };
@@ -72,7 +73,9 @@ class Buffer {
     return result;
   }
   // The content of a buffer of the same shape and type.
-  void copy(const Buffer& other) { std::memcpy(data(), other.bytes_.data() + guard * dtype_bytes(dtype_), payload_bytes()); }
+  void copy(const Buffer& other) {
+    std::memcpy(data(), other.bytes_.data() + guard * dtype_bytes(dtype_), payload_bytes());
+  }
   // Whether guards and gaps are as they were.
   bool intact() const {
     const std::size_t width = dtype_bytes(dtype_);
@@ -112,9 +115,9 @@ struct Run {
 };
 
 struct Operation {
-  std::string name;   // with its shape, for messages
+  std::string name;  // with its shape, for messages
   std::vector<Tensor> inputs, outputs, saved;
-  std::function<void(Run&)> restore;                      // what an operation in place needs before each forward; may be empty
+  std::function<void(Run&)> restore;  // what an operation in place needs before each forward; may be empty
   std::function<void(Backend&, Run&)> forward, backward;  // backward may be empty
   std::function<std::size_t(const Backend&)> workspace;   // bytes; may be empty
   double forward_flops = 0, backward_flops = 0;

@@ -1,4 +1,5 @@
-// The table of all operations of a backend, each at a given shape. The tests take odd shapes, the benchmarks real ones.
+// The table of all operations of a backend, each at a given shape. The tests take odd shapes, the benchmarks
+// real ones.
 #pragma once
 
 #include <vector>

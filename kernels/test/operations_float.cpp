@@ -1,6 +1,6 @@
-// The float path of every operation against the fp64 oracle at odd shapes: every output and gradient within a relative
-// Frobenius error, every overwritten element really written (NaN before), nothing written outside the buffers, and the
-// same bits on 1, 2, 3 and 4 threads.
+// The float path of every operation against the fp64 oracle at odd shapes: every output and gradient within a
+// relative Frobenius error, every overwritten element really written (NaN before), nothing written outside
+// the buffers, and the same bits on 1, 2, 3 and 4 threads.
 #include "check.h"
 #include "cpu/cpu_backend.h"
 #include "operations.h"
@@ -11,13 +11,14 @@ using namespace lmx::test;
 static void compare(const Operation& op, const Buffers& got, const Buffers& expected, const char* what) {
   for (std::size_t i = 0; i < got.size(); ++i) {
     const double error = relative_error(got[i].values(), expected[i].values());
-    CHECK(error <= op.tolerance, "%s: %s %s: relative error %g", op.name.c_str(), what, got[i].tensor().name.c_str(),
-          error);
+    CHECK(error <= op.tolerance, "%s: %s %s: relative error %g", op.name.c_str(), what,
+          got[i].tensor().name.c_str(), error);
   }
 }
 
 static void for_all_buffers(const Run& run, const std::function<void(const Buffer&)>& visit) {
-  for (const Buffers* list : {&run.inputs, &run.outputs, &run.saved, &run.output_gradients, &run.input_gradients}) {
+  for (const Buffers* list :
+       {&run.inputs, &run.outputs, &run.saved, &run.output_gradients, &run.input_gradients}) {
     for (const Buffer& buffer : *list) visit(buffer);
   }
 }

@@ -1,5 +1,6 @@
-// Every gradient of every operation, in fp64, against central finite differences of its own forward along random directions:
-// for J = Σ <cotangent, output>, dJ/dε of the perturbed inputs must equal <gradient, direction>.
+// Every gradient of every operation, in fp64, against central finite differences of its own forward along
+// random directions: for J = Σ <cotangent, output>, dJ/dε of the perturbed inputs must equal <gradient,
+// direction>.
 #include "check.h"
 #include "cpu/cpu_backend.h"
 #include "operations.h"
@@ -18,7 +19,8 @@ static double objective(Backend& backend, const Operation& op, Run& run, std::si
   for (index_t i = 0; i < op.inputs[which].count(); ++i) run.inputs[which].set(i, kept[i]);
   double sum = 0;
   for (std::size_t o = 0; o < run.outputs.size(); ++o) {
-    for (index_t i = 0; i < op.outputs[o].count(); ++i) sum += run.output_gradients[o].get(i) * run.outputs[o].get(i);
+    for (index_t i = 0; i < op.outputs[o].count(); ++i)
+      sum += run.output_gradients[o].get(i) * run.outputs[o].get(i);
   }
   return sum;
 }
@@ -43,10 +45,12 @@ int main() {
           expected += term;
           scale += term * term;
         }
-        // relu2 has a kink in its slope and the clamped dt one in itself, so steps stay small; Richardson removes the cubic term.
+        // relu2 has a kink in its slope and the clamped dt one in itself, so steps stay small; Richardson
+        // removes the cubic term.
         const double h = 1e-5;
         const auto slope = [&](double step) {
-          return (objective(*backend, op, run, which, step, seed) - objective(*backend, op, run, which, -step, seed)) /
+          return (objective(*backend, op, run, which, step, seed) -
+                  objective(*backend, op, run, which, -step, seed)) /
                  (2 * step);
         };
         const double measured = (4 * slope(h / 2) - slope(h)) / 3;

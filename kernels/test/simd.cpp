@@ -1,5 +1,5 @@
-// The elementary functions of cpu/simd.h against the C++ library in double, over their ranges and at their edges, and the
-// partial loads, stores and transpositions at every size.
+// The elementary functions of cpu/simd.h against the C++ library in double, over their ranges and at their
+// edges, and the partial loads, stores and transpositions at every size.
 #include "cpu/simd.h"
 
 #include <cmath>
@@ -36,10 +36,12 @@ static float first_lane(Floats v) { return v[0]; }
 int main() {
   const auto exp = [](Floats x) { return simd::exp(x); };
   const auto log = [](Floats x) { return simd::log(x); };
-  const double exp_ulp = std::max(worst_ulp(exp, [](double x) { return std::exp(x); }, -87, 88),
+  const double exp_ulp = std::max(worst_ulp(
+                                      exp, [](double x) { return std::exp(x); }, -87, 88),
                                   worst_ulp(exp, [](double x) { return std::exp(x); }, -1, 1));
   CHECK(exp_ulp < 2, "exp: %g ulp", exp_ulp);
-  const double log_ulp = std::max(worst_ulp(log, [](double x) { return std::log(x); }, 1e-30, 0.7),
+  const double log_ulp = std::max(worst_ulp(
+                                      log, [](double x) { return std::log(x); }, 1e-30, 0.7),
                                   worst_ulp(log, [](double x) { return std::log(x); }, 1.5, 1e6));
   CHECK(log_ulp < 2, "log: %g ulp", log_ulp);
   const double log1p_ulp = std::max(
@@ -55,12 +57,14 @@ int main() {
   double erf_error = 0;
   for (double x = -6; x <= 6; x += 1e-3) {
     const float f = float(x);
-    erf_error = std::max(erf_error, std::fabs(std::erf(double(f)) -
-                                              double(first_lane(simd::erf(simd::splat(f), simd::exp(simd::splat(-f * f)))))));
+    erf_error = std::max(
+        erf_error, std::fabs(std::erf(double(f)) -
+                             double(first_lane(simd::erf(simd::splat(f), simd::exp(simd::splat(-f * f)))))));
   }
   CHECK(erf_error < 5e-7, "erf: absolute error %g", erf_error);
 
-  const float infinity = std::numeric_limits<float>::infinity(), nan = std::numeric_limits<float>::quiet_NaN();
+  const float infinity = std::numeric_limits<float>::infinity(),
+              nan = std::numeric_limits<float>::quiet_NaN();
   CHECK(first_lane(simd::exp(simd::splat(-infinity))) < 2e-38f, "exp(-inf) is not next to 0");
   CHECK(first_lane(simd::exp(simd::splat(-1e30f))) < 2e-38f, "exp(-1e30) is not next to 0");
   CHECK(std::isfinite(first_lane(simd::exp(simd::splat(1e30f)))), "exp(1e30) is not clamped");
@@ -75,9 +79,11 @@ int main() {
       to[i] = -1;
     }
     const Floats v = simd::load(from, n);
-    for (index_t i = 0; i < lanes; ++i) CHECK(v[i] == (i < n ? float(i + 1) : 0), "load of %d lanes, lane %d", int(n), int(i));
+    for (index_t i = 0; i < lanes; ++i)
+      CHECK(v[i] == (i < n ? float(i + 1) : 0), "load of %d lanes, lane %d", int(n), int(i));
     simd::store(to, v, n);
-    for (index_t i = 0; i < lanes; ++i) CHECK(to[i] == (i < n ? float(i + 1) : -1), "store of %d lanes, lane %d", int(n), int(i));
+    for (index_t i = 0; i < lanes; ++i)
+      CHECK(to[i] == (i < n ? float(i + 1) : -1), "store of %d lanes, lane %d", int(n), int(i));
   }
   for (const index_t rows : {1, 7, 16, 33, 48}) {
     for (const index_t cols : {1, 5, 16, 31, 64}) {
@@ -86,7 +92,8 @@ int main() {
       simd::transpose(rows, cols, from.data(), cols + 3, to.data(), rows + 2);
       for (index_t r = 0; r < rows; ++r) {
         for (index_t c = 0; c < cols; ++c) {
-          CHECK(to[c * (rows + 2) + r] == from[r * (cols + 3) + c], "transpose %dx%d at %d,%d", int(rows), int(cols), int(r), int(c));
+          CHECK(to[c * (rows + 2) + r] == from[r * (cols + 3) + c], "transpose %dx%d at %d,%d", int(rows),
+                int(cols), int(r), int(c));
         }
       }
       CHECK(to[rows] == -1, "transpose wrote beyond its columns");

@@ -1,5 +1,6 @@
-// Properties of the SSD scan beyond the table of operations: it is the recurrence it claims to be, the chunk length is only a
-// matter of speed, a sequence may be cut and its state passed on, and decays so strong that they underflow harm nothing.
+// Properties of the SSD scan beyond the table of operations: it is the recurrence it claims to be, the chunk
+// length is only a matter of speed, a sequence may be cut and its state passed on, and decays so strong that
+// they underflow harm nothing.
 #include <algorithm>
 
 #include "check.h"
@@ -27,7 +28,8 @@ static void recurrence(const SsdShape& s, const Run& run, std::vector<double>& y
       }
       for (index_t t = 0; t < s.time; ++t) {
         const index_t row = b * s.time + t;
-        const double step = std::max(s.dt_min, std::log1p(std::exp(run.inputs[1].get(row * s.heads + h) + run.inputs[4].get(h))));
+        const double step = std::max(
+            s.dt_min, std::log1p(std::exp(run.inputs[1].get(row * s.heads + h) + run.inputs[4].get(h))));
         for (index_t p = 0; p < s.head_dim; ++p) {
           const double x = run.inputs[0].get(row * s.channels() + h * s.head_dim + p);
           double sum = run.inputs[3].get(h) * x;
@@ -58,7 +60,8 @@ static void is_the_recurrence() {
       const double y_error = relative_error(run.outputs[0].values(), y);
       const double last_error = relative_error(run.outputs[1].values(), last);
       CHECK(y_error < tolerance, "%s: y is off by %g", label("recurrence", dtype, chunk).c_str(), y_error);
-      CHECK(last_error < tolerance, "%s: state is off by %g", label("recurrence", dtype, chunk).c_str(), last_error);
+      CHECK(last_error < tolerance, "%s: state is off by %g", label("recurrence", dtype, chunk).c_str(),
+            last_error);
     }
   }
 }
@@ -74,8 +77,8 @@ static void chunk_does_not_matter() {
       for (const auto list : {&Run::outputs, &Run::input_gradients}) {
         for (std::size_t i = 0; i < (runs.back().*list).size(); ++i) {
           const double error = relative_error((runs.back().*list)[i].values(), (runs[0].*list)[i].values());
-          CHECK(error < (dtype == DType::f64 ? 1e-11 : 3e-5), "%s: %s differs by %g", label("chunks", dtype, chunk).c_str(),
-                (runs.back().*list)[i].tensor().name.c_str(), error);
+          CHECK(error < (dtype == DType::f64 ? 1e-11 : 3e-5), "%s: %s differs by %g",
+                label("chunks", dtype, chunk).c_str(), (runs.back().*list)[i].tensor().name.c_str(), error);
         }
       }
     }
@@ -88,7 +91,8 @@ static void sequence_can_be_cut() {
   for (const DType dtype : {DType::f64, DType::f32}) {
     const auto backend = make_cpu_backend(dtype, 2);
     const auto shape = [](index_t steps) { return SsdShape{1, steps, 2, 8, 1, 16, 32, 0}; };
-    const Operation whole = ssd_scan_operation(shape(time), true), front = ssd_scan_operation(shape(cut), true),
+    const Operation whole = ssd_scan_operation(shape(time), true),
+                    front = ssd_scan_operation(shape(cut), true),
                     back = ssd_scan_operation(shape(time - cut), true);
     Run all = prepare(whole, dtype, 5), first = prepare(front, dtype, 5), second = prepare(back, dtype, 5);
     const auto rows = [](Buffer& to, const Buffer& from, index_t from_row) {
@@ -147,8 +151,8 @@ static void sequence_can_be_cut() {
   }
 }
 
-// A = -16 with steps up to 10: e^{-160} a step. Float must stay finite and agree with double, also where a strong step is
-// followed by weak ones in the same chunk (the difference of two large cumulative sums).
+// A = -16 with steps up to 10: e^{-160} a step. Float must stay finite and agree with double, also where a
+// strong step is followed by weak ones in the same chunk (the difference of two large cumulative sums).
 static void strong_decay_is_harmless() {
   const auto oracle = make_cpu_backend(DType::f64, 1), fast = make_cpu_backend(DType::f32, 2);
   for (const index_t chunk : {16, 64, 128}) {
@@ -162,7 +166,8 @@ static void strong_decay_is_harmless() {
         for (const int parameter : {2, 3, 4}) run.input_gradients[parameter].set(h, 0);
       }
       for (index_t i = 0; i < s.time * s.heads; ++i) {
-        run.inputs[1].set(i, random_uniform(1, 8, i) < 0.3 ? 10 : -6 + static_cast<float>(2 * random_uniform(1, 9, i)));
+        run.inputs[1].set(
+            i, random_uniform(1, 8, i) < 0.3 ? 10 : -6 + static_cast<float>(2 * random_uniform(1, 9, i)));
       }
       return run;
     };
@@ -172,8 +177,8 @@ static void strong_decay_is_harmless() {
     for (const auto list : {&Run::outputs, &Run::input_gradients}) {
       for (std::size_t i = 0; i < (got.*list).size(); ++i) {
         const double error = relative_error((got.*list)[i].values(), (expected.*list)[i].values());
-        CHECK(error < 2e-5, "strong decay, chunk %d: %s is off by %g", int(chunk), (got.*list)[i].tensor().name.c_str(),
-              error);
+        CHECK(error < 2e-5, "strong decay, chunk %d: %s is off by %g", int(chunk),
+              (got.*list)[i].tensor().name.c_str(), error);
       }
     }
   }

@@ -1,5 +1,5 @@
-// The workspace rule written in kernels/cpu/WORKSPACE.md, evaluated by hand, against what the backend asks for; and that asking
-// for less than planned is an error, not a crash.
+// The workspace rule written in kernels/cpu/WORKSPACE.md, evaluated by hand, against what the backend asks
+// for; and that asking for less than planned is an error, not a crash.
 #include "check.h"
 #include "common/error.h"
 #include "cpu/cpu_backend.h"
@@ -9,7 +9,8 @@ using namespace lmx;
 int main() {
   const auto one = make_cpu_backend(DType::f32, 1), four = make_cpu_backend(DType::f32, 4);
   const auto expect = [&](const auto& shape, std::size_t bytes, const char* what) {
-    CHECK(one->workspace_bytes(shape) == bytes, "%s: got %zu, expected %zu", what, one->workspace_bytes(shape), bytes);
+    CHECK(one->workspace_bytes(shape) == bytes, "%s: got %zu, expected %zu", what,
+          one->workspace_bytes(shape), bytes);
     CHECK(four->workspace_bytes(shape) == bytes, "%s depends on the number of threads", what);
   };
   expect(LinearShape{4096, 256, 1024}, 0, "linear");
@@ -24,10 +25,12 @@ int main() {
   expect(SsdShape{2, 100, 4, 32, 2, 16, 32, 0}, 4 * 2 * 4 * 4 * (32 * 16 + 3), "SSD scan");
 
   // The oracle keeps its scratch to itself.
-  CHECK(make_cpu_backend(DType::f64, 1)->workspace_bytes(NormShape{4096, 256, 1e-5}) == 0, "fp64 asks for workspace");
+  CHECK(make_cpu_backend(DType::f64, 1)->workspace_bytes(NormShape{4096, 256, 1e-5}) == 0,
+        "fp64 asks for workspace");
 
   float x[16] = {1}, weight[16] = {}, rstd[1] = {1}, dx[16], dweight[16] = {};
-  CHECK_THROWS(one->rms_norm_backward({1, 16, 1e-5}, x, x, weight, rstd, nullptr, dx, dweight), InvalidArgument);
+  CHECK_THROWS(one->rms_norm_backward({1, 16, 1e-5}, x, x, weight, rstd, nullptr, dx, dweight),
+               InvalidArgument);
   CHECK_THROWS(make_cpu_backend(DType::bf16, 1), InvalidArgument);
   CHECK_THROWS(make_cpu_backend(DType::f32, 0), InvalidArgument);
   return TEST_RESULT();

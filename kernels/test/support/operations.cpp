@@ -14,7 +14,8 @@ using Tokens = std::shared_ptr<std::vector<std::int32_t>>;
 Tokens random_tokens(index_t count, index_t low, index_t high, std::uint64_t seed) {
   auto tokens = std::make_shared<std::vector<std::int32_t>>(count);
   for (index_t i = 0; i < count; ++i) {
-    (*tokens)[i] = static_cast<std::int32_t>(low + std::floor(random_uniform(seed, 3, i) * double(high - low)));
+    (*tokens)[i] =
+        static_cast<std::int32_t>(low + std::floor(random_uniform(seed, 3, i) * double(high - low)));
   }
   return tokens;
 }
@@ -76,7 +77,8 @@ Operation rms_norm_operation(index_t rows, index_t cols, bool residual) {
   op.name = shape_name(residual ? "rms_norm+residual" : "rms_norm", {rows, cols});
   op.inputs = {tensor("x", rows, cols), parameter("weight", 1, cols, 0.1, 1)};
   op.outputs = {tensor("y", rows, cols)};
-  if (residual) op.outputs.push_back(tensor("skip", rows, cols));  // the branch around the norm: d(skip) is dresidual
+  if (residual)
+    op.outputs.push_back(tensor("skip", rows, cols));  // the branch around the norm: d(skip) is dresidual
   op.saved = {tensor("rstd", rows, 1)};
   op.forward = [=](Backend& b, Run& r) {
     b.rms_norm_forward(s, r.inputs[0], r.inputs[1], r.outputs[0], r.saved[0]);
@@ -84,10 +86,12 @@ Operation rms_norm_operation(index_t rows, index_t cols, bool residual) {
   };
   op.backward = [=](Backend& b, Run& r) {
     b.rms_norm_backward(s, r.output_gradients[0], r.inputs[0], r.inputs[1], r.saved[0],
-                        residual ? r.output_gradients[1].data() : nullptr, r.input_gradients[0], r.input_gradients[1]);
+                        residual ? r.output_gradients[1].data() : nullptr, r.input_gradients[0],
+                        r.input_gradients[1]);
   };
   op.workspace = [=](const Backend& b) { return b.workspace_bytes(s); };
-  if (cols == 1) op.tolerance = 1e-2;  // the norm of one number has no slope but through eps: all digits cancel
+  if (cols == 1)
+    op.tolerance = 1e-2;  // the norm of one number has no slope but through eps: all digits cancel
   op.forward_bytes = 8.0 * rows * cols;
   op.backward_bytes = (residual ? 16.0 : 12.0) * rows * cols;
   return op;
@@ -121,7 +125,8 @@ Operation mlp_operation(index_t rows, index_t hidden, index_t width, Activation 
   Operation op;
   op.name = shape_name((std::string("mlp ") + names[int(activation)] + (gated ? " gated" : "")).c_str(),
                        {rows, hidden, width});
-  op.inputs = {tensor("x", rows, hidden), parameter("w_up", s.up_width(), hidden, 1.5 / std::sqrt(double(hidden))),
+  op.inputs = {tensor("x", rows, hidden),
+               parameter("w_up", s.up_width(), hidden, 1.5 / std::sqrt(double(hidden))),
                parameter("w_down", hidden, width, 1 / std::sqrt(double(width)))};
   op.outputs = {tensor("y", rows, hidden)};
   op.saved = {tensor("u", rows, s.up_width()), tensor("a", rows, width), tensor("du", rows, s.up_width())};
@@ -165,15 +170,17 @@ Operation gated_rms_norm_operation(index_t rows, index_t cols, index_t groups) {
   const GatedNormShape s{rows, cols, groups, 1e-5};
   Operation op;
   op.name = shape_name("gated_rms_norm", {rows, cols, groups});
-  op.inputs = {tensor("y", rows, cols), strided(tensor("z", rows, cols), 5), parameter("weight", 1, cols, 0.1, 1)};
+  op.inputs = {tensor("y", rows, cols), strided(tensor("z", rows, cols), 5),
+               parameter("weight", 1, cols, 0.1, 1)};
   op.outputs = {tensor("out", rows, cols)};
   op.saved = {tensor("rstd", rows, groups)};
   op.forward = [=](Backend& b, Run& r) {
     b.gated_rms_norm_forward(s, r.inputs[0], r.inputs[1].view(), r.inputs[2], r.outputs[0], r.saved[0]);
   };
   op.backward = [=](Backend& b, Run& r) {
-    b.gated_rms_norm_backward(s, r.output_gradients[0], r.inputs[0], r.inputs[1].view(), r.inputs[2], r.saved[0],
-                              r.input_gradients[0], r.input_gradients[1].strided(), r.input_gradients[2]);
+    b.gated_rms_norm_backward(s, r.output_gradients[0], r.inputs[0], r.inputs[1].view(), r.inputs[2],
+                              r.saved[0], r.input_gradients[0], r.input_gradients[1].strided(),
+                              r.input_gradients[2]);
   };
   op.workspace = [=](const Backend& b) { return b.workspace_bytes(s); };
   if (cols == groups) op.tolerance = 1e-2;  // as in rms_norm
@@ -209,10 +216,13 @@ Operation ssd_scan_operation(const SsdShape& s, bool boundary_states) {
                         boundary_states ? r.input_gradients[5].data() : nullptr);
   };
   op.workspace = [=](const Backend& b) { return b.workspace_bytes(s); };
-  op.tolerance = 3e-5;  // the gradients of a_log and dt_bias are sums over all steps in which most of the terms cancel
-  const double L = double(std::min(s.chunk, s.time)), inside = L + 1;  // two FLOPs for each of (L+1)/2 pairs a row
+  op.tolerance =
+      3e-5;  // the gradients of a_log and dt_bias are sums over all steps in which most of the terms cancel
+  const double L = double(std::min(s.chunk, s.time)),
+               inside = L + 1;  // two FLOPs for each of (L+1)/2 pairs a row
   op.forward_flops = rows * (inside * s.groups * s.state + s.heads * s.head_dim * (inside + 4.0 * s.state));
-  op.backward_flops = rows * (inside * 3 * s.groups * s.state + s.heads * s.head_dim * (2 * inside + 8.0 * s.state));
+  op.backward_flops =
+      rows * (inside * 3 * s.groups * s.state + s.heads * s.head_dim * (2 * inside + 8.0 * s.state));
   return op;
 }
 
@@ -240,7 +250,8 @@ Operation attention_operation(const AttentionShape& s) {
   op.saved = {tensor("lse", s.batch * s.heads, s.time)};
   op.forward = [=](Backend& b, Run& r) { b.attention_forward(s, r.inputs[0], r.outputs[0], r.saved[0]); };
   op.backward = [=](Backend& b, Run& r) {
-    b.attention_backward(s, r.output_gradients[0], r.inputs[0], r.outputs[0], r.saved[0], r.input_gradients[0]);
+    b.attention_backward(s, r.output_gradients[0], r.inputs[0], r.outputs[0], r.saved[0],
+                         r.input_gradients[0]);
   };
   op.workspace = [=](const Backend& b) { return b.workspace_bytes(s); };
   op.forward_flops = 2.0 * rows * (s.time + 1) * s.query_width();
@@ -281,7 +292,8 @@ Operation adamw_operation(index_t count, bool working_copy) {
   op.restore = [=](Run& r) {
     r.outputs[0].copy(r.inputs[0]);
     r.outputs[1].copy(r.inputs[2]);
-    for (index_t i = 0; i < count; ++i) r.outputs[2].set(i, static_cast<float>(std::pow(r.inputs[3].get(i), 2)));
+    for (index_t i = 0; i < count; ++i)
+      r.outputs[2].set(i, static_cast<float>(std::pow(r.inputs[3].get(i), 2)));
   };
   op.forward = [=](Backend& b, Run& r) {
     StepScalars k{};
@@ -318,7 +330,8 @@ Operation gradient_norm_operation(index_t count) {
 
 std::vector<Operation> odd_operations() {
   std::vector<Operation> list;
-  for (const auto& [rows, cols] : {std::pair<index_t, index_t>{1, 1}, {3, 63}, {100, 100}, {257, 33}, {70, 256}}) {
+  for (const auto& [rows, cols] :
+       {std::pair<index_t, index_t>{1, 1}, {3, 63}, {100, 100}, {257, 33}, {70, 256}}) {
     list.push_back(embedding_operation(rows, cols, 7));
     list.push_back(rms_norm_operation(rows, cols, rows % 2 == 0));
     list.push_back(linear_operation(rows, cols, 63, rows % 2 == 1));
@@ -326,7 +339,12 @@ std::vector<Operation> odd_operations() {
     list.push_back(gradient_norm_operation(rows * cols));
     list.push_back(adamw_operation(rows * cols, rows % 2 == 1));
   }
-  for (const auto& [rows, in, out] : {LinearShape{1, 1, 1}, {300, 600, 100}, {513, 31, 257}, {64, 64, 64}, {1100, 130, 70}, {2100, 300, 40}}) {
+  for (const auto& [rows, in, out] : {LinearShape{1, 1, 1},
+                                      {300, 600, 100},
+                                      {513, 31, 257},
+                                      {64, 64, 64},
+                                      {1100, 130, 70},
+                                      {2100, 300, 40}}) {
     list.push_back(linear_operation(rows, in, out, false));
     list.push_back(linear_operation(rows, in, out, true));
   }
@@ -337,23 +355,36 @@ std::vector<Operation> odd_operations() {
       list.push_back(mlp_operation(130, 32, 128, activation, gated));
     }
   }
-  for (const ConvShape& s : {ConvShape{1, 1, 1, 4}, {2, 100, 33, 4}, {3, 63, 64, 2}, {2, 130, 100, 3}, {1, 2, 16, 4},
-                             {2, 40, 48, 6}, {2, 17, 20, 1}}) {
+  for (const ConvShape& s : {ConvShape{1, 1, 1, 4},
+                             {2, 100, 33, 4},
+                             {3, 63, 64, 2},
+                             {2, 130, 100, 3},
+                             {1, 2, 16, 4},
+                             {2, 40, 48, 6},
+                             {2, 17, 20, 1}}) {
     list.push_back(causal_conv1d_operation(s.batch, s.time, s.channels, s.width));
   }
-  for (const GatedNormShape& s : {GatedNormShape{1, 1, 1, 0}, {63, 100, 4, 0}, {130, 96, 2, 0}, {100, 64, 1, 0}}) {
+  for (const GatedNormShape& s :
+       {GatedNormShape{1, 1, 1, 0}, {63, 100, 4, 0}, {130, 96, 2, 0}, {100, 64, 1, 0}}) {
     list.push_back(gated_rms_norm_operation(s.rows, s.cols, s.groups));
   }
-  for (const SsdShape& s : {SsdShape{1, 1, 1, 1, 1, 1, 4, 0}, {2, 7, 4, 3, 2, 4, 3, 0}, {1, 63, 2, 16, 1, 16, 16, 0},
-                            {2, 100, 4, 32, 2, 16, 32, 1e-3}, {1, 130, 3, 20, 1, 33, 64, 0},
-                            {2, 50, 6, 8, 3, 24, 128, 0.3}, {1, 70, 8, 64, 1, 64, 64, 0}}) {
+  for (const SsdShape& s : {SsdShape{1, 1, 1, 1, 1, 1, 4, 0},
+                            {2, 7, 4, 3, 2, 4, 3, 0},
+                            {1, 63, 2, 16, 1, 16, 16, 0},
+                            {2, 100, 4, 32, 2, 16, 32, 1e-3},
+                            {1, 130, 3, 20, 1, 33, 64, 0},
+                            {2, 50, 6, 8, 3, 24, 128, 0.3},
+                            {1, 70, 8, 64, 1, 64, 64, 0}}) {
     list.push_back(ssd_scan_operation(s, false));
     list.push_back(ssd_scan_operation(s, true));
   }
   list.push_back(rope_operation({2, 33, 3, 1, 8, 8, 10000}));
   list.push_back(rope_operation({1, 100, 2, 2, 64, 32, 500}));
-  for (const AttentionShape& s : {AttentionShape{1, 1, 1, 1, 1, 1}, {2, 63, 4, 2, 16, 0.25}, {1, 100, 3, 3, 33, 0.2},
-                                  {2, 130, 4, 1, 64, 0.125}, {1, 257, 2, 1, 8, 0.5}}) {
+  for (const AttentionShape& s : {AttentionShape{1, 1, 1, 1, 1, 1},
+                                  {2, 63, 4, 2, 16, 0.25},
+                                  {1, 100, 3, 3, 33, 0.2},
+                                  {2, 130, 4, 1, 64, 0.125},
+                                  {1, 257, 2, 1, 8, 0.5}}) {
     list.push_back(attention_operation(s));
   }
   list.push_back(cross_entropy_operation(5, 1000));
