@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { toNativeModel } from "../../src/plan/native_model.js";
 import { plan, planModel } from "../../src/plan/plan.js";
+import type { Placement } from "../../src/spec/spec.js";
 import { mixModel, model, modelDefaults, patternModel, study } from "./example_models.js";
 import { refusal } from "./refusal.js";
 
@@ -18,6 +19,27 @@ describe("plan", () => {
       assert.equal(layer.index, i);
       assert.equal(layer.block.symbol, planned.pattern[i]);
     }
+  });
+
+  it("takes one layer and one kind alone, whatever the placement", () => {
+    for (const [kind, symbol] of [
+      ["mamba2", "M"],
+      ["attention", "*"],
+      ["mlp", "-"],
+    ] as const) {
+      const others = { mamba2: 0, attention: 0, mlp: 0 };
+      for (const layers of [1, 2, 10_000]) {
+        for (const placement of ["even", "halves"] as const) {
+          const planned = planModel(mixModel(layers, { ...others, [kind]: 1 }, { kind: placement }), "x");
+          assert.equal(planned.pattern, symbol.repeat(layers), `${layers} x ${kind}, ${placement}`);
+          assert.deepEqual(planned.notes, []);
+        }
+      }
+    }
+    const each = (placement: Placement) => planModel(mixModel(1, { attention: 1 }, placement), "x").pattern;
+    assert.equal(each({ kind: "alternate" }), "*");
+    assert.equal(each({ kind: "every", every: 1 }), "*");
+    assert.equal(each({ kind: "at", at: [0] }), "*");
   });
 
   it("keeps kinds without a layer in the counts, and needs no options for them", () => {

@@ -60,6 +60,36 @@ const optimizer = {
 };
 
 describe("the resolved study", () => {
+  it("is the same however the file spells it", () => {
+    const plain =
+      "model:\n  layers: 16\n  hidden: 64\n  vocab: 1000\n  mix: { mamba2: 50%, attention: 25%, mlp: 25% }\n";
+    const expected = parseStudy(plain, { file: "study.yaml" }).spec;
+    const spellings: Readonly<Record<string, string>> = {
+      "a byte order mark": `\ufeff${plain}`,
+      "Windows line ends": plain.replaceAll("\n", "\r\n"),
+      "no last line end": plain.trimEnd(),
+      "document markers": `---\n${plain}...\n`,
+      "hexadecimal, octal and exponents": plain
+        .replace("16", "0x10")
+        .replace("64", "0o100")
+        .replace("1000", "+1e3"),
+      fractions: plain.replace("50%", ".5").replace("25%", "0.25").replace("25%", "25.0 %"),
+      JSON: JSON.stringify({
+        model: {
+          layers: 16,
+          hidden: 64,
+          vocab: 1000,
+          mix: { mamba2: 0.5, attention: "25%", mlp: 0.25 },
+        },
+      }),
+    };
+    for (const [what, text] of Object.entries(spellings)) {
+      assert.deepEqual(parseStudy(text, { file: "study.yaml" }).spec, expected, what);
+      const bytes = parseStudy(new TextEncoder().encode(text), { file: "study.yaml" });
+      assert.deepEqual(bytes.spec, expected, `${what}, as bytes`);
+    }
+  });
+
   it("holds every value of the complete example", () => {
     const { spec, warnings } = parseStudy(example, { file: "study.yaml", folder: "/studies" });
     assert.deepEqual(warnings, []);
