@@ -3,7 +3,7 @@
 import { readFileSync, statfsSync } from "node:fs";
 import { arch, availableParallelism, cpus, freemem, platform, release, totalmem } from "node:os";
 import { LayermixError } from "../diag/diagnostic.js";
-import { physicalCores } from "../run/cores.js";
+import { physicalCores, shareCores } from "../run/cores.js";
 import { loadNative } from "../run/load_native.js";
 import { type OutputStream, wantsColor } from "./terminal.js";
 
@@ -72,8 +72,10 @@ function diskCheck(folder: string): MachineCheck {
 
 function nativeCheck(): MachineCheck {
   try {
-    const { version, build } = loadNative().info();
-    return { name: "native library", status: "ok", found: `${version}, ${build}` };
+    const { version, build } = loadNative().info(); // build: compiler, vector width, BLAS
+    const { workers, threadsPerWorker } = shareCores(physicalCores(), Number.POSITIVE_INFINITY);
+    const pool = `${workers} trial${workers === 1 ? "" : "s"} at a time, threads each: ${threadsPerWorker}`;
+    return { name: "native library", status: "ok", found: `${version}, ${build}; ${pool}` };
   } catch (error) {
     if (!(error instanceof LayermixError)) throw error;
     const [problem] = error.diagnostics;

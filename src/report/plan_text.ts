@@ -13,7 +13,8 @@ const stripGroup = 8;
 /** The whole report of one model, without a newline at the end. */
 export function planText(model: PlannedModel, options: EstimateOptions, style: TextStyle): string {
   const { name, plan, cost } = model;
-  const size = `${plan.layers.length} layers, hidden ${plan.hidden}, vocabulary ${formatInteger(plan.vocab)}`;
+  const depth = plan.layers.length;
+  const size = `${depth} layer${depth === 1 ? "" : "s"}, hidden ${plan.hidden}, vocabulary ${formatInteger(plan.vocab)}`;
   const title = `${paint(name, "bold", style)}  ${size}, ${formatInteger(cost.params.total)} parameters`;
   const sections = [
     patternStrip(plan.pattern, style),
