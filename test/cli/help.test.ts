@@ -50,6 +50,8 @@ describe("help", () => {
     for (const command of commands) {
       assert.match(command.summary ?? "", /^[A-Z].{5,78}\.$/, `summary of ${command.id}`);
       assert.ok((command.description ?? command.summary!).length > 20, `description of ${command.id}`);
+      // Help wraps paragraphs to the terminal; a line break of our own would be a second one.
+      assert.doesNotMatch(command.description ?? "", /[^\n]\n[^\n]/, `line break in ${command.id}`);
       assert.ok(exampleTexts(command).length > 0, `example of ${command.id}`);
     }
   });
