@@ -1,8 +1,11 @@
 // The thread pool: every task runs exactly once, whatever the counts; loops follow one another without losing
 // a task; an exception reaches the caller after the other tasks ran; idle workers that fell asleep come back.
+#include <atomic>
 #include <chrono>
-#include <numeric>
+#include <stdexcept>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "check.h"
 #include "common/thread_pool.h"

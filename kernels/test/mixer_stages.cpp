@@ -5,6 +5,7 @@
 #include <fstream>
 #include <map>
 #include <sstream>
+#include <string>
 
 #include "check.h"
 #include "cpu/cpu_backend.h"

@@ -2,6 +2,7 @@
 // length is only a matter of speed, a sequence may be cut and its state passed on, and decays so strong that
 // they underflow harm nothing.
 #include <algorithm>
+#include <string>
 
 #include "check.h"
 #include "cpu/cpu_backend.h"
