@@ -10,7 +10,7 @@ namespace lmx {
 namespace {
 
 constexpr int spin_pauses = 2000;  // 20-50 microseconds before a waiting thread offers its core to others
-constexpr int spin_yields = 50;    // so many offers before an idle worker sleeps
+constexpr int spin_yields = 500;   // so many offers before an idle worker sleeps
 
 inline void pause() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -88,6 +88,7 @@ void ThreadPool::work(int self, std::uint32_t loop) {
 }
 
 void ThreadPool::worker_loop(int self) {
+  const FlushDenormals flushed;
   std::uint32_t seen = 0;
   for (;;) {
     for (int spins = 0; loop_.load(std::memory_order_acquire) == seen; ++spins) {

@@ -18,6 +18,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "flush_denormals.h"
+
 namespace lmx {
 
 class ThreadPool {
@@ -29,10 +31,11 @@ class ThreadPool {
 
   int threads() const { return thread_count_; }
 
-  // One caller at a time; not reentrant; count < 2^32. The first exception a task throws is rethrown here,
-  // once all other tasks have run.
+  // One caller at a time; not reentrant; count < 2^32. Tasks run with denormals flushed to zero. The first
+  // exception a task throws is rethrown here, once all other tasks have run.
   template <class Task>
   void parallel_for(std::int64_t count, Task&& task) {
+    const FlushDenormals flushed;
     if (thread_count_ == 1 || count <= 1) {
       for (std::int64_t i = 0; i < count; ++i) task(i);
       return;

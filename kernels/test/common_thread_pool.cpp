@@ -38,6 +38,14 @@ int main() {
     CHECK(caught, "the exception of a task was lost");
     CHECK(threads == 1 || done == 19, "%d of 19 other tasks ran", done.load());
 
+    // Denormals are flushed in tasks, on whichever thread, and nowhere else.
+    volatile float tiny = 1e-30f;
+    std::vector<float> products(64, 1);
+    pool.parallel_for(64, [&](std::int64_t i) { products[i] = tiny * 1e-10f; });
+    for (const float product : products)
+      CHECK(product == 0, "%d threads: a denormal survived: %g", threads, product);
+    CHECK(tiny * 1e-10f > 0, "denormals are still flushed outside the tasks");
+
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     std::atomic<int> sum{0};
     pool.parallel_for(100, [&](std::int64_t i) { sum += int(i); });
