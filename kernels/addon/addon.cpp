@@ -1,4 +1,4 @@
-// layermix_cpu.node: {Trainer, planMemory(config), info()}. The only place that knows Node-API; everything
+// layermix_cpu.node and layermix_cuda.node: {Trainer, planMemory(config), info(), devices()}. The only place that knows Node-API; everything
 // goes through the C ABI of layermix.h. Typed in src/run/native.ts.
 
 #include <napi.h>
@@ -24,10 +24,22 @@ Napi::Value library_info(const Napi::CallbackInfo& info) {
   return object;
 }
 
+// {cuda: one line per GPU, reason: why there is none, else absent}.
+Napi::Value devices(const Napi::CallbackInfo& info) {
+  Napi::Object object = Napi::Object::New(info.Env());
+  const auto count = static_cast<uint32_t>(lmx_cuda_count());
+  Napi::Array cuda = Napi::Array::New(info.Env(), count);
+  for (uint32_t i = 0; i < count; ++i) cuda.Set(i, lmx_cuda_description(static_cast<int32_t>(i)));
+  object.Set("cuda", cuda);
+  if (count == 0) object.Set("reason", lmx_cuda_description(0));
+  return object;
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("Trainer", lmx::addon::TrainerObject::define(env));
   exports.Set("planMemory", Napi::Function::New<plan_memory>(env, "planMemory"));
   exports.Set("info", Napi::Function::New<library_info>(env, "info"));
+  exports.Set("devices", Napi::Function::New<devices>(env, "devices"));
   return exports;
 }
 

@@ -105,6 +105,11 @@ const char* lmx_version(void);
 const char* lmx_build_info(void);  // one line: compiler, vector width, BLAS
 const char* lmx_last_error(void);  // of the last failed call on this thread
 
+// GPUs that "cuda:N" can mean here: 0 in a build without CUDA and on a machine without a driver.
+int32_t lmx_cuda_count(void);
+// One line: what cuda:N is, or, where there is none, why.
+const char* lmx_cuda_description(int32_t device);
+
 // What a trainer would allocate. Needs no device.
 lmx_status lmx_memory_plan(const lmx_trainer_config* config, lmx_memory* out);
 

@@ -67,6 +67,18 @@ const char* lmx_build_info(void) {
   return info.c_str();
 }
 
+int32_t lmx_cuda_count(void) { return lmx::cuda_count(); }
+
+const char* lmx_cuda_description(int32_t device) {
+  thread_local std::string description;
+  try {
+    description = lmx::describe_cuda(device);
+  } catch (const std::exception& error) {
+    description = error.what();
+  }
+  return description.c_str();
+}
+
 const char* lmx_last_error(void) { return last_error.c_str(); }
 
 lmx_status lmx_memory_plan(const lmx_trainer_config* config, lmx_memory* out) {

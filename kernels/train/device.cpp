@@ -47,6 +47,22 @@ std::unique_ptr<Backend> open_device(const std::string& name, const Precision& p
   return make_cpu_backend(precision.act, threads > 0 ? threads : 1);
 }
 
+#ifdef LMX_CUDA
+int cuda_count() { return cuda_device_count(nullptr); }
+
+std::string describe_cuda(int device) {
+  std::string reason;
+  const int count = cuda_device_count(&reason);
+  if (count == 0) return reason;
+  if (device < 0 || device >= count) return "the last device is cuda:" + std::to_string(count - 1);
+  return cuda_device_description(device);
+}
+#else
+int cuda_count() { return 0; }
+
+std::string describe_cuda(int) { return "this build has no CUDA backend"; }
+#endif
+
 std::unique_ptr<Backend> planning_backend(const Precision& precision) {
   return make_cpu_backend(precision.act == DType::f64 ? DType::f64 : DType::f32, 1);
 }

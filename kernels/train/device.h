@@ -19,6 +19,10 @@ class NoDevice : public std::runtime_error {
 // InvalidArgument.
 std::unique_ptr<Backend> open_device(const std::string& name, const Precision& precision, int threads);
 
+// GPUs that this build and this machine offer, 0 or more, and one line about one of them - or why there is none.
+int cuda_count();
+std::string describe_cuda(int device);
+
 // A backend good for planning workspace alone: needs no device and starts no threads.
 std::unique_ptr<Backend> planning_backend(const Precision& precision);
 

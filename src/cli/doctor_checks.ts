@@ -5,6 +5,7 @@ import { arch, availableParallelism, cpus, freemem, platform, release, totalmem 
 import { LayermixError } from "../diag/diagnostic.js";
 import { physicalCores, shareCores } from "../run/cores.js";
 import { loadNative } from "../run/load_native.js";
+import { probeCuda } from "../run/probe_cuda.js";
 import { type OutputStream, wantsColor } from "./terminal.js";
 
 export interface MachineCheck {
@@ -83,6 +84,14 @@ function nativeCheck(): MachineCheck {
   }
 }
 
+/** A GPU is never required: its absence is ok, and the line says why training stays on the CPU. */
+function gpuCheck(): MachineCheck {
+  const { cuda, reason } = probeCuda();
+  const found =
+    cuda.length > 0 ? cuda.map((line, index) => `cuda:${index} ${line}`).join("; ") : `none: ${reason}`;
+  return { name: "GPU", status: "ok", found };
+}
+
 function schemaCheck(): MachineCheck {
   try {
     const file = new URL("../../schemas/compiled/study.mjs", import.meta.url);
@@ -107,6 +116,7 @@ export function machineChecks(surroundings: Surroundings): readonly MachineCheck
     memoryCheck(),
     diskCheck(surroundings.folder),
     nativeCheck(),
+    gpuCheck(),
     schemaCheck(),
     terminalCheck(surroundings.environment, surroundings.stdout),
   ];

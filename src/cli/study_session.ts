@@ -4,7 +4,7 @@
 import { join, resolve } from "node:path";
 import { stringify } from "yaml";
 import { exitCodes, LayermixError } from "../diag/diagnostic.js";
-import { physicalCores, shareCores } from "../run/cores.js";
+import { defaultWorkers, physicalCores, shareCores } from "../run/cores.js";
 import { runPool } from "../run/pool.js";
 import type { PreparedStudy } from "../search/prepare_study.js";
 import { crashCount, forgiveTrial } from "../study/crash_record.js";
@@ -48,7 +48,7 @@ export async function runStudy(options: SessionOptions): Promise<ReadonlyMap<str
   const ids = study.trials.map((trial) => trial.id);
   if (options.retryFailed) forgiveFailures(folder, ids);
   const statuses = new Map<string, TrialStatus>();
-  const pooling = shareCores(physicalCores(), ids.length, options.workers);
+  const pooling = shareCores(physicalCores(), ids.length, options.workers ?? defaultWorkers(options.device));
   const reporter = new SweepReporter(study, options);
   await withStopSignals(
     () => reporter.say("Stopping: every worker finishes its step and saves. Once more leaves at once."),

@@ -15,6 +15,11 @@ export function shareCores(cores: number, trials: number, workers?: number): Poo
   return { workers: count, threadsPerWorker: Math.max(1, Math.floor(cores / count)) };
 }
 
+/** Trials at once when nobody says: undefined is one per core. A GPU takes trials one after the other. */
+export function defaultWorkers(device: string): number | undefined {
+  return device.startsWith("cuda") ? 1 : undefined;
+}
+
 /** Physical cores this process may use: hyper-threads of one core share its vector units and count once. */
 export function physicalCores(): number {
   const allowed = availableParallelism();

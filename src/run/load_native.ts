@@ -1,6 +1,6 @@
-// Finds and loads the native addon. It lies in build/ of the package, where `npm run build` puts it; the
-// package root is the nearest folder above this file that has a package.json, so sources (src/) and builds
-// (dist/) find the same one.
+// Finds and loads the native addon: one for the CPU, in build/ of the package, where `npm run build` puts it, and one that
+// knows GPUs too, in build-cuda/, from `npm run build:cuda`. The package root is the nearest folder above this file that
+// has a package.json, so sources (src/) and builds (dist/) find the same ones.
 
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -9,30 +9,69 @@ import { fileURLToPath } from "node:url";
 import { exitCodes, LayermixError } from "../diag/diagnostic.js";
 import type { NativeLibrary } from "./native.js";
 
-/** Where the addon may lie, best first: cmake-js's place, then that of generators without configurations. */
-export const addonPaths = ["build/Release/layermix_cpu.node", "build/layermix_cpu.node"] as const;
+export type Addon = "cpu" | "cuda";
 
-let loaded: NativeLibrary | undefined;
-
-/** The native library, loaded once per process. Throws LMX3001 (not built) or LMX3002 (does not load). */
-export function loadNative(): NativeLibrary {
-  loaded ??= loadNativeFrom(packageRoot(dirname(fileURLToPath(import.meta.url))));
-  return loaded;
+interface AddonBuild {
+  /** Where the addon may lie, best first: cmake-js's place, then that of generators without configurations. */
+  readonly paths: readonly [string, ...string[]];
+  readonly command: string;
+  readonly needs: string;
 }
 
-/** Loads the addon of the package at `root`; see loadNative. */
-export function loadNativeFrom(root: string): NativeLibrary {
-  const path = addonPaths.map((relative) => join(root, relative)).find((candidate) => existsSync(candidate));
+const builds: Readonly<Record<Addon, AddonBuild>> = {
+  cpu: {
+    paths: ["build/Release/layermix_cpu.node", "build/layermix_cpu.node"],
+    command: "npm run build",
+    needs: "a C++17 compiler and CMake 3.22",
+  },
+  cuda: {
+    paths: ["build-cuda/Release/layermix_cuda.node", "build-cuda/layermix_cuda.node"],
+    command: "npm run build:cuda",
+    needs: "a C++17 compiler, CMake 3.22, and CUDA 13 or python3 with pip",
+  },
+};
+
+const loaded = new Map<Addon, NativeLibrary>();
+
+/** Which addon runs a device: "cpu", "cuda:0". */
+export function addonFor(device: string): Addon {
+  return device.startsWith("cuda") ? "cuda" : "cpu";
+}
+
+/** The native library, loaded once per process. Throws LMX3001 (not built) or LMX3002 (does not load). */
+export function loadNative(addon: Addon = "cpu"): NativeLibrary {
+  const library = loaded.get(addon) ?? loadNativeFrom(ownPackage(), addon);
+  loaded.set(addon, library);
+  return library;
+}
+
+/** Whether an addon has been built, whatever it does when loaded. */
+export function isBuilt(addon: Addon): boolean {
+  return builtPath(ownPackage(), addon) !== undefined;
+}
+
+/** Loads an addon of the package at `root`; see loadNative. */
+export function loadNativeFrom(root: string, addon: Addon = "cpu"): NativeLibrary {
+  const { paths, command, needs } = builds[addon];
+  const path = builtPath(root, addon);
   if (path === undefined) {
-    const message = `Expected the native library at ${join(root, addonPaths[0])}, got no such file`;
-    throw failure("LMX3001", message, "Build it: npm run build (needs a C++17 compiler and CMake 3.22).");
+    const message = `Expected the native library at ${join(root, paths[0])}, got no such file`;
+    throw failure("LMX3001", message, `Build it: ${command} (needs ${needs}).`);
   }
   try {
     return createRequire(import.meta.url)(path) as NativeLibrary;
   } catch (error) {
     const message = `Expected to load ${path}, got: ${(error as Error).message}`;
-    throw failure("LMX3002", message, "Build it again on this machine: npm run build.", error);
+    throw failure("LMX3002", message, `Build it again on this machine: ${command}.`, error);
   }
+}
+
+function builtPath(root: string, addon: Addon): string | undefined {
+  return builds[addon].paths.map((relative) => join(root, relative)).find((path) => existsSync(path));
+}
+
+function ownPackage(): string {
+  return packageRoot(dirname(fileURLToPath(import.meta.url)));
 }
 
 function packageRoot(folder: string): string {

@@ -1,4 +1,4 @@
-// The whole native surface, typed by hand: what layermix_cpu.node (kernels/addon) exports. Mirrors
+// The whole native surface, typed by hand: what layermix_cpu.node and layermix_cuda.node (kernels/addon) export. Mirrors
 // kernels/include/layermix.h; every value is checked again on the native side. Failures are Errors with a
 // `code` (NativeErrorCode). load_native.ts finds and loads it.
 
@@ -53,9 +53,9 @@ export interface NativeTrainerConfig {
   readonly microBatch: number;
   /** Tokens per sequence. */
   readonly sequence: number;
-  /** bf16 can be planned but not run on the CPU. */
+  /** The CPU runs fp32 and fp64, a GPU bf16 with fp32 masters; any can be planned. */
   readonly precision: Precision;
-  /** "cpu". */
+  /** "cpu"; "cuda:N" where the library is built with CUDA. */
   readonly device: string;
   /** CPU threads; 0 = all cores. Results do not depend on it. */
   readonly threads: number;
@@ -136,10 +136,18 @@ export interface NativeTrainer {
   dispose(): void;
 }
 
+/** GPUs that "cuda:N" can mean: one line about each. */
+export interface NativeDevices {
+  readonly cuda: readonly string[];
+  /** Why there is none: absent where there is one. */
+  readonly reason?: string;
+}
+
 export interface NativeLibrary {
   readonly Trainer: new (config: NativeTrainerConfig) => NativeTrainer;
   /** What a trainer would allocate. Needs no device. */
   planMemory(config: NativeTrainerConfig): NativeMemory;
   /** Version, and one line on how it was built: compiler, vector width, BLAS. */
   info(): { readonly version: string; readonly build: string };
+  devices(): NativeDevices;
 }

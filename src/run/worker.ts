@@ -10,7 +10,7 @@ import { identifyProcess } from "../study/process_identity.js";
 import { studyLayout, trialLayout } from "../study/study_layout.js";
 import type { TrialFile } from "../study/trial.js";
 import { ClaimHold } from "./claim_hold.js";
-import { loadNative } from "./load_native.js";
+import { addonFor, loadNative } from "./load_native.js";
 import { runTrial } from "./run_trial.js";
 import type { FromWorker, ToWorker, TrialEnd, WorkerOrder } from "./worker_messages.js";
 
@@ -40,7 +40,7 @@ function receiveOrder(stop: AbortController): Promise<WorkerOrder | undefined> {
 }
 
 async function work(order: WorkerOrder, stop: AbortSignal): Promise<void> {
-  const native = loadNative();
+  const native = loadNative(addonFor(order.device));
   send({ kind: "ready", build: native.info().build });
   const ended = new Set<string>();
   for (;;) {

@@ -7,8 +7,11 @@ import { type TrialDefinition, type TrialOptimizer, trialFormat } from "../study
 import { taskSequence } from "../task/create_task.js";
 import type { Task } from "../task/task.js";
 
-/** Tokens per forward pass: enough for the matrix products to be efficient, little enough to stay in memory. */
-const microBatchTokens = 8_192;
+/** What a device computes in, and tokens per forward pass: enough for efficient matrix products, few enough for its memory. */
+const numerics = {
+  cpu: { precision: "fp32", microBatchTokens: 8_192 },
+  cuda: { precision: "bf16", microBatchTokens: 65_536 },
+} as const;
 
 /** What a task's run consumes. */
 export interface TaskBudget {
@@ -28,15 +31,17 @@ export function taskBudget(proxy: ProxySpec, task: TaskSpec): TaskBudget {
   return { sequence, batch, steps };
 }
 
-/** The trial of one proxy plan on one task with one seed. */
+/** The trial of one proxy plan on one task with one seed, on "cpu" or "cuda:N". */
 export function defineTrial(
   plan: Plan,
   task: Task,
   budget: TaskBudget,
   proxy: Pick<ProxySpec, "optimizer" | "initStd" | "evaluateEvery">,
   seed: number,
+  device: string,
 ): TrialDefinition {
   const { sequence, batch, steps } = budget;
+  const { precision, microBatchTokens } = numerics[device.startsWith("cuda") ? "cuda" : "cpu"];
   const evaluations = proxy.evaluateEvery > 0 ? Math.round(proxy.evaluateEvery * steps) : steps;
   return {
     format: trialFormat,
@@ -45,18 +50,18 @@ export function defineTrial(
     task: { name: task.name, identity: task.identity },
     sequence,
     batch,
-    microBatch: microBatchOf(batch, sequence),
+    microBatch: microBatchOf(batch, sequence, microBatchTokens),
     steps,
     evaluateEverySteps: Math.min(steps, Math.max(1, evaluations)),
     seed,
-    precision: "fp32",
+    precision,
     initStd: proxy.initStd,
   };
 }
 
-/** The largest divisor of `batch` whose sequences together hold at most `microBatchTokens` tokens; at least 1. */
-export function microBatchOf(batch: number, sequence: number): number {
-  for (let size = Math.min(batch, Math.floor(microBatchTokens / sequence)); size > 1; size--) {
+/** The largest divisor of `batch` whose sequences together hold at most `tokens` tokens; at least 1. */
+export function microBatchOf(batch: number, sequence: number, tokens: number): number {
+  for (let size = Math.min(batch, Math.floor(tokens / sequence)); size > 1; size--) {
     if (batch % size === 0) return size;
   }
   return 1;

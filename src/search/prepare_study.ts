@@ -45,7 +45,7 @@ export async function prepareStudy(spec: Spec, options: PrepareOptions): Promise
   for (const seed of seeds) {
     for (const [candidate, plans] of proxies.entries()) {
       for (const [task, ready] of tasks.entries()) {
-        const definition = defineTrial(plans[task]!, ready.task, ready.budget, proxy, seed);
+        const definition = defineTrial(plans[task]!, ready.task, ready.budget, proxy, seed, options.device);
         const id = trialId(definition);
         files.set(id, { id, definition, source: { options: ready.spec.options, folder: spec.folder } });
         trials.push({ id, candidate, task, seed });

@@ -43,7 +43,7 @@ export interface TrialDefinition {
   readonly evaluateEverySteps: number;
   /** Seeds the initial weights and the training data. */
   readonly seed: number;
-  readonly precision: "fp32" | "fp64";
+  readonly precision: "fp32" | "fp64" | "bf16";
   /** Standard deviation of the initial weight matrices. */
   readonly initStd: number;
 }

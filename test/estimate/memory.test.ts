@@ -2,19 +2,17 @@
 // KV cache and recurrent state against published models.
 
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
 import fc from "fast-check";
 import { estimate, kvBytesPerToken, stateBytesPerSequence } from "../../src/estimate/estimate.js";
 import { headChunkRows, type TrainingPrecision } from "../../src/estimate/training_memory.js";
 import { toNativeModel } from "../../src/plan/native_model.js";
 import { planModel } from "../../src/plan/plan.js";
 import type { Plan } from "../../src/plan/plan_types.js";
-import { addonPaths, loadNative } from "../../src/run/load_native.js";
+import { isBuilt, loadNative } from "../../src/run/load_native.js";
 import type { NativeMemory, NativeTrainerConfig } from "../../src/run/native.js";
 import { modelDefaults, patternModel } from "../plan/example_models.js";
 
-const root = new URL("../../", import.meta.url);
-const addonBuilt = addonPaths.some((path) => existsSync(new URL(path, root)));
+const addonBuilt = isBuilt("cpu");
 
 interface Shape {
   readonly plan: Plan;
@@ -105,7 +103,7 @@ function assertEqualMemory(shape: Shape, precision: TrainingPrecision, native: N
 describe("training memory", () => {
   before(function () {
     if (addonBuilt) return;
-    console.log(`      skipped: no native library at ${addonPaths[0]} (npm run build)`);
+    console.log("      skipped: no native library (npm run build)");
     this.skip();
   });
 

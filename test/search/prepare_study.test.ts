@@ -99,10 +99,10 @@ describe("preparing a study", () => {
 
 describe("the micro-batch", () => {
   it("is the largest divisor of the batch within 8192 tokens", () => {
-    assert.equal(microBatchOf(8, 32), 8);
-    assert.equal(microBatchOf(32, 512), 16);
-    assert.equal(microBatchOf(30, 512), 15);
-    assert.equal(microBatchOf(31, 512), 1);
-    assert.equal(microBatchOf(4, 16_384), 1);
+    assert.equal(microBatchOf(8, 32, 8_192), 8);
+    assert.equal(microBatchOf(32, 512, 8_192), 16);
+    assert.equal(microBatchOf(30, 512, 8_192), 15);
+    assert.equal(microBatchOf(31, 512, 8_192), 1);
+    assert.equal(microBatchOf(4, 16_384, 8_192), 1);
   });
 });

@@ -102,9 +102,9 @@ A diverged trial (its loss was not a finite number) is a result, not a failure: 
     help: "Remove proxy.model.vocab, or raise it to what the message says.",
   },
   LMX4017: {
-    title: "Device cannot train yet",
-    explanation: `This build trains on the CPU. The device named with --device is recognised, but nothing in this build can run on it. The command exits with 7.`,
-    help: "Use --device cpu, or leave the flag out.",
+    title: "No such device to train on",
+    explanation: `The CPU is always there. A GPU (cuda:0, cuda:1, ...) is there when the CUDA addon has been built with npm run build:cuda, loads, and the driver shows that many devices; the message says what was missing. The command exits with 7.`,
+    help: "Use --device cpu, or leave the flag out; layermix doctor explains what was found.",
   },
   LMX4018: {
     title: "No such task in the study",
