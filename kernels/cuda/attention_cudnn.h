@@ -15,7 +15,7 @@
 
 namespace lmx::cuda {
 
-constexpr std::size_t kCudnnScratchLimit = std::size_t{2} << 30;
+constexpr std::size_t kCudnnScratchLimit = std::size_t{4} << 30;
 
 // What one call of cuDNN's backward works on: `batch` sequences and `kv_heads` of the kv heads, with the heads that read them.
 struct AttentionSlice {

@@ -38,6 +38,23 @@ struct Problem {
   __device__ int valid(index_t first) const { return static_cast<int>(min(index_t{kTile}, time - first)); }
 };
 
+// Operands from tiles: A (16, 16) stored [m][k]; B (16, 16) stored [n][k], or, transposed, [k][n].
+template <int kDim>
+__device__ __forceinline__ tile::Fragment load_a(const bf16* a, int m, int k) {
+  const int lane = threadIdx.x % 32;
+  return tile::ldmatrix<false>(tile::shared_address(a + tile::place<kDim>(m + (lane & 15), k / 8 + (lane >> 4))));
+}
+template <int kDim>
+__device__ __forceinline__ tile::Fragment load_b(const bf16* b, int n, int k) {
+  const int lane = threadIdx.x % 32, row = n + (lane & 7) + (lane >> 4) * 8;
+  return tile::ldmatrix<false>(tile::shared_address(b + tile::place<kDim>(row, k / 8 + ((lane >> 3) & 1))));
+}
+template <int kDim>
+__device__ __forceinline__ tile::Fragment load_b_trans(const bf16* b, int k, int n) {
+  const int lane = threadIdx.x % 32;
+  return tile::ldmatrix<true>(tile::shared_address(b + tile::place<kDim>(k + (lane & 15), n / 8 + (lane >> 4))));
+}
+
 // sum (16, 64) = A · Bᵀ for the warp's 16 rows of tile `a` and all rows of tile `b`.
 template <int kDim>
 __device__ __forceinline__ void row_products(Scores& sum, const bf16* a, const bf16* b) {
@@ -46,10 +63,9 @@ __device__ __forceinline__ void row_products(Scores& sum, const bf16* a, const b
   for (int n = 0; n < kTile / 8; ++n) sum[n][0] = sum[n][1] = sum[n][2] = sum[n][3] = 0;
 #pragma unroll
   for (int k = 0; k < kDim; k += 16) {
-    const tile::Fragment left = tile::a_blocks<kDim>(a, k).at(row);
-    const auto right = tile::b_blocks<kDim>(b, k);
+    const tile::Fragment left = load_a<kDim>(a, row, k);
 #pragma unroll
-    for (int n = 0; n < kTile; n += 16) tile::mma(sum[n / 8], sum[n / 8 + 1], left, right.at(n));
+    for (int n = 0; n < kTile; n += 16) tile::mma(sum[n / 8], sum[n / 8 + 1], left, load_b<kDim>(b, n, k));
   }
 }
 
@@ -61,9 +77,10 @@ __device__ __forceinline__ void weighted_rows(float (&sum)[kDim / 8][4], const S
   for (int k = 0; k < kTile; k += 16) left[k / 16] = tile::to_fragment(p[k / 8], p[k / 8 + 1]);
 #pragma unroll
   for (int n = 0; n < kDim; n += 16) {
-    const auto right = tile::b_trans_blocks<kDim>(b, n);
 #pragma unroll
-    for (int k = 0; k < kTile; k += 16) tile::mma(sum[n / 8], sum[n / 8 + 1], left[k / 16], right.at(k));
+    for (int k = 0; k < kTile; k += 16) {
+      tile::mma(sum[n / 8], sum[n / 8 + 1], left[k / 16], load_b_trans<kDim>(b, k, n));
+    }
   }
 }
 
@@ -93,12 +110,12 @@ __global__ void __launch_bounds__(kThreads)
 
   const auto load_keys = [&](int j) {
     const index_t row = index_t{j} * kTile;
-    tile::load_tile<kTile, kDim, kThreads>(k[j % 2], qkv + s.key(batch, kv) + row * width, width, s.valid(row), kDim);
-    tile::load_tile<kTile, kDim, kThreads>(v[j % 2], qkv + s.value(batch, kv) + row * width, width, s.valid(row), kDim);
+    tile::load_tile<kTile, kDim, kThreads>(k[j % 2], qkv + s.key(batch, kv) + row * width, width, s.valid(row), s.head_dim);
+    tile::load_tile<kTile, kDim, kThreads>(v[j % 2], qkv + s.value(batch, kv) + row * width, width, s.valid(row), s.head_dim);
     tile::commit_copies();
   };
   tile::load_tile<kTile, kDim, kThreads>(q, qkv + s.query(batch, head) + first_query * width, width,
-                                         s.valid(first_query), kDim);
+                                         s.valid(first_query), s.head_dim);
   load_keys(0);
 
   float sum[kDim / 8][4] = {};
@@ -161,7 +178,7 @@ __global__ void __launch_bounds__(kThreads)
   }
   tile::store_rows<kDim>(q + warp_row * kDim, sum,
                          out + s.output(batch, head) + (first_query + warp_row) * s.out_width(), s.out_width(),
-                         s.valid(first_query) - warp_row, kDim);
+                         s.valid(first_query) - warp_row, s.head_dim);
 }
 
 // delta (batch, heads, time) = Σ_d dout · out; kDim / 8 threads share a row.
@@ -171,16 +188,17 @@ __global__ void __launch_bounds__(256)
                  float* __restrict__ delta) {
   constexpr int lanes = kDim / kPack;
   const index_t item = (blockIdx.x * index_t{256} + threadIdx.x) / lanes;  // (row, head)
-  const int lane = threadIdx.x % lanes;
+  const int column = threadIdx.x % lanes * kPack;
   float sum = 0;
   if (item < rows * s.heads) {
-    const Floats a = load<true>(dout + item * kDim, lane * kPack, kDim), b = load<true>(out + item * kDim, lane * kPack, kDim);
+    const Floats a = load<true>(dout + item * s.head_dim, column, s.head_dim);
+    const Floats b = load<true>(out + item * s.head_dim, column, s.head_dim);
 #pragma unroll
     for (int i = 0; i < kPack; ++i) sum += a.v[i] * b.v[i];
   }
 #pragma unroll
   for (int offset = lanes / 2; offset > 0; offset /= 2) sum += __shfl_xor_sync(~0u, sum, offset);
-  if (lane != 0 || item >= rows * s.heads) return;
+  if (column != 0 || item >= rows * s.heads) return;
   const index_t row = item / s.heads, head = item % s.heads;
   delta[s.statistic(row / s.time, head) + row % s.time] = sum;
 }
@@ -200,8 +218,8 @@ __global__ void __launch_bounds__(kThreads)
   const int warp_row = threadIdx.x / 32 * 16, tiles = static_cast<int>((s.time + kTile - 1) / kTile);
   const float scale = s.scale * kLog2e;
 
-  tile::load_tile<kTile, kDim, kThreads>(k, qkv + s.key(batch, kv) + first_key * width, width, s.valid(first_key), kDim);
-  tile::load_tile<kTile, kDim, kThreads>(v, qkv + s.value(batch, kv) + first_key * width, width, s.valid(first_key), kDim);
+  tile::load_tile<kTile, kDim, kThreads>(k, qkv + s.key(batch, kv) + first_key * width, width, s.valid(first_key), s.head_dim);
+  tile::load_tile<kTile, kDim, kThreads>(v, qkv + s.value(batch, kv) + first_key * width, width, s.valid(first_key), s.head_dim);
   tile::commit_copies();
 
   float dk[kDim / 8][4] = {}, dv[kDim / 8][4] = {};
@@ -210,9 +228,9 @@ __global__ void __launch_bounds__(kThreads)
       const index_t first_query = index_t{i} * kTile;
       const int valid = s.valid(first_query);
       __syncthreads();  // the previous tile has been used up
-      tile::load_tile<kTile, kDim, kThreads>(q, qkv + s.query(batch, head) + first_query * width, width, valid, kDim);
+      tile::load_tile<kTile, kDim, kThreads>(q, qkv + s.query(batch, head) + first_query * width, width, valid, s.head_dim);
       tile::load_tile<kTile, kDim, kThreads>(dy, dout + s.output(batch, head) + first_query * s.out_width(),
-                                             s.out_width(), valid, kDim);
+                                             s.out_width(), valid, s.head_dim);
       tile::commit_copies();
       if (threadIdx.x < kTile) {  // queries beyond the end get weight 2^-inf = 0
         const index_t at = s.statistic(batch, head) + first_query + threadIdx.x;
@@ -250,8 +268,8 @@ __global__ void __launch_bounds__(kThreads)
   __syncthreads();
   const index_t row = first_key + warp_row;
   const int valid = s.valid(first_key) - warp_row;
-  tile::store_rows<kDim>(k + warp_row * kDim, dk, dqkv + s.key(batch, kv) + row * width, width, valid, kDim);
-  tile::store_rows<kDim>(k + warp_row * kDim, dv, dqkv + s.value(batch, kv) + row * width, width, valid, kDim);
+  tile::store_rows<kDim>(k + warp_row * kDim, dk, dqkv + s.key(batch, kv) + row * width, width, valid, s.head_dim);
+  tile::store_rows<kDim>(k + warp_row * kDim, dv, dqkv + s.value(batch, kv) + row * width, width, valid, s.head_dim);
 }
 
 // dq of 64 queries: p = 2^(s - lse), ds = p ⊙ (dO·Vᵀ - delta), dq += ds·K.
@@ -269,9 +287,9 @@ __global__ void __launch_bounds__(kThreads)
   const int warp_row = threadIdx.x / 32 * 16, valid = s.valid(first_query);
   const float scale = s.scale * kLog2e;
 
-  tile::load_tile<kTile, kDim, kThreads>(q, qkv + s.query(batch, head) + first_query * width, width, valid, kDim);
+  tile::load_tile<kTile, kDim, kThreads>(q, qkv + s.query(batch, head) + first_query * width, width, valid, s.head_dim);
   tile::load_tile<kTile, kDim, kThreads>(dy, dout + s.output(batch, head) + first_query * s.out_width(), s.out_width(),
-                                         valid, kDim);
+                                         valid, s.head_dim);
   tile::commit_copies();
   float row_lse[2], row_delta[2];
 #pragma unroll
@@ -286,8 +304,8 @@ __global__ void __launch_bounds__(kThreads)
   for (int j = 0; j <= last; ++j) {
     const index_t row = index_t{j} * kTile;
     __syncthreads();  // the previous tile has been used up
-    tile::load_tile<kTile, kDim, kThreads>(k, qkv + s.key(batch, kv) + row * width, width, s.valid(row), kDim);
-    tile::load_tile<kTile, kDim, kThreads>(v, qkv + s.value(batch, kv) + row * width, width, s.valid(row), kDim);
+    tile::load_tile<kTile, kDim, kThreads>(k, qkv + s.key(batch, kv) + row * width, width, s.valid(row), s.head_dim);
+    tile::load_tile<kTile, kDim, kThreads>(v, qkv + s.value(batch, kv) + row * width, width, s.valid(row), s.head_dim);
     tile::commit_copies();
     tile::wait_copies<0>();
     __syncthreads();
@@ -312,22 +330,23 @@ __global__ void __launch_bounds__(kThreads)
   }
   __syncthreads();
   tile::store_rows<kDim>(q + warp_row * kDim, dq, dqkv + s.query(batch, head) + (first_query + warp_row) * width, width,
-                         valid - warp_row, kDim);
+                         valid - warp_row, s.head_dim);
 }
 
 Problem problem_of(const AttentionShape& s) {
   return {s.time, s.heads, s.kv_heads, static_cast<int>(s.head_dim), static_cast<float>(s.scale)};
 }
 
-// Calls body with the head dimension as a compile-time constant.
+// Calls body with the columns of a tile, as a compile-time constant; narrower heads are padded with zeros in shared memory.
 template <class Body>
 void with_head_dim(const AttentionShape& s, const Body& body) {
-  switch (s.head_dim) {
-    case 32: return body(std::integral_constant<int, 32>());
-    case 64: return body(std::integral_constant<int, 64>());
-    case 128: return body(std::integral_constant<int, 128>());
+  if (s.head_dim % kPack != 0 || s.head_dim < kPack || s.head_dim > 128) {
+    throw InvalidArgument("attention on a GPU: Expected a head_dim that is a multiple of 8, up to 128, got " +
+                          std::to_string(s.head_dim));
   }
-  throw InvalidArgument("attention on a GPU: Expected a head_dim of 32, 64 or 128, got " + std::to_string(s.head_dim));
+  if (s.head_dim <= 32) return body(std::integral_constant<int, 32>());
+  if (s.head_dim <= 64) return body(std::integral_constant<int, 64>());
+  body(std::integral_constant<int, 128>());
 }
 
 template <class Kernel, class... Arguments>

@@ -1,5 +1,5 @@
 // Causal attention on tensor cores, our own: for machines without cuDNN and shapes it refuses. The meaning of every argument is
-// that of Backend::attention_*; head_dim is 32, 64 or 128.
+// that of Backend::attention_*; head_dim is a multiple of 8 up to 128.
 #pragma once
 
 #include <cuda_runtime.h>

@@ -1,14 +1,16 @@
 // How much of an attention cuDNN's backward takes at once; see attention_cudnn.h.
 #include "attention_cudnn.h"
+#include "launch.h"
 
 namespace lmx::cuda {
 namespace {
 
-// Workspace of cuDNN's deterministic backward: dq of every 128 keys and a number per query in fp32; dk and dv of every head in bf16
-// where heads share them. Measured equal for head_dim 64 (cuDNN 9.14), half of it for 128.
+// Workspace of cuDNN's deterministic backward (read off 9.14): an fp32 dq for every 128 keys - 256 where head_dim is above 64 - and a
+// number per query, fp32; dk and dv of every head in bf16 where heads share them.
 std::size_t backward_bytes(const AttentionShape& s, const AttentionSlice& slice) {
   const index_t group = s.heads / s.kv_heads, rows = slice.batch * slice.kv_heads * group * s.time;
-  const index_t partial_sums = s.time / 128 * rows * s.head_dim * 4, shared = group > 1 ? 2 * rows * s.head_dim * 2 : 0;
+  const index_t partial_sums = ceil_div(s.time, s.head_dim > 64 ? 256 : 128) * rows * s.head_dim * 4;
+  const index_t shared = group > 1 ? 2 * rows * s.head_dim * 2 : 0;
   return static_cast<std::size_t>(partial_sums + shared + rows * 4) + 65536;
 }
 

@@ -171,16 +171,19 @@ __global__ void __launch_bounds__(kThreads)
   Floats sum = {};
   bool any = false;
   int occurrence = 0;  // of the token, over all windows
-  std::int32_t waiting[4];  // rows whose loads go out together; the last waiting_count are filled
+  // Rows whose loads go out together: lane i holds the i-th, of waiting_count.
+  constexpr int kTogether = 4;
+  std::int32_t waiting = 0;
   int waiting_count = 0;
   const auto add_waiting = [&] {
-    uint4 bits[4];
+    uint4 bits[kTogether];
 #pragma unroll
-    for (int w = 0; w < 4; ++w) {
-      bits[w] = 4 - w <= waiting_count ? load_bits<kAligned>(dx + index_t{waiting[w]} * cols, column, cols) : uint4{};
+    for (int w = 0; w < kTogether; ++w) {
+      const index_t row = __shfl_sync(~0u, waiting, w);
+      bits[w] = w < waiting_count ? load_bits<kAligned>(dx + row * cols, column, cols) : uint4{0, 0, 0, 0};
     }
 #pragma unroll
-    for (int w = 0; w < 4; ++w) {
+    for (int w = 0; w < kTogether; ++w) {
       const Floats f = unpack(bits[w]);
 #pragma unroll
       for (int i = 0; i < kPack; ++i) sum.v[i] += f.v[i];
@@ -198,9 +201,10 @@ __global__ void __launch_bounds__(kThreads)
           const int source = __ffs(filled) - 1;
           for (std::uint32_t bits = __shfl_sync(~0u, mine, source); bits != 0; bits &= bits - 1, ++occurrence) {
             if (occurrence % kWarps != warp) continue;
-            waiting[0] = waiting[1], waiting[1] = waiting[2], waiting[2] = waiting[3];
-            waiting[3] = static_cast<std::int32_t>(first + (base + source) * 32 + __ffs(bits) - 1);
-            if (++waiting_count == 4) add_waiting();
+            if (lane == waiting_count) {
+              waiting = static_cast<std::int32_t>(first + (base + source) * 32 + __ffs(bits) - 1);
+            }
+            if (++waiting_count == kTogether) add_waiting();
           }
         }
       }
