@@ -139,7 +139,7 @@ class Backend {
   virtual void download(void* host_destination, const void* source, std::size_t bytes) = 0;  // waits
   virtual void copy(void* destination, const void* source, std::size_t bytes) = 0;
   virtual void synchronize() = 0;
-  // Largest scratch any of the calls below needs for the shapes announced through require_workspace().
+  // Scratch for all calls below, at least the largest of their workspace_bytes; InvalidArgument where it is less.
   virtual void bind_workspace(void* pointer, std::size_t bytes) = 0;
 
   // ---- workspace planning: pure functions of the shape, callable without a device -----------------------------

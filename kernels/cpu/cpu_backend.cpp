@@ -2,6 +2,8 @@
 // vectorised float operation where T is float, and the plain template where T is double.
 #include "cpu_backend.h"
 
+#include <unistd.h>
+
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -26,6 +28,16 @@ namespace lmx {
 namespace {
 
 constexpr std::size_t alignment_bytes = 256;
+
+// Physical memory nobody uses; 0 where the system does not tell.
+std::size_t free_bytes() {
+#if defined(_SC_AVPHYS_PAGES)
+  return static_cast<std::size_t>(sysconf(_SC_AVPHYS_PAGES)) *
+         static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+#else
+  return 0;
+#endif
+}
 
 template <class T>
 const T* in(const void* pointer) {
@@ -56,7 +68,7 @@ class CpuBackend final : public Backend {
     const std::size_t rounded = (bytes + alignment_bytes - 1) / alignment_bytes * alignment_bytes;
     void* pointer =
         rounded < bytes ? nullptr : std::aligned_alloc(alignment_bytes, rounded ? rounded : alignment_bytes);
-    if (!pointer) throw OutOfMemory(bytes, 0);
+    if (!pointer) throw OutOfMemory(bytes, free_bytes());
     return pointer;
   }
   void release(void* pointer) override { std::free(pointer); }

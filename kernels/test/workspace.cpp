@@ -1,5 +1,7 @@
 // The workspace rule written in kernels/cpu/WORKSPACE.md, evaluated by hand, against what the backend asks
 // for; and that asking for less than planned is an error, not a crash.
+#include <cstdint>
+
 #include "check.h"
 #include "common/error.h"
 #include "cpu/cpu_backend.h"
@@ -31,6 +33,7 @@ int main() {
   float x[16] = {1}, weight[16] = {}, rstd[1] = {1}, dx[16], dweight[16] = {};
   CHECK_THROWS(one->rms_norm_backward({1, 16, 1e-5}, x, x, weight, rstd, nullptr, dx, dweight),
                InvalidArgument);
+  CHECK_THROWS(one->allocate(SIZE_MAX - 10), OutOfMemory);
   CHECK_THROWS(make_cpu_backend(DType::bf16, 1), InvalidArgument);
   CHECK_THROWS(make_cpu_backend(DType::f32, 0), InvalidArgument);
   return TEST_RESULT();
