@@ -64,6 +64,7 @@ describe("layermix doctor", () => {
       "memory",
       "disk",
       "native library",
+      "GPU",
       "validators",
       "output",
     ]);
