@@ -36,29 +36,37 @@ export class DistinctDraw {
   }
 }
 
+/** Place of a double's low 32 bits among its two words on this machine. */
+const lowWord = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1 ? 0 : 1;
+/** Low bits of the mantissa that carry an index; 32 finer ones stay, as many as a fraction has. */
+const indexMask = 0xfffff;
+
 /**
  * Draws distinct indices with given weights, in the order that successive weighted draws would give them
- * (Efraimidis and Spirakis 2006: the smallest of -log(u) / weight).
+ * (Efraimidis and Spirakis 2006: ascending -log(u) / weight). The index rides in the low bits of its key, so that the
+ * keys sort as plain numbers, several times faster than with a comparison function.
  */
 export class WeightedDraw {
   private readonly weights: Float64Array;
   private readonly keys: Float64Array;
-  private readonly order: Int32Array;
+  private readonly words: Uint32Array;
 
+  /** @param weights above 0, at most 2^20 of them. */
   constructor(weights: Float64Array) {
     this.weights = weights;
     this.keys = new Float64Array(weights.length);
-    this.order = new Int32Array(weights.length);
+    this.words = new Uint32Array(this.keys.buffer);
   }
 
   /** Writes `count` distinct indices to out[0..count). */
   draw(random: RowRandom, count: number, out: Int32Array): void {
-    const { weights, keys, order } = this;
+    const { weights, keys, words } = this;
     for (let i = 0; i < keys.length; i++) {
       keys[i] = -Math.log(random.fraction()) / weights[i]!;
-      order[i] = i;
+      const word = 2 * i + lowWord;
+      words[word] = (words[word]! & ~indexMask) | i;
     }
-    order.sort((a, b) => keys[a]! - keys[b]!);
-    for (let i = 0; i < count; i++) out[i] = order[i]!;
+    keys.sort();
+    for (let i = 0; i < count; i++) out[i] = words[2 * i + lowWord]! & indexMask;
   }
 }
