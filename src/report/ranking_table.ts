@@ -63,7 +63,7 @@ function measureTitle({ by, direction }: Ranking): string {
 }
 
 /** How values of `by` are written. */
-export function measureKind(ranking: Pick<Ranking, "by" | "tasks">): MeasureKind {
+function measureKind(ranking: Pick<Ranking, "by" | "tasks">): MeasureKind {
   if (ranking.by === "score" || ranking.by === "loss") return ranking.by;
   return ranking.tasks.find((task) => task.label === ranking.by)!.primary.name;
 }
