@@ -25,25 +25,36 @@ function firstPlace(leaders: readonly string[], rankedCount: number, ranking: Ra
   return `${joinNames(leaders)} are tied for first; every other candidate is behind ${leaders[0]} ${evidence}.`;
 }
 
-/** Names the candidate that most others beat, and who beats it. */
+/**
+ * The one candidate that explains most of the significant pairs, as the winner over several or as the one that several
+ * beat; the pairs left over are counted.
+ */
 function taskSentence(label: string, comparisons: readonly Comparison[], confidence: number): string {
   const percent = formatShare(confidence);
   const significant = comparisons.filter((comparison) => comparison.significant);
   if (significant.length === 0) return `On ${label} no two candidates can be told apart (${percent}).`;
   const names = [...new Set(comparisons.flatMap(({ better, worse }) => [better, worse]))];
-  const winnersOver = (name: string) =>
-    significant.filter(({ worse }) => worse === name).map(({ better }) => better);
-  const beaten = names.reduce((most, name) =>
-    winnersOver(name).length > winnersOver(most).length ? name : most,
-  );
-  const winners = winnersOver(beaten);
-  const who =
-    winners.length === names.length - 1 && winners.length > 1
-      ? "every other candidate beats"
-      : `${joinNames(winners)} ${winners.length === 1 ? "beats" : "beat"}`;
-  const more = significant.length - winners.length;
+  const mostPairs = (of: (pair: Comparison) => string) =>
+    names
+      .map((name) => ({ name, pairs: significant.filter((pair) => of(pair) === name) }))
+      .reduce((most, next) => (next.pairs.length > most.pairs.length ? next : most));
+  const winner = mostPairs(({ better }) => better);
+  const loser = mostPairs(({ worse }) => worse);
+  const others = (list: readonly string[]) =>
+    list.length === names.length - 1 && list.length > 1 ? undefined : joinNames(list);
+  const won = winner.pairs.length > loser.pairs.length;
+  const told = won ? winner.pairs : loser.pairs;
+  const sentence = won
+    ? `${winner.name} beats ${others(told.map(({ worse }) => worse)) ?? "every other candidate"}`
+    : `${others(told.map(({ better }) => better)) ?? "every other candidate"} ${beat(told.length, names.length)} ${loser.name}`;
+  const more = significant.length - told.length;
   const rest = more === 0 ? "" : `; ${more} more ${more === 1 ? "pair differs" : "pairs differ"}`;
-  return `On ${label} ${who} ${beaten}${rest} (${percent}).`;
+  return `On ${label} ${sentence}${rest} (${percent}).`;
+}
+
+/** "beat" or "beats" for `winners` subjects; "every other candidate" is one. */
+function beat(winners: number, candidates: number): string {
+  return winners === 1 || winners === candidates - 1 ? "beats" : "beat";
 }
 
 function joinNames(names: readonly string[]): string {
