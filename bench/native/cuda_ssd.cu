@@ -1,6 +1,7 @@
-// Times the SSD scan, whole and kernel by kernel, and its neighbours (causal conv1d, gated RMSNorm) on one CUDA device, beside the
-// bytes each must move at this card's own copy speed. Every figure is the median of replays of a graph of ten calls.
-// Usage: bench_cuda_ssd [reference]      reference: the first shape of each alone
+// Times the SSD scan, whole and kernel by kernel, and its neighbours (causal conv1d, gated RMSNorm) on one
+// CUDA device, beside the bytes each must move at this card's own copy speed. Every figure is the median of
+// replays of a graph of ten calls. Usage: bench_cuda_ssd [reference]      reference: the first shape of each
+// alone
 #include <algorithm>
 #include <cstdio>
 #include <functional>
@@ -22,7 +23,8 @@ namespace {
 cudaStream_t stream;
 
 __global__ void random_kernel(std::size_t count, bf16* values, float scale, float offset) {
-  for (std::size_t i = blockIdx.x * std::size_t{blockDim.x} + threadIdx.x; i < count; i += gridDim.x * blockDim.x) {
+  for (std::size_t i = blockIdx.x * std::size_t{blockDim.x} + threadIdx.x; i < count;
+       i += gridDim.x * blockDim.x) {
     std::uint32_t x = static_cast<std::uint32_t>(i) * 2654435761u + 12345u;
     x = (x ^ (x >> 16)) * 0x7feb352du;
     x = (x ^ (x >> 15)) * 0x846ca68bu;
@@ -31,7 +33,8 @@ __global__ void random_kernel(std::size_t count, bf16* values, float scale, floa
 }
 
 __global__ void copy_kernel(std::size_t count, const uint4* __restrict__ from, uint4* __restrict__ to) {
-  for (std::size_t i = blockIdx.x * std::size_t{4 * 512} + threadIdx.x; i < count; i += gridDim.x * std::size_t{4 * 512}) {
+  for (std::size_t i = blockIdx.x * std::size_t{4 * 512} + threadIdx.x; i < count;
+       i += gridDim.x * std::size_t{4 * 512}) {
     uint4 values[4];
 #pragma unroll
     for (int k = 0; k < 4; ++k) values[k] = from[i + k * 512];
@@ -43,7 +46,9 @@ __global__ void copy_kernel(std::size_t count, const uint4* __restrict__ from, u
 template <class T>
 struct Array {
   T* data = nullptr;
-  explicit Array(index_t count) { check(cudaMalloc(&data, static_cast<std::size_t>(count) * sizeof(T)), "cudaMalloc"); }
+  explicit Array(index_t count) {
+    check(cudaMalloc(&data, static_cast<std::size_t>(count) * sizeof(T)), "cudaMalloc");
+  }
   Array(index_t count, T value) : Array(count) {
     const std::vector<T> host(static_cast<std::size_t>(count), value);
     check(cudaMemcpy(data, host.data(), host.size() * sizeof(T), cudaMemcpyHostToDevice), "cudaMemcpy");
@@ -106,12 +111,13 @@ void bench_scan(const SsdShape& s) {
   Array<bf16> y(rows * s.inner()), dxbc(rows * s.channels()), ddt(rows * s.heads);
   Array<unsigned char> states(static_cast<index_t>(ssd_scan_states_bytes(s)));
   Array<unsigned char> workspace(static_cast<index_t>(ssd_scan_workspace(s)));
-  Array<float> a_log(s.heads, 1.0f), d(s.heads, 1.0f), bias(s.heads, 0.0f), da(s.heads, 0.0f), dd(s.heads, 0.0f),
-      db(s.heads, 0.0f);
+  Array<float> a_log(s.heads, 1.0f), d(s.heads, 1.0f), bias(s.heads, 0.0f), da(s.heads, 0.0f),
+      dd(s.heads, 0.0f), db(s.heads, 0.0f);
   const StridedOf<const bf16*> dt_view{dt.data, s.heads};
   auto* const saved = reinterpret_cast<bf16*>(states.data);
 
-  const double x = 2.0 * rows * s.inner(), b = 2.0 * rows * bc, h = static_cast<double>(ssd_scan_states_bytes(s));
+  const double x = 2.0 * rows * s.inner(), b = 2.0 * rows * bc,
+               h = static_cast<double>(ssd_scan_states_bytes(s));
   const double forward = time_of([&] {
     ssd_scan_forward(s, xbc.data, dt_view, a_log.data, d.data, bias.data, nullptr, y.data, saved, nullptr,
                      workspace.data, stream);
@@ -130,14 +136,15 @@ void bench_scan(const SsdShape& s) {
   Array<bf16> other(static_cast<index_t>(ssd_scan_states_bytes(s) / 2));
   const SsdSteps vectors{steps, steps + count, steps + 2 * count};
   const double pass = time_of([&] {
-    ssd_state_pass_forward({g, xbc.data, g.channels, xbc.data + g.inner, dt_view, a_log.data, bias.data, nullptr,
-                            other.data, nullptr, vectors},
+    ssd_state_pass_forward({g, xbc.data, g.channels, xbc.data + g.inner, dt_view, a_log.data, bias.data,
+                            nullptr, other.data, nullptr, vectors},
                            stream);
   });
-  const double outputs = time_of([&] { ssd_chunk_output({g, xbc.data, saved, d.data, vectors, y.data}, stream); });
+  const double outputs =
+      time_of([&] { ssd_chunk_output({g, xbc.data, saved, d.data, vectors, y.data}, stream); });
   const double reverse = time_of([&] {
-    ssd_state_pass_backward({g, dy.data, g.inner, xbc.data + g.inner + bc / 2, dt_view, a_log.data, bias.data, nullptr,
-                             other.data, nullptr, vectors},
+    ssd_state_pass_backward({g, dy.data, g.inner, xbc.data + g.inner + bc / 2, dt_view, a_log.data, bias.data,
+                             nullptr, other.data, nullptr, vectors},
                             stream);
   });
   report("  state pass", pass, x + b / 2 + h);
@@ -149,7 +156,8 @@ void bench_scan(const SsdShape& s) {
 
 void bench_neighbours(index_t batch, index_t time, index_t inner, index_t channels, index_t projected) {
   const index_t rows = batch * time;
-  std::printf("%ld x %ld rows, %ld of %ld columns\n", long(batch), long(time), long(channels), long(projected));
+  std::printf("%ld x %ld rows, %ld of %ld columns\n", long(batch), long(time), long(channels),
+              long(projected));
   Random projection(rows * projected), y(rows * inner), dy(rows * channels);
   Array<bf16> out(rows * channels), dprojection(rows * projected), dy_out(rows * inner);
   const ConvShape conv{batch, time, channels, 4};
@@ -160,15 +168,15 @@ void bench_neighbours(index_t batch, index_t time, index_t inner, index_t channe
       norm_work(static_cast<index_t>(gated_rms_norm_workspace(norm)));
   const StridedOf<const bf16*> z{projection.data, projected}, x{projection.data + inner, projected};
   const double c = 2.0 * rows * channels, n = 2.0 * rows * inner;
-  report("conv1d forward", time_of([&] { causal_conv1d_forward(conv, x, w.data, bias.data, out.data, stream); }), 2 * c);
+  report("conv1d forward",
+         time_of([&] { causal_conv1d_forward(conv, x, w.data, bias.data, out.data, stream); }), 2 * c);
   report("conv1d backward", time_of([&] {
-           causal_conv1d_backward(conv, dy.data, x, w.data, bias.data, {dprojection.data + inner, projected}, dw.data,
-                                  dbias.data, conv_work.data, stream);
+           causal_conv1d_backward(conv, dy.data, x, w.data, bias.data, {dprojection.data + inner, projected},
+                                  dw.data, dbias.data, conv_work.data, stream);
          }),
          3 * c);
-  report("gated norm forward", time_of([&] {
-           gated_rms_norm_forward(norm, y.data, z, weight.data, out.data, rstd.data, stream);
-         }),
+  report("gated norm forward",
+         time_of([&] { gated_rms_norm_forward(norm, y.data, z, weight.data, out.data, rstd.data, stream); }),
          3 * n);
   report("gated norm backward", time_of([&] {
            gated_rms_norm_backward(norm, dy.data, y.data, z, weight.data, rstd.data, dy_out.data,

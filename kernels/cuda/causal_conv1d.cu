@@ -1,11 +1,16 @@
-// pre[t] = bias + Σ_k w[c,k] x[t - 3 + k],  y = silu(pre); four taps, narrower kernels have leading zeros. Backward, from x again:
-//   dpre = dy silu'(pre),  dx[t] = Σ_k w[c,k] dpre[t + 3 - k],  dw[c,k] = Σ_t dpre[t] x[t - 3 + k],  dbias[c] = Σ_t dpre[t]
+// pre[t] = bias + Σ_k w[c,k] x[t - 3 + k],  y = silu(pre); four taps, narrower kernels have leading zeros.
+// Backward, from x again:
+//   dpre = dy silu'(pre),  dx[t] = Σ_k w[c,k] dpre[t + 3 - k],  dw[c,k] = Σ_t dpre[t] x[t - 3 + k],
+//   dbias[c] = Σ_t dpre[t]
 //
-// Forward, a warp computes 256 channels (16 bytes a thread) over eight steps, all eleven rows of loads of its window first: 4 bytes
-// an element (65536 x 1792: 470 MB, floor 112 us at 4.2 TB/s), the overlap of windows comes from L2. Backward, a thread slides a
-// window of registers along a stretch of steps, three rows of loads ahead; stretches overlap by the three rows of the window: 6
-// bytes (705 MB, 168 us). dw and dbias: a block adds its eight stretches in order and leaves one partial row; column_sum adds
-// those.
+// Forward, a warp computes 256 channels (16 bytes a thread) over eight steps, all eleven rows of loads of its
+// window first: 4 bytes an element (65536 x 1792: 470 MB, floor 112 us at 4.2 TB/s), the overlap of windows
+// comes from L2. Backward, a thread slides a window of registers along a stretch of steps, three rows at a
+// time, with six more on their way through shared memory; stretches overlap by the three rows of the window:
+// 6 bytes (705 MB, 168 us). dw and dbias: a block adds its eight stretches in order and leaves one partial
+// row; column_sum adds those. Measured on an H200: 142 and 216 us.
+#include <type_traits>
+
 #include "../common/error.h"
 #include "causal_conv1d.cuh"
 #include "check.h"
@@ -29,7 +34,8 @@ struct Channels {
   float v[kVec];
 };
 
-// kAligned: the row's start and the number of channels are multiples of kVec. Rows that do not exist are zero.
+// kAligned: the row's start and the number of channels are multiples of kVec. Rows that do not exist are
+// zero.
 template <int kVec, bool kAligned>
 __device__ __forceinline__ Bits<kVec> load_channels(const bf16* row, int channel, int channels, bool exists) {
   Bits<kVec> bits = {};
@@ -50,16 +56,32 @@ __device__ __forceinline__ Bits<kVec> load_channels(const bf16* row, int channel
   return bits;
 }
 
+// The same to shared memory; in the background where it can be. 8 bytes a thread.
+template <int kVec, bool kAligned>
+__device__ __forceinline__ void copy_channels(Bits<kVec>& target, const bf16* row, int channel, int channels,
+                                              bool exists) {
+  static_assert(kVec == 4, "8 bytes");
+  if constexpr (kAligned) {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;\n" ::"r"(tile::shared_address(&target)),
+                 "l"(row + channel), "r"(exists ? 8 : 0)
+                 : "memory");
+  } else {
+    target = load_channels<kVec, false>(row, channel, channels, exists);
+  }
+}
+
 template <int kVec>
 __device__ __forceinline__ Channels<kVec> to_numbers(const Bits<kVec>& bits) {
   Channels<kVec> c;
 #pragma unroll
-  for (int i = 0; i < kVec; ++i) c.v[i] = i % 2 == 0 ? low_half(bits.pairs[i / 2]) : high_half(bits.pairs[i / 2]);
+  for (int i = 0; i < kVec; ++i)
+    c.v[i] = i % 2 == 0 ? low_half(bits.pairs[i / 2]) : high_half(bits.pairs[i / 2]);
   return c;
 }
 
 template <int kVec, bool kAligned>
-__device__ __forceinline__ void store_channels(bf16* row, int channel, int channels, const Channels<kVec>& c) {
+__device__ __forceinline__ void store_channels(bf16* row, int channel, int channels,
+                                               const Channels<kVec>& c) {
   if constexpr (kAligned) {
     std::uint32_t pairs[kVec / 2];
 #pragma unroll
@@ -77,18 +99,20 @@ __device__ __forceinline__ void store_channels(bf16* row, int channel, int chann
   }
 }
 
-// Taps and biases of the channels of a warp, [tap][channel]; zero for taps before the kernel's own and for channels that do not
-// exist. Filled by the whole block.
+// Taps and biases of the channels of a warp, [tap][channel]; zero for taps before the kernel's own and for
+// channels that do not exist. Filled by the whole block.
 template <int kVec>
 struct SharedTaps {
   float w[kTaps][kWarp * kVec], bias[kWarp * kVec];
 
-  __device__ __forceinline__ void fill(const float* weight, const float* biases, int width, int first, int channels) {
+  __device__ __forceinline__ void fill(const float* weight, const float* biases, int width, int first,
+                                       int channels) {
     for (int index = threadIdx.x; index < kTaps * kWarp * kVec; index += blockDim.x) {
       const int k = index % kTaps, c = index / kTaps, own = k - (kTaps - width);
       w[k][c] = first + c < channels && own >= 0 ? weight[index_t{first + c} * width + own] : 0;
     }
-    for (int c = threadIdx.x; c < kWarp * kVec; c += blockDim.x) bias[c] = first + c < channels ? biases[first + c] : 0;
+    for (int c = threadIdx.x; c < kWarp * kVec; c += blockDim.x)
+      bias[c] = first + c < channels ? biases[first + c] : 0;
     __syncthreads();
   }
 };
@@ -133,14 +157,16 @@ __global__ void __launch_bounds__(256)
     const index_t part = first_part + round * (256 / kWarp);
     if (part >= s.batch * parts) return;
     const index_t b = part / parts;
-    const int first = static_cast<int>(part - b * parts) * kForwardRows, count = min(kForwardRows, time - first);
+    const int first = static_cast<int>(part - b * parts) * kForwardRows,
+              count = min(kForwardRows, time - first);
     const bf16* const in = x.data + (b * s.time + first) * x.stride;
     bf16* const out = y + (b * s.time + first) * s.channels;
     Bits<kVec> bits[kHalo + kForwardRows];
 #pragma unroll
     for (int r = 0; r < kHalo + kForwardRows; ++r) {
       const int t = r - kHalo;  // relative to the part's first step
-      bits[r] = load_channels<kVec, kAligned>(in + t * x.stride, channel, channels, t < count && first + t >= 0);
+      bits[r] =
+          load_channels<kVec, kAligned>(in + t * x.stride, channel, channels, t < count && first + t >= 0);
     }
     Channels<kVec> window[kTaps];
 #pragma unroll
@@ -161,16 +187,22 @@ __global__ void __launch_bounds__(256)
   }
 }
 
-constexpr int kStretches = 8, kBackwardRows = 3;  // stretches of one block, one per warp; rows loaded together
+// Backward: stretches of one block, one per warp; rows loaded together; groups of rows on their way or in
+// use.
+constexpr int kStretches = 8, kBackwardRows = 3, kDepth = 3;
 
-// A block: 32 lanes x kVec channels, kStretches stretches. partial_w (blocks over time, channels * width), partial_b (.., channels).
+// A block: 32 lanes x kVec channels, kStretches stretches. partial_w (blocks over time, channels * width),
+// partial_b (.., channels).
 template <int kVec, bool kAligned>
 __global__ void __launch_bounds__(kStretches* kWarp, 2)
-    backward_kernel(ConvShape s, int stretch, int stretches, const bf16* __restrict__ dy, StridedOf<const bf16*> x,
-                    const float* __restrict__ w, const float* __restrict__ bias, StridedOf<bf16*> dx,
-                    float* __restrict__ partial_w, float* __restrict__ partial_b) {
+    backward_kernel(ConvShape s, int stretch, int stretches, const bf16* __restrict__ dy,
+                    StridedOf<const bf16*> x, const float* __restrict__ w, const float* __restrict__ bias,
+                    StridedOf<bf16*> dx, float* __restrict__ partial_w, float* __restrict__ partial_b) {
   __shared__ SharedTaps<kVec> shared;
-  __shared__ float sums[kStretches][kTaps + 1][kVec][kWarp];
+  __shared__ union {
+    Bits<kVec> rows[kStretches][kDepth][2][kBackwardRows][kWarp];  // x and dy, each thread's own
+    float sums[kStretches][kTaps + 1][kVec][kWarp];
+  } pool;
   const int channels = static_cast<int>(s.channels), width = static_cast<int>(s.width);
   shared.fill(w, bias, width, blockIdx.x * kWarp * kVec, channels);
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
@@ -192,36 +224,46 @@ __global__ void __launch_bounds__(kStretches* kWarp, 2)
       const int t = first - kHalo + k;
       window[k] = to_numbers(load_channels<kVec, kAligned>(in + t * x.stride, channel, channels, t >= 0));
     }
-    const int end = last + kHalo, present = min(end, time);  // steps that count for dx; steps that exist
-    Bits<kVec> next_x[kBackwardRows], next_dy[kBackwardRows];
+    const int end = last + kHalo,
+              present = min(end, time);  // ends of the steps that count for dx, that exist
+    auto& ring = pool.rows[warp];
     const bf16* x_row = in + first * x.stride;
     const bf16* dy_row = up + first * s.channels;
-    const auto load_rows = [&](int t) {
+    const auto load_rows = [&](int t, int exist, int slot) {
 #pragma unroll
       for (int r = 0; r < kBackwardRows; ++r) {
-        next_x[r] = load_channels<kVec, kAligned>(x_row, channel, channels, t + r < present);
-        next_dy[r] = load_channels<kVec, kAligned>(dy_row, channel, channels, t + r < present);
+        copy_channels<kVec, kAligned>(ring[slot][0][r][lane], x_row, channel, channels, t + r < exist);
+        copy_channels<kVec, kAligned>(ring[slot][1][r][lane], dy_row, channel, channels, t + r < exist);
         x_row += x.stride;
         dy_row += s.channels;
       }
+      tile::commit_copies();
     };
     bf16* dx_row = out + (first - kHalo) * dx.stride;
-    load_rows(first);
-    for (int t = first; t < end; t += kBackwardRows) {
+    constexpr int kAhead = (kDepth - 1) * kBackwardRows;
+    // kInside: all rows of this step and of the loads ahead of it exist, are the stretch's own and have their
+    // dx in the stretch.
+    int slot = 0;
+    const auto step = [&](int t, auto inside) {
+      constexpr bool kInside = decltype(inside)::value;
+      tile::wait_copies<kDepth - 2>();
 #pragma unroll
       for (int r = 0; r < kBackwardRows; ++r) {
-        window[kHalo + r] = to_numbers(next_x[r]);
-        dpre[kHalo + r] = to_numbers(next_dy[r]);
+        window[kHalo + r] = to_numbers(ring[slot][0][r][lane]);
+        dpre[kHalo + r] = to_numbers(ring[slot][1][r][lane]);
       }
-      load_rows(t + kBackwardRows);
+      const int free = slot == 0 ? kDepth - 1 : slot - 1;
+      load_rows(t + kAhead, kInside ? t + kAhead + kBackwardRows : present, free);
+      slot = slot == kDepth - 1 ? 0 : slot + 1;
 #pragma unroll
       for (int r = 0; r < kBackwardRows; ++r) {
-        const bool own = t + r < last;
+        const bool own = kInside || t + r < last;
         Channels<kVec> result;
 #pragma unroll
         for (int i = 0; i < kVec; ++i) {
           const float pre = taps.apply(window + r, i), gate = tile::sigmoid_fast(pre);
-          const float slope = dpre[kHalo + r].v[i] * gate * (1 + pre * (1 - gate));
+          // silu'(pre) = gate (1 + pre (1 - gate))
+          const float slope = dpre[kHalo + r].v[i] * fmaf(gate, fmaf(-pre, gate, pre), gate);
           dpre[kHalo + r].v[i] = slope;
           const float counted = own ? slope : 0;
           dbias[i] += counted;
@@ -233,7 +275,9 @@ __global__ void __launch_bounds__(kStretches* kWarp, 2)
           }
         }
         const int target = t + r - kHalo;
-        if (target >= first && target < last) store_channels<kVec, kAligned>(dx_row, channel, channels, result);
+        if (kInside || (target >= first && target < last)) {
+          store_channels<kVec, kAligned>(dx_row, channel, channels, result);
+        }
         dx_row += dx.stride;
       }
 #pragma unroll
@@ -241,14 +285,25 @@ __global__ void __launch_bounds__(kStretches* kWarp, 2)
         window[k] = window[kBackwardRows + k];
         dpre[k] = dpre[kBackwardRows + k];
       }
-    }
+    };
+#pragma unroll
+    for (int i = 0; i < kDepth - 1; ++i) load_rows(first + i * kBackwardRows, present, i);
+    int t = first;
+    step(t, std::false_type());
+#pragma unroll 2
+    for (t += kBackwardRows; t + kAhead + kBackwardRows <= last; t += kBackwardRows)
+      step(t, std::true_type());
+#pragma unroll 1
+    for (; t < end; t += kBackwardRows) step(t, std::false_type());
   }
 
+  tile::wait_copies<0>();
+  __syncthreads();  // the rows' place takes the sums
 #pragma unroll
   for (int i = 0; i < kVec; ++i) {
 #pragma unroll
-    for (int k = 0; k < kTaps; ++k) sums[warp][k][i][lane] = dw[i][k];
-    sums[warp][kTaps][i][lane] = dbias[i];
+    for (int k = 0; k < kTaps; ++k) pool.sums[warp][k][i][lane] = dw[i][k];
+    pool.sums[warp][kTaps][i][lane] = dbias[i];
   }
   __syncthreads();
   for (int index = threadIdx.x; index < (kTaps + 1) * kWarp * kVec; index += kStretches * kWarp) {
@@ -257,7 +312,7 @@ __global__ void __launch_bounds__(kStretches* kWarp, 2)
     if (c >= channels || own < 0) continue;
     float total = 0;
 #pragma unroll
-    for (int g = 0; g < kStretches; ++g) total += sums[g][k][i][owner];
+    for (int g = 0; g < kStretches; ++g) total += pool.sums[g][k][i][owner];
     if (k == kTaps) {
       partial_b[index_t{blockIdx.y} * channels + c] = total;
     } else {
@@ -293,18 +348,22 @@ void launch_forward(const ConvShape& s, StridedOf<const bf16*> x, const float* w
 }
 
 template <int kVec, bool kAligned>
-void launch_backward(const ConvShape& s, const bf16* dy, StridedOf<const bf16*> x, const float* w, const float* bias,
-                     StridedOf<bf16*> dx, float* partial_w, float* partial_b, cudaStream_t stream) {
+void launch_backward(const ConvShape& s, const bf16* dy, StridedOf<const bf16*> x, const float* w,
+                     const float* bias, StridedOf<bf16*> dx, float* partial_w, float* partial_b,
+                     cudaStream_t stream) {
   const BackwardGrid grid(s);
-  const dim3 blocks(static_cast<unsigned>(ceil_div(s.channels, kWarp * kVec)), static_cast<unsigned>(grid.blocks));
+  const dim3 blocks(static_cast<unsigned>(ceil_div(s.channels, kWarp * kVec)),
+                    static_cast<unsigned>(grid.blocks));
   backward_kernel<kVec, kAligned><<<blocks, kStretches * kWarp, 0, stream>>>(
-      s, static_cast<int>(grid.stretch), static_cast<int>(grid.stretches), dy, x, w, bias, dx, partial_w, partial_b);
+      s, static_cast<int>(grid.stretch), static_cast<int>(grid.stretches), dy, x, w, bias, dx, partial_w,
+      partial_b);
   check_launch("causal_conv1d_backward");
 }
 
 void require(const ConvShape& s) {
   if (s.width < 1 || s.width > kTaps) {
-    throw InvalidArgument("Expected a convolution of 1 to 4 taps on a CUDA device, got " + std::to_string(s.width));
+    throw InvalidArgument("Expected a convolution of 1 to 4 taps on a CUDA device, got " +
+                          std::to_string(s.width));
   }
 }
 
@@ -314,8 +373,8 @@ std::size_t causal_conv1d_workspace(const ConvShape& s) {
   return static_cast<std::size_t>(BackwardGrid(s).blocks * s.channels * (s.width + 1)) * sizeof(float);
 }
 
-void causal_conv1d_forward(const ConvShape& s, StridedOf<const bf16*> x, const float* w, const float* bias, bf16* y,
-                           cudaStream_t stream) {
+void causal_conv1d_forward(const ConvShape& s, StridedOf<const bf16*> x, const float* w, const float* bias,
+                           bf16* y, cudaStream_t stream) {
   require(s);
   if (aligned(8, s, x.stride, x.data, y)) return launch_forward<8, true>(s, x, w, bias, y, stream);
   if (aligned(4, s, x.stride, x.data, y)) return launch_forward<4, true>(s, x, w, bias, y, stream);

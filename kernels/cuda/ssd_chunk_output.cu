@@ -1,21 +1,25 @@
-// y from xbc and the states (ssd_chunk_output.cuh): one block of 8 warps per (sequence, chunk, group, split of the group's heads).
+// y from xbc and the states (ssd_chunk_output.cuh): one block of 8 warps per (sequence, chunk, group, split
+// of the group's heads).
 //
-// The block computes C·B once, keeps its rows of C in registers, and walks its heads with x and h double-buffered in shared memory.
-// A warp owns 16 steps i; with r = s at the end of the step before them,
-//   y_i = e^{s_i - r} (e^r h C_i + Σ_{j before} (C_i·B_j) e^{r - s_j} Δ_j x_j) + its own steps, with exact exponents, + D x_i
+// The block computes C·B once, keeps its rows of C in registers, and walks its heads with x and h
+// double-buffered in shared memory. A warp owns 16 steps i; with r = s at the end of the step before them,
+//   y_i = e^{s_i - r} (e^r h C_i + Σ_{j before} (C_i·B_j) e^{r - s_j} Δ_j x_j) + own steps + D x_i
 // so that a score costs one multiplication of bf16 pairs. D rides on the diagonal.
 //
-// 65536 tokens, 24 heads x 64, state 128: 42 GFLOP; x 201 + states 201 + y 201 + B, C 34 MB = 0.64 GB, 152 us at 4.2 TB/s.
-// Operands from shared memory: 200 KB per head and chunk, 1600 clocks = 85 us.
+// 65536 tokens, 24 heads x 64, state 128: 42 GFLOP; x 201 + states 201 + y 201 + B, C 34 MB = 0.64 GB, 152 us
+// at 4.2 TB/s. Operands from shared memory: 200 KB per head and chunk, 1600 clocks = 85 us. Measured on an
+// H200: 181 us.
 #include "check.h"
 #include "mma_tile.cuh"
 #include "ssd_chunk_output.cuh"
+#include "ssd_head_walk.cuh"
 #include "ssd_scores.cuh"
 
 namespace lmx::cuda {
 namespace {
 
 constexpr int kThreads = kScoreThreads<1>;
+constexpr int kCopyThreads = kThreads / 2;  // those with the earlier steps, which have less to do
 
 template <int kP, int kN>
 struct OutputTile {
@@ -48,7 +52,12 @@ __device__ __forceinline__ tile::Fragment own_steps(const tile::Fragment& score,
     const int i = fragment_row(w), j = fragment_column(w);
     const float left = low_half(score.w[w]) * tile::exp2_fast(row_decay.of(w) - column.x);
     const float right = high_half(score.w[w]) * tile::exp2_fast(row_decay.of(w) - column.y);
-    m.w[w] = to_pair(j < i ? left : j == i ? left + skip : 0.0f, j + 1 < i ? right : j + 1 == i ? right + skip : 0.0f);
+    m.w[w] = to_pair(j < i    ? left
+                     : j == i ? left + skip
+                              : 0.0f,
+                     j + 1 < i    ? right
+                     : j + 1 == i ? right + skip
+                                  : 0.0f);
   }
   return m;
 }
@@ -76,72 +85,60 @@ __global__ void __launch_bounds__(kThreads, kN <= 128 ? 2 : 1)
   const index_t steps = g.steps(b, chunk, g.heads);
 
   tile::Fragment c[kN / 16];
-  make_scores<1, Tile::part, kN / Tile::part, true>(fixed.scores, c, reinterpret_cast<bf16*>(ring),
-                                                    xbc + g.inner + (g.groups + group) * g.state,
-                                                    xbc + g.inner + group * g.state, g.channels, length, g.state,
-                                                    {mine, 0});
+  make_scores<1, Tile::part, kN / Tile::part, true>(
+      fixed.scores, c, reinterpret_cast<bf16*>(ring), xbc + g.inner + (g.groups + group) * g.state,
+      xbc + g.inner + group * g.state, g.channels, length, g.state, {mine, 0});
 
   const tile::Operands<kP> on_x;
   const tile::Operands<kN> on_h;
-  const auto load_stage = [&](int vh, Stage& stage) {
-    if (vh < last) {
-      tile::load_tile<kSsdChunk, kP, kThreads>(stage.x, xbc + vh * kP, g.channels, length, kP);
-      tile::load_tile<kP, kN, kThreads>(stage.h, states + vh * g.cells_per_head(), g.state, kP, g.state);
-      const int thread = tile::thread_here(), unit = thread % 32 * 4;
-      const index_t at = steps + g.head_of(vh) * g.steps_per_head() + unit;
-      if (thread < 32) tile::copy_async(stage.decay + unit, p.steps.decay + at, true);
-      if (thread >= 32 && thread < 64) tile::copy_async(stage.decay_weight + unit, p.steps.decay_weight + at, true);
-    }
-    tile::commit_copies();
+  const auto load = [&](int vh, Stage& stage) {
+    const int thread = tile::thread_here();
+    const index_t at = steps + g.head_of(vh) * g.steps_per_head();
+    tile::TileCopy<kSsdChunk, kP, kCopyThreads>(thread, g.channels, kP).start(stage.x, xbc + vh * kP, length);
+    tile::TileCopy<kP, kN, kCopyThreads>(thread, g.state, g.state)
+        .start(stage.h, states + vh * g.cells_per_head(), kP);
+    load_vector(stage.decay, p.steps.decay + at, thread);
+    load_vector(stage.decay_weight, p.steps.decay_weight + at, thread - 32);
   };
-  for (int s = 0; s < stages; ++s) load_stage(first + s, ring[s]);
-
-  for (int vh = first, slot = 0; vh < last; ++vh, slot = slot + 1 == stages ? 0 : slot + 1) {
-    if (stages == 2) {
-      tile::wait_copies<1>();
-    } else {
-      tile::wait_copies<0>();
+  const auto compute = [&](int vh, const Stage& stage) {
+    if (mine * 16 >= length) return;
+    const float reference = mine == 0 ? 0.0f : stage.decay[mine * 16 - 1];
+    fixed.decays[mine].template fill<false>(stage.decay_weight, reference);
+    float sum[kP / 8][4] = {};
+#pragma unroll
+    for (int k = 0; k < kN / 16; ++k) {
+      const auto h = on_h.b(stage.h, k * 16);
+#pragma unroll
+      for (int q = 0; q < kP / 8; q += 2) tile::mma(sum[q], sum[q + 1], c[k], h.at(q * 8));
     }
-    __syncthreads();
-    Stage& stage = ring[slot];
-    if (mine * 16 < length) {
-      const float reference = mine == 0 ? 0.0f : stage.decay[mine * 16 - 1];
-      fixed.decays[mine].template fill<false>(stage.decay_weight, reference);
-      float sum[kP / 8][4] = {};
+    const float carried = tile::exp2_fast(reference);
 #pragma unroll
-      for (int k = 0; k < kN / 16; ++k) {
-        const auto h = on_h.b(stage.h, k * 16);
+    for (int q = 0; q < kP / 8; ++q)
 #pragma unroll
-        for (int q = 0; q < kP / 8; q += 2) tile::mma(sum[q], sum[q + 1], c[k], h.at(q * 8));
-      }
-      const float carried = tile::exp2_fast(reference);
-#pragma unroll
-      for (int q = 0; q < kP / 8; ++q)
-#pragma unroll
-        for (int e = 0; e < 4; ++e) sum[q][e] *= carried;
+      for (int e = 0; e < 4; ++e) sum[q][e] *= carried;
 
 #pragma unroll 2
-      for (int block = 0; block < mine; ++block) {
-        const tile::Fragment m = fixed.decays[mine].apply(fixed.scores.load(block, mine), block);
+    for (int block = 0; block < mine; ++block) {
+      const tile::Fragment m = fixed.decays[mine].apply(fixed.scores.load(block, mine), block);
 #pragma unroll
-        for (int q = 0; q < kP / 8; q += 2) tile::mma(sum[q], sum[q + 1], m, on_x.b_trans(stage.x, q * 8).at(block * 16));
-      }
-      const RowPair decay = row_values(stage.decay + mine * 16);
-      const RowPair since = {tile::exp2_fast(decay.top - reference), tile::exp2_fast(decay.bottom - reference)};
-#pragma unroll
-      for (int q = 0; q < kP / 8; ++q)
-#pragma unroll
-        for (int e = 0; e < 4; ++e) sum[q][e] *= since.of(e / 2);
-      const tile::Fragment m = own_steps(fixed.scores.load(mine, mine), decay,
-                                         column_values(stage.decay_weight + mine * 16), p.d[g.head_of(vh)]);
-#pragma unroll
-      for (int q = 0; q < kP / 8; q += 2) tile::mma(sum[q], sum[q + 1], m, on_x.b_trans(stage.x, q * 8).at(mine * 16));
-      tile::store_rows<kP>(fixed.out[mine], sum, p.y + (row + mine * 16) * g.inner + vh * kP, g.inner,
-                           length - mine * 16, kP);
+      for (int q = 0; q < kP / 8; q += 2)
+        tile::mma(sum[q], sum[q + 1], m, on_x.b_trans(stage.x, q * 8).at(block * 16));
     }
-    __syncthreads();
-    load_stage(vh + stages, stage);
-  }
+    const RowPair decay = row_values(stage.decay + mine * 16);
+    const RowPair since = {tile::exp2_fast(decay.top - reference), tile::exp2_fast(decay.bottom - reference)};
+#pragma unroll
+    for (int q = 0; q < kP / 8; ++q)
+#pragma unroll
+      for (int e = 0; e < 4; ++e) sum[q][e] *= since.of(e / 2);
+    const tile::Fragment m = own_steps(fixed.scores.load(mine, mine), decay,
+                                       column_values(stage.decay_weight + mine * 16), p.d[g.head_of(vh)]);
+#pragma unroll
+    for (int q = 0; q < kP / 8; q += 2)
+      tile::mma(sum[q], sum[q + 1], m, on_x.b_trans(stage.x, q * 8).at(mine * 16));
+    tile::store_rows<kP>(fixed.out[mine], sum, p.y + (row + mine * 16) * g.inner + vh * kP, g.inner,
+                         length - mine * 16, kP);
+  };
+  walk_heads(ring, first, last, stages, threadIdx.x < kCopyThreads, load, compute, [](int, const Stage&) {});
 }
 
 template <int kP, int kN>

@@ -1,12 +1,14 @@
-// Gradients inside the chunks (ssd_gradient.cuh): blocks of 16 warps, one kind for the steps that read the state and one
-// for those that write to it, per (sequence, chunk, group, split of the group's heads). Both kinds walk their heads with dy, x and
-// a state double-buffered in shared memory; what is summed over heads stays in accumulators. The two kinds of one chunk are
-// neighbours in the grid, so that dy and x come from memory once and from L2 the second time. A state dimension above 128 is cut
-// into two pieces: a reader each, one writer of dx (all of the state), a writer of dB each.
+// Gradients inside the chunks (ssd_gradient.cuh): blocks of 16 warps, one kind for the steps that read the
+// state and one for those that write to it, per (sequence, chunk, group, split of the group's heads). Both
+// kinds walk their heads with dy, x and a state double-buffered in shared memory; what is summed over heads
+// stays in accumulators. The two kinds of one chunk are neighbours in the grid, so that dy and x come from
+// memory once and from L2 the second time. A state dimension above 128 is cut into two pieces: a reader each,
+// one writer of dx (all of the state), a writer of dB each.
 //
-// 65536 tokens, 24 heads x 64, state 128: 106 GFLOP (causal halves counted as run); x, dy, dx, h, G 201 MB each, B, C, dB, dC and
-// the fp32 parts of dB 170 MB = 1.18 GB, 280 us at 4.2 TB/s; operands from shared memory 620 KB per head and chunk, 260 us.
-// Predicted: 420 us.
+// 65536 tokens, 24 heads x 64, state 128: 106 GFLOP (causal halves counted as run); x, dy, dx, h, G 201 MB
+// each, B, C, dB, dC and the fp32 parts of dB 170 MB = 1.18 GB, 280 us at 4.2 TB/s. Operands from shared
+// memory: 1.05 MB per head and chunk at 128 bytes a clock, 430 us; that, and the ALU work between, is what
+// binds. Predicted 420 us, measured 760 us on an H200.
 #include "check.h"
 #include "ssd_gradient_reader.cuh"
 #include "ssd_gradient_writer.cuh"
@@ -58,8 +60,9 @@ template <int kP, int kN, int kPieces>
 void launch(const SsdGradient& p, cudaStream_t stream) {
   const GradientBytes<kP, kN, kPieces> need(shared_memory_limit());
   const auto kernel = ssd_gradient_kernel<kP, kN, kPieces>;
-  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(need.bytes)),
-        "cudaFuncSetAttribute");
+  check(
+      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(need.bytes)),
+      "cudaFuncSetAttribute");
   const dim3 grid(p.g.groups * p.splits * (kPieces == 1 ? 2 : 5), p.g.chunks, p.g.batch);
   kernel<<<grid, kGradientThreads, need.bytes, stream>>>(p, need.reader_stages, need.writer_stages);
   check_launch("ssd_gradient");

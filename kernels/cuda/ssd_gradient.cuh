@@ -1,8 +1,9 @@
-// The gradients of an SSD scan inside its chunks, given the states h at the chunks' starts and G = dL/dh at their ends.
+// The gradients of an SSD scan inside its chunks, given the states h at the chunks' starts and G = dL/dh at
+// their ends.
 //
-// Step i reads the state through C, step j writes to it through x and B; see ssd_gradient_reader.cuh and ssd_gradient_writer.cuh.
-// What is a sum over heads (dB, dC) is left as fp32 partial sums, what needs a cumulative sum (dt, A) as terms per step, and
-// ssd_combine.cu finishes both.
+// Step i reads the state through C, step j writes to it through x and B; see ssd_gradient_reader.cuh and
+// ssd_gradient_writer.cuh. What is a sum over heads (dB, dC) is left as fp32 partial sums, what needs a
+// cumulative sum (dt, A) as terms per step, and ssd_combine.cu finishes both.
 #pragma once
 
 #include "ssd_geometry.cuh"
@@ -11,22 +12,22 @@ namespace lmx::cuda {
 
 struct SsdGradient {
   SsdGeometry g;
-  const bf16* dy;       // rows of `inner`
+  const bf16* dy;  // rows of `inner`
   const bf16* xbc;
-  const bf16* states;   // h, as saved by the forward pass
-  const bf16* grads;    // G, in the same layout
+  const bf16* states;  // h, as saved by the forward pass
+  const bf16* grads;   // G, in the same layout
   const float* d;
   SsdSteps steps;
-  bf16* dxbc;           // x columns; the C columns too when splits == 1
-  int splits;           // of each group's heads
-  int pieces;           // of the state dimension: 1 or 2
-  float* db;            // (2 * splits, rows, groups * state): readers' parts, then writers'; rows = batch * chunks * kSsdChunk
-  float* dc;            // (splits, rows, groups * state), when splits > 1
-  float* decay_term;    // (pieces, batch, virtual heads, steps): Σ_j W_ij - Σ_i W_ij + q_i
-  float* write_term;    // (batch, virtual heads, steps): r_j
-  float* direct_term;   // (batch, virtual heads, steps): x_j · V_j
-  float* carry_term;    // (pieces, batch, chunks, virtual heads): e^S <h, G>
-  float* skip_term;     // (batch, chunks, virtual heads): Σ dy · x
+  bf16* dxbc;          // x columns; the C columns too when splits == 1
+  int splits;          // of each group's heads
+  int pieces;          // of the state dimension: 1 or 2
+  float* db;           // (2 * splits, partial_rows(), groups * state): readers' parts, then writers'
+  float* dc;           // (splits, partial_rows(), groups * state), when splits > 1
+  float* decay_term;   // (pieces, batch, virtual heads, steps): Σ_j W_ij - Σ_i W_ij + q_i
+  float* write_term;   // (batch, virtual heads, steps): r_j
+  float* direct_term;  // (batch, virtual heads, steps): x_j · V_j
+  float* carry_term;   // (batch, chunks, virtual heads): e^S <h, G>
+  float* skip_term;    // (batch, chunks, virtual heads): Σ dy · x
 
   __host__ __device__ index_t partial_rows() const { return index_t{g.batch} * g.chunks * kSsdChunk; }
   // First element of chunk rows in part `part` of db or dc.
@@ -37,7 +38,8 @@ struct SsdGradient {
 
 int ssd_gradient_splits(const SsdGeometry&);
 
-// Pieces the state dimension is cut into on the current device: one that fits its shared memory. At most kMaxStatePieces.
+// Pieces the state dimension is cut into on the current device: one that fits its shared memory. At most
+// kMaxStatePieces.
 constexpr int kMaxStatePieces = 2;
 int ssd_gradient_pieces(const SsdGeometry&);
 

@@ -1,21 +1,26 @@
-// What the two kinds of blocks of ssd_gradient.cu share: 16 warps, two to each block of 16 steps; the heads and rows they own.
+// What the two kinds of blocks of ssd_gradient.cu share: 16 warps, two to each block of 16 steps; the heads
+// and rows they own. In the walk over heads the half of the warps that has fewer pairs of steps to look at
+// does the copying.
 #pragma once
 
 #include "ssd_gradient.cuh"
+#include "ssd_head_walk.cuh"
 #include "ssd_scores.cuh"
 
 namespace lmx::cuda {
 
-constexpr int kGradientShare = 2, kGradientThreads = kScoreThreads<kGradientShare>, kGradientWarps = kGradientThreads / 32;
+constexpr int kGradientShare = 2, kGradientThreads = kScoreThreads<kGradientShare>;
+constexpr int kGradientWarps = kGradientThreads / 32;
+constexpr int kCopyThreads = kGradientThreads / 2;
 
 struct GradientBlock {
   int b, chunk, group, split;
-  int first, last;   // virtual heads
-  int length;        // valid rows
-  StepOwner mine;    // the warp's 16 steps, and its half of their columns
-  index_t row;       // first row of the chunk
-  index_t states, steps, terms;  // first elements of head 0: states and G, vectors per head, vectors per virtual head
-  const bf16 *x, *B, *C, *dy;  // first row of the chunk, first column of each (x, dy: of virtual head 0)
+  int first, last;               // virtual heads
+  int length;                    // valid rows
+  StepOwner mine;                // the warp's 16 steps, and its half of their columns
+  index_t row;                   // first row of the chunk
+  index_t states, steps, terms;  // first elements of head 0: states and G; vectors per head; per virtual head
+  const bf16 *x, *B, *C, *dy;    // first row of the chunk, first column of each (x, dy: of virtual head 0)
 
   __device__ __forceinline__ GradientBlock(const SsdGradient& p, int group_and_split)
       : b(blockIdx.z),
@@ -37,25 +42,6 @@ struct GradientBlock {
     last = min(first + share, (group + 1) * p.g.group_virtual_heads);
   }
 };
-
-// Waits for the stage that a head reads; later ones may still be on their way.
-__device__ __forceinline__ void await_stage(int stages) {
-  if (stages == 2) {
-    tile::wait_copies<1>();
-  } else {
-    tile::wait_copies<0>();
-  }
-  __syncthreads();
-}
-
-// Starts copying two vectors of a head's steps.
-__device__ __forceinline__ void load_vectors(const GradientBlock& k, const SsdGeometry& g, int vh, const float* source0,
-                                             float* target0, const float* source1, float* target1) {
-  const int thread = tile::thread_here(), unit = thread % 32 * 4;
-  const index_t at = k.steps + g.head_of(vh) * g.steps_per_head() + unit;
-  if (thread < 32) tile::copy_async(target0 + unit, source0 + at, true);
-  if (thread >= 32 && thread < 64) tile::copy_async(target1 + unit, source1 + at, true);
-}
 
 // Accumulators of one warp (16 rows x kCols) to fp32 rows.
 template <int kCols>

@@ -1,11 +1,12 @@
-// Blocks of ssd_gradient.cu for the steps i that read: dC, the part of dB that flows through C·B, and the decays' terms.
+// Blocks of ssd_gradient.cu for the steps i that read: dC, the part of dB that flows through C·B, and the
+// decays' terms.
 //
 // With E_ij = e^{s_i - s_j} Δ_j for j <= i, summed over the block's heads in fp32 accumulators:
-//   dCB_ij = Σ_h E_ij (dy_i · x_j)          dC_i = Σ_h e^{s_i} h dy_i + Σ_j dCB_ij B_j         dB_j += Σ_i dCB_ij C_i
+//   dCB_ij = Σ_h E_ij (dy_i · x_j)     dC_i = Σ_h e^{s_i} h dy_i + Σ_j dCB_ij B_j     dB_j += Σ_i dCB_ij C_i
 // and per head, from the same accumulators (so that what cancels in their cumulative sum does cancel):
-//   W_ij = (C_i·B_j) E_ij (dy_i · x_j);  decay_term_i = Σ_j W_ij - Σ_k W_ki + e^{s_i} C_i · (h dy_i);  carry = e^S <h, G>
-// Of the two warps of 16 steps i, one takes the even blocks of 16 steps j and the odd one the others; of dC, each takes half the
-// columns.
+//   W_ij = (C_i·B_j) E_ij (dy_i · x_j);  decay_term_i = Σ_j W_ij - Σ_k W_ki + e^{s_i} C_i · (h dy_i)
+// Of the two warps of 16 steps i, one takes the even blocks of 16 steps j and the odd one the others; of dC,
+// each takes half the columns.
 #pragma once
 
 #include "reduce.cuh"
@@ -24,13 +25,13 @@ struct GradientReader {
     bf16 h[kP * kN];
     float decay[kSsdChunk];
     float decay_weight[kSsdChunk];
+    // left by the computing warps
+    float column_sums[kStepBlocks * (kStepBlocks + 1) / 2][16];  // Σ_i W_ij of one pair of blocks
+    float row_sums[kGradientShare][kSsdChunk];                   // each warp's part of Σ_j W_ij + q_i
   };
   struct Fixed {
     Scores scores;
     bf16 c[kSsdChunk * kN];
-    float column_sums[kStepBlocks * (kStepBlocks + 1) / 2][16];  // Σ_i W_ij of one pair of blocks
-    float row_sums[kGradientShare][kSsdChunk];                   // each warp's part of Σ_j W_ij + q_i
-    float carry[kGradientWarps];
   };
   static constexpr std::size_t bytes(int stages) {
     constexpr std::size_t scores = 2 * kSsdChunk * part * sizeof(bf16);
@@ -41,103 +42,71 @@ struct GradientReader {
     return sizeof(Fixed) + ring;
   }
 
-  static __device__ void run(const SsdGradient& p, unsigned char* shared_bytes, int group_and_split, int piece,
-                             int stages) {
+  static __device__ void run(const SsdGradient& p, unsigned char* shared_bytes, int group_and_split,
+                             int piece, int stages) {
     auto& fixed = *reinterpret_cast<Fixed*>(shared_bytes);
     auto* const ring = reinterpret_cast<Stage*>(shared_bytes + sizeof(Fixed));
     const SsdGeometry& g = p.g;
     const GradientBlock k(p, group_and_split);
-    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, mine = k.mine.block;
+    const int lane = threadIdx.x % 32, mine = k.mine.block;
     const int n0 = piece * kN, valid_n = g.state - n0;
+    const float inside = piece == 0 ? 1.0f : 0.0f;  // W belongs to the first piece alone
     {
       tile::Fragment unused[kPieces * kN / 16];
-      make_scores<kGradientShare, part, kPieces * kN / part, true>(fixed.scores, unused, reinterpret_cast<bf16*>(ring),
-                                                                   k.C, k.B, g.channels, k.length, g.state, k.mine);
+      make_scores<kGradientShare, part, kPieces * kN / part, true>(fixed.scores, unused,
+                                                                   reinterpret_cast<bf16*>(ring), k.C, k.B,
+                                                                   g.channels, k.length, g.state, k.mine);
     }
+    tile::load_tile<kSsdChunk, kN, kGradientThreads>(fixed.c, k.C + n0, g.channels, k.length, valid_n);
+    tile::commit_copies();
+
     const tile::Operands<kP> on_p;
     const tile::Operands<kN> on_n;
-    const auto load_stage = [&](int vh, Stage& stage) {
-      if (vh < k.last) {
-        tile::load_tile<kSsdChunk, kP, kGradientThreads>(stage.dy, k.dy + vh * kP, g.inner, k.length, kP);
-        tile::load_tile<kSsdChunk, kP, kGradientThreads>(stage.x, k.x + vh * kP, g.channels, k.length, kP);
-        tile::load_tile<kP, kN, kGradientThreads>(stage.h, p.states + k.states + n0 + vh * g.cells_per_head(), g.state, kP,
-                                                  valid_n);
-        load_vectors(k, g, vh, p.steps.decay, stage.decay, p.steps.decay_weight, stage.decay_weight);
-      }
-      tile::commit_copies();
-    };
-    tile::load_tile<kSsdChunk, kN, kGradientThreads>(fixed.c, k.C + n0, g.channels, k.length, valid_n);
-    for (int s = 0; s < stages; ++s) load_stage(k.first + s, ring[s]);
-
-    // G goes straight to registers, a head ahead; nothing here needs it as an operand.
-    constexpr int units = kP * kN / 8, per_thread = (units + kGradientThreads - 1) / kGradientThreads;
-    uint4 grad[per_thread];
-    const auto load_grad = [&](int vh) {
-      const bf16* const head = p.grads + k.states + n0 + vh * g.cells_per_head();
-      const int thread = tile::thread_here();
-#pragma unroll
-      for (int u = 0; u < per_thread; ++u) {
-        const int index = thread + u * kGradientThreads, row = index / (kN / 8), column = index % (kN / 8) * 8;
-        const bool valid = vh < k.last && index < units && column < valid_n;
-        grad[u] = valid ? *reinterpret_cast<const uint4*>(head + (row * g.state + column)) : uint4{0, 0, 0, 0};
-      }
-    };
-    load_grad(k.first);
-
-    const float inside = piece == 0 ? 1.0f : 0.0f;  // W belongs to the first piece of the state dimension alone
     float dcb[own_tiles][2][4] = {};
     float dc[half / 8][4] = {};
-    for (int vh = k.first, slot = 0; vh < k.last; ++vh, slot = slot + 1 == stages ? 0 : slot + 1) {
-      await_stage(stages);
-      Stage& stage = ring[slot];
-
-      float carry = 0;
+    const auto load = [&](int vh, Stage& stage) {
       const int thread = tile::thread_here();
-#pragma unroll
-      for (int u = 0; u < per_thread; ++u) {
-        const int index = thread + u * kGradientThreads;
-        if (units % kGradientThreads != 0 && index >= units) break;
-        const Floats a = unpack(grad[u]);
-        const Floats h = unpack(*reinterpret_cast<const uint4*>(
-            stage.h + tile::place<kN>(index / (kN / 8), index % (kN / 8))));
-#pragma unroll
-        for (int e = 0; e < kPack; ++e) carry += a.v[e] * h.v[e];
-      }
-      carry = warp_sum(carry) * tile::exp2_fast(stage.decay[kSsdChunk - 1]);
-      if (lane == 0) fixed.carry[warp] = carry;
-
+      const tile::TileCopy<kSsdChunk, kP, kCopyThreads> copy_x(thread, g.channels, kP),
+          copy_dy = copy_x.with_stride(g.inner);
+      const index_t steps = k.steps + g.head_of(vh) * g.steps_per_head();
+      copy_dy.start(stage.dy, k.dy + vh * kP, k.length);
+      copy_x.start(stage.x, k.x + vh * kP, k.length);
+      tile::TileCopy<kP, kN, kCopyThreads>(thread, g.state, valid_n)
+          .start(stage.h, p.states + k.states + n0 + vh * g.cells_per_head(), kP);
+      load_vector(stage.decay, p.steps.decay + steps, thread);
+      load_vector(stage.decay_weight, p.steps.decay_weight + steps, thread - 32);
+    };
+    const auto compute = [&](int, Stage& stage) {
       tile::Fragment dy[kP / 16];
 #pragma unroll
       for (int q = 0; q < kP / 16; ++q) dy[q] = on_p.a(stage.dy, q * 16).at(mine * 16);
       const RowPair decay = row_values(stage.decay + mine * 16);
       RowPair sum = {0, 0};
+      const RowPair keep = {tile::exp2_fast(decay.top), tile::exp2_fast(decay.bottom)};
 #pragma unroll
       for (int s = 0; s < own_tiles; ++s) {
         const int block = s * kGradientShare + k.mine.share;
         if (block <= mine) add_block(dcb[s], sum, fixed, stage, on_p, dy, decay, block, mine);
       }
-      const RowPair keep = {tile::exp2_fast(decay.top), tile::exp2_fast(decay.bottom)};
       const RowPair read = add_states(dc, fixed, stage, on_n, dy, keep, mine, k.mine.share * half);
       const float top = tile::quad_sum(inside * sum.top + keep.top * read.top);
       const float bottom = tile::quad_sum(inside * sum.bottom + keep.bottom * read.bottom);
       if (lane % 4 == 0) {
-        fixed.row_sums[k.mine.share][mine * 16 + lane / 4] = top;
-        fixed.row_sums[k.mine.share][mine * 16 + lane / 4 + 8] = bottom;
+        stage.row_sums[k.mine.share][mine * 16 + lane / 4] = top;
+        stage.row_sums[k.mine.share][mine * 16 + lane / 4 + 8] = bottom;
       }
-      __syncthreads();
-      load_stage(vh + stages, stage);
-      load_grad(vh + 1);
-      finish_terms(p, k, fixed, vh, piece, inside);
-    }
+    };
+    walk_heads(ring, k.first, k.last, stages, threadIdx.x < kCopyThreads, load, compute,
+               [&](int vh, const Stage& stage) { take_terms(p, k, stage, vh, piece, inside); });
     finish(p, k, on_n, dcb, dc, fixed, reinterpret_cast<bf16*>(ring), n0, valid_n);
   }
 
  private:
   // dCB and W of one pair of blocks.
-  static __device__ __forceinline__ void add_block(float (&dcb)[2][4], RowPair& row_sum, Fixed& fixed,
-                                                   const Stage& stage, const tile::Operands<kP>& on_p,
-                                                   const tile::Fragment (&dy)[kP / 16], RowPair decay, int block,
-                                                   int mine) {
+  static __device__ __forceinline__ void add_block(float (&dcb)[2][4], RowPair& row_sum, const Fixed& fixed,
+                                                   Stage& stage, const tile::Operands<kP>& on_p,
+                                                   const tile::Fragment (&dy)[kP / 16], RowPair decay,
+                                                   int block, int mine) {
     float s[2][4] = {};
 #pragma unroll
     for (int q = 0; q < kP / 16; ++q) tile::mma(s[0], s[1], dy[q], on_p.b(stage.x, q * 16).at(block * 16));
@@ -157,7 +126,7 @@ struct GradientReader {
         e[q][v] *= s[q][v];
         dcb[q][v] += e[q][v];
       }
-    if (block == mine) keep_causal<1>(e);  // W_ii is in both of its sums: left out, so that nothing has to cancel
+    if (block == mine) keep_causal<1>(e);  // W_ii is in both of its sums: nothing need cancel
     const tile::Fragment score = fixed.scores.load(block, mine);
     float column_sum[4] = {};  // columns 2t, 2t + 1, 2t + 8, 2t + 9
 #pragma unroll
@@ -168,7 +137,7 @@ struct GradientReader {
       column_sum[w / 2 * 2] += left;
       column_sum[w / 2 * 2 + 1] += right;
     }
-    store_column_sums(column_sum, fixed.column_sums[Scores::index(block, mine)]);
+    store_column_sums(column_sum, stage.column_sums[Scores::index(block, mine)]);
   }
 
   // Zero where j > i - kBelow.
@@ -182,11 +151,12 @@ struct GradientReader {
     }
   }
 
-  // dC += e^{s_i} h dy_i over the warp's columns; returns its part of C_i · (h dy_i), before the sum over the four threads of a row.
-  static __device__ __forceinline__ RowPair add_states(float (&dc)[half / 8][4], const Fixed& fixed, const Stage& stage,
-                                                       const tile::Operands<kN>& on_n,
-                                                       const tile::Fragment (&dy)[kP / 16], RowPair keep, int mine,
-                                                       int first) {
+  // dC += e^{s_i} h dy_i over the warp's columns; returns its part of C_i · (h dy_i), before the sum over the
+  // four threads of a row.
+  static __device__ __forceinline__ RowPair add_states(float (&dc)[half / 8][4], const Fixed& fixed,
+                                                       const Stage& stage, const tile::Operands<kN>& on_n,
+                                                       const tile::Fragment (&dy)[kP / 16], RowPair keep,
+                                                       int mine, int first) {
     RowPair read = {0, 0};
 #pragma unroll
     for (int n = 0; n < half / 16; ++n) {
@@ -204,7 +174,8 @@ struct GradientReader {
     return read;
   }
 
-  // Sums four columns over the eight rows' lanes that hold them: halves of the columns go to halves of the lanes.
+  // Sums four columns over the eight rows' lanes that hold them: halves of the columns go to halves of the
+  // lanes.
   static __device__ __forceinline__ void store_column_sums(const float (&v)[4], float* target) {
     const int lane = threadIdx.x % 32;
     const bool high = lane & 16, odd = lane & 8;
@@ -215,37 +186,30 @@ struct GradientReader {
     if ((lane & 4) == 0) target[lane % 4 * 2 + (odd ? 1 : 0) + (high ? 8 : 0)] = sum;
   }
 
-  // One head's decay terms and carry, from the warps' parts.
-  static __device__ __forceinline__ void finish_terms(const SsdGradient& p, const GradientBlock& k, const Fixed& fixed,
-                                                      int vh, int piece, float inside) {
-    const SsdGeometry& g = p.g;
+  // One head's decay terms, from the warps' parts.
+  static __device__ __forceinline__ void take_terms(const SsdGradient& p, const GradientBlock& k,
+                                                    const Stage& stage, int vh, int piece, float inside) {
     const int t = tile::thread_here();
-    if (t < kSsdChunk) {
-      float columns = 0;
+    if (t >= kSsdChunk) return;
+    float columns = 0;
 #pragma unroll
-      for (int later = 0; later < kStepBlocks; ++later) {
-        if (later >= t / 16) columns += fixed.column_sums[Scores::index(t / 16, later)][t % 16];
-      }
-      p.decay_term[piece * g.virtual_step_count() + k.terms + vh * g.steps_per_head() + t] =
-          fixed.row_sums[0][t] + fixed.row_sums[1][t] - inside * columns;
-    } else if (t < kSsdChunk + 32) {
-      const int lane = t % 32;
-      const float total = warp_sum(lane < kGradientWarps ? fixed.carry[lane] : 0.0f);
-      if (lane == 0) p.carry_term[((index_t{piece} * g.batch + k.b) * g.chunks + k.chunk) * g.virtual_heads + vh] = total;
+    for (int later = 0; later < kStepBlocks; ++later) {
+      if (later >= t / 16) columns += stage.column_sums[Scores::index(t / 16, later)][t % 16];
     }
+    p.decay_term[piece * p.g.virtual_step_count() + k.terms + vh * p.g.steps_per_head() + t] =
+        stage.row_sums[0][t] + stage.row_sums[1][t] - inside * columns;
   }
 
   // dCBᵀ C and dC += dCB B, dCB going through shared memory in bf16.
   static __device__ __forceinline__ void finish(const SsdGradient& p, const GradientBlock& k,
-                                                const tile::Operands<kN>& on_n, const float (&dcb)[own_tiles][2][4],
-                                                float (&dc)[half / 8][4], const Fixed& fixed, bf16* shared, int n0,
-                                                int valid_n) {
+                                                const tile::Operands<kN>& on_n,
+                                                const float (&dcb)[own_tiles][2][4], float (&dc)[half / 8][4],
+                                                const Fixed& fixed, bf16* shared, int n0, int valid_n) {
     const SsdGeometry& g = p.g;
     const int lane = threadIdx.x % 32, mine = k.mine.block, first = k.mine.share * half;
     const index_t partial_stride = index_t{g.groups} * g.state;
     const index_t partial_at = mine * 16 * partial_stride + index_t{k.group} * g.state + n0 + first;
     const tile::Operands<kSsdChunk> on_dcb;
-    tile::wait_copies<0>();
 #pragma unroll
     for (int s = 0; s < own_tiles; ++s) {
       const int block = s * kGradientShare + k.mine.share;
@@ -269,7 +233,8 @@ struct GradientReader {
           tile::mma(db[n * 2], db[n * 2 + 1], a, on_n.b_trans(fixed.c, first + n * 16).at(later * 16));
         }
       }
-      store_partial<half>(db, p.db + p.partial(k.split, k.b, k.chunk) + partial_at, partial_stride, valid_n - first);
+      store_partial<half>(db, p.db + p.partial(k.split, k.b, k.chunk) + partial_at, partial_stride,
+                          valid_n - first);
     }
     tile::Fragment row[kStepBlocks];
 #pragma unroll
@@ -290,7 +255,8 @@ struct GradientReader {
       }
     }
     if (p.splits > 1) {
-      store_partial<half>(dc, p.dc + p.partial(k.split, k.b, k.chunk) + partial_at, partial_stride, valid_n - first);
+      store_partial<half>(dc, p.dc + p.partial(k.split, k.b, k.chunk) + partial_at, partial_stride,
+                          valid_n - first);
       return;
     }
     bf16* const target = p.dxbc + (k.row + mine * 16) * g.channels + (k.C - k.x) + n0 + first;

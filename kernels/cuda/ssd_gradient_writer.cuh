@@ -1,11 +1,14 @@
-// Blocks of ssd_gradient.cu for the steps j that write to the state: dx, the rest of dB, and the terms of Δ and D.
+// Blocks of ssd_gradient.cu for the steps j that write to the state: dx, the rest of dB, and the terms of Δ,
+// D and the chunk as a whole.
 //
 //   V_j = e^{S - s_j} G B_j + Σ_{i>=j} (C_i·B_j) e^{s_i - s_j} dy_i
-//   dx_j = Δ_j V_j + D dy_j          dB_j += Σ_h e^{S - s_j} Δ_j Gᵀ x_j           direct_j = x_j · V_j        skip = Σ_j dy_j · x_j
-//   write_j = Δ_j x_j · (e^{S - s_j} G B_j), what dL gains per unit of S - s_j
-// V is formed relative to r = s at the end of the warp's 16 steps: V_j = e^{r - s_j} (e^{S - r} G B_j + Σ_{i after} (C_i·B_j) e^{s_i - r}
-// dy_i) + the warp's own steps with exact exponents. Of the two warps of 16 steps, each takes half the channels of V and half the
-// columns of dB. kN columns of the state dimension are in shared memory; kDx needs all of it, kDb accumulates dB from column n0.
+//   dx_j = Δ_j V_j + D dy_j      dB_j += Σ_h e^{S - s_j} Δ_j Gᵀ x_j
+// and the terms direct_j = x_j · V_j, skip = Σ_j dy_j · x_j, and what dL gains per unit of S - s_j and of S:
+//   write_j = Δ_j x_j · (e^{S - s_j} G B_j)      carry = e^S <h, G>
+// V is formed relative to r = s at the end of the warp's 16 steps: V_j = e^{r - s_j} (e^{S - r} G B_j + Σ_{i
+// after} (C_i·B_j) e^{s_i - r} dy_i) + the warp's own steps with exact exponents. Of the two warps of 16
+// steps, each takes half the channels of V and half the columns of dB. kN columns of the state dimension are
+// in shared memory; kDx needs all of it, kDb accumulates dB from column n0.
 #pragma once
 
 #include "reduce.cuh"
@@ -17,20 +20,22 @@ template <int kP, int kN, bool kDx, bool kDb>
 struct GradientWriter {
   static constexpr int part = kN < 64 ? kN : 64;
   static constexpr int half_p = kP / 2, half_n = kN / 2;
+  using StateCopy = tile::TileCopy<kP, kN, kGradientThreads>;
   struct Stage {
     bf16 dy[kDx ? kSsdChunk * kP : 64];
     bf16 x[kSsdChunk * kP];
     bf16 grad[kP * kN];
     float decay[kSsdChunk];
     float delta[kSsdChunk];
+    // left by the computing warps
+    float terms[kGradientShare][2][kSsdChunk];  // each warp's part of write and direct
+    float skip[kGradientWarps], carry[kGradientWarps];
   };
   struct Fixed {
     Scores scores;
     bf16 b[kDx && kDb ? kSsdChunk * kN : 64];
     bf16 out[kGradientWarps][16 * half_p];
     ColumnDecays decays[kGradientWarps];
-    float terms[kGradientShare][2][kSsdChunk];  // each warp's part of write and direct
-    float skip[kGradientWarps];
   };
   static constexpr std::size_t bytes(int stages) {
     constexpr std::size_t scores = 2 * kSsdChunk * part * sizeof(bf16);
@@ -45,49 +50,60 @@ struct GradientWriter {
     const SsdGeometry& g = p.g;
     const GradientBlock k(p, group_and_split);
     const int mine = k.mine.block, valid_n = g.state - n0;
-
-    tile::Fragment b_own[kN / 16];  // where dB does not take the registers; else the rows are in shared memory
+    tile::Fragment b_own[kN / 16];  // where dB does not take the registers; else in shared memory
     if constexpr (kDx) {
-      make_scores<kGradientShare, part, kN / part, false>(fixed.scores, b_own, reinterpret_cast<bf16*>(ring), k.B, k.C,
-                                                          g.channels, k.length, g.state, k.mine);
+      make_scores<kGradientShare, part, kN / part, false>(fixed.scores, b_own, reinterpret_cast<bf16*>(ring),
+                                                          k.B, k.C, g.channels, k.length, g.state, k.mine);
       if (kDb) tile::load_tile<kSsdChunk, kN, kGradientThreads>(fixed.b, k.B, g.channels, k.length, valid_n);
+      tile::commit_copies();
     }
+
     const tile::Operands<kP> on_p;
     const tile::Operands<kN> on_n;
-    const auto load_stage = [&](int vh, Stage& stage) {
-      if (vh < k.last) {
-        if (kDx) tile::load_tile<kSsdChunk, kP, kGradientThreads>(stage.dy, k.dy + vh * kP, g.inner, k.length, kP);
-        tile::load_tile<kSsdChunk, kP, kGradientThreads>(stage.x, k.x + vh * kP, g.channels, k.length, kP);
-        tile::load_tile<kP, kN, kGradientThreads>(stage.grad, p.grads + k.states + n0 + vh * g.cells_per_head(), g.state, kP,
-                                                  valid_n);
-        load_vectors(k, g, vh, p.steps.decay, stage.decay, p.steps.delta, stage.delta);
-      }
-      tile::commit_copies();
-    };
-    for (int s = 0; s < stages; ++s) load_stage(k.first + s, ring[s]);
-
     float db[half_n / 8][4] = {};
-    for (int vh = k.first, slot = 0; vh < k.last; ++vh, slot = slot + 1 == stages ? 0 : slot + 1) {
-      await_stage(stages);
-      Stage& stage = ring[slot];
-      if constexpr (kDx) write_dx(p, k, stage, fixed, on_p, on_n, b_own, vh);
+    const auto load = [&](int vh, Stage& stage) {
+      const int thread = tile::thread_here() - kCopyThreads;
+      const tile::TileCopy<kSsdChunk, kP, kCopyThreads> copy_x(thread, g.channels, kP),
+          copy_dy = copy_x.with_stride(g.inner);
+      const index_t steps = k.steps + g.head_of(vh) * g.steps_per_head();
+      if (kDx) copy_dy.start(stage.dy, k.dy + vh * kP, k.length);
+      copy_x.start(stage.x, k.x + vh * kP, k.length);
+      tile::TileCopy<kP, kN, kCopyThreads>(thread, g.state, valid_n)
+          .start(stage.grad, p.grads + k.states + n0 + vh * g.cells_per_head(), kP);
+      load_vector(stage.decay, p.steps.decay + steps, thread);
+      load_vector(stage.delta, p.steps.delta + steps, thread - 32);
+    };
+    const auto compute = [&](int vh, Stage& stage) {
+      if constexpr (kDx) {
+        // h goes straight to registers: it is no operand here, only <h, G> is wanted.
+        const StateCopy copy_state(tile::thread_here(), g.state, valid_n);
+        uint4 h[StateCopy::rounds];
+#pragma unroll
+        for (int i = 0; i < StateCopy::rounds; ++i) {
+          h[i] = copy_state.read(p.states + k.states + vh * g.cells_per_head(), i, kP);
+        }
+        write_dx(p, k, stage, fixed, on_p, on_n, b_own, vh);
+        add_carry(stage, copy_state, h);
+      }
       if constexpr (kDb) add_states(db, stage, on_p, on_n, mine, k.mine.share * half_n);
-      __syncthreads();
-      load_stage(vh + stages, stage);
-      if constexpr (kDx) finish_terms(p, k, fixed, vh);
-    }
+    };
+    walk_heads(ring, k.first, k.last, stages, threadIdx.x >= kCopyThreads, load, compute,
+               [&](int vh, const Stage& stage) {
+                 if (kDx) take_terms(p, k, stage, vh);
+               });
     if constexpr (kDb) {
       const index_t stride = index_t{g.groups} * g.state;
       const int first = k.mine.share * half_n;
-      store_partial<half_n>(db, p.db + p.partial(p.splits + k.split, k.b, k.chunk) + mine * 16 * stride +
-                                    index_t{k.group} * g.state + n0 + first,
+      store_partial<half_n>(db,
+                            p.db + p.partial(p.splits + k.split, k.b, k.chunk) + mine * 16 * stride +
+                                index_t{k.group} * g.state + n0 + first,
                             stride, valid_n - first);
     }
   }
 
  private:
   // V, dx and the terms of one head's 16 steps, over the warp's half of the channels.
-  static __device__ __forceinline__ void write_dx(const SsdGradient& p, const GradientBlock& k, const Stage& stage,
+  static __device__ __forceinline__ void write_dx(const SsdGradient& p, const GradientBlock& k, Stage& stage,
                                                   Fixed& fixed, const tile::Operands<kP>& on_p,
                                                   const tile::Operands<kN>& on_n,
                                                   const tile::Fragment (&b_own)[kN / 16], int vh) {
@@ -98,12 +114,20 @@ struct GradientWriter {
     fixed.decays[warp].template fill<true>(stage.decay, reference);
 
     float v[half_p / 8][4] = {};
+    // Operands are loaded one step ahead of their use.
+    tile::Fragment b[2], grad[2][half_p / 16];
+    const auto load_operands = [&](int n) {
+      b[n % 2] = kDb ? on_n.a(fixed.b, n * 16).at(mine * 16) : b_own[n];
+      const auto column = on_n.b(stage.grad, n * 16);
+#pragma unroll
+      for (int q = 0; q < half_p / 16; ++q) grad[n % 2][q] = column.at(channel + q * 16);
+    };
+    load_operands(0);
 #pragma unroll
     for (int n = 0; n < kN / 16; ++n) {
-      const tile::Fragment b = kDb ? on_n.a(fixed.b, n * 16).at(mine * 16) : b_own[n];
-      const auto grad = on_n.b(stage.grad, n * 16);
+      if (n + 1 < kN / 16) load_operands(n + 1);
 #pragma unroll
-      for (int q = 0; q < half_p / 8; q += 2) tile::mma(v[q], v[q + 1], b, grad.at(channel + q * 8));
+      for (int q = 0; q < half_p / 16; ++q) tile::mma(v[q * 2], v[q * 2 + 1], b[n % 2], grad[n % 2][q]);
     }
     const float left = tile::exp2_fast(fminf(stage.decay[kSsdChunk - 1] - reference, 0.0f));
     tile::Fragment x[half_p / 16];
@@ -118,13 +142,25 @@ struct GradientWriter {
       }
       add_products(write, x[q], v[q * 2], v[q * 2 + 1]);
     }
-#pragma unroll 2
-    for (int later = mine + 1; later < kStepBlocks; ++later) {
-      const tile::Fragment m = fixed.decays[warp].apply(fixed.scores.load(mine, later), later);
+#pragma unroll 1
+    for (int later = mine + 1; later < kStepBlocks; later += 2) {  // two blocks at a time
+      const bool two = later + 1 < kStepBlocks;
+      const tile::Fragment near = fixed.scores.load(mine, later),
+                           far = fixed.scores.load(mine, two ? later + 1 : later);
+      tile::Fragment dy[2][half_p / 16];
 #pragma unroll
-      for (int q = 0; q < half_p / 8; q += 2) {
-        tile::mma(v[q], v[q + 1], m, on_p.b_trans(stage.dy, channel + q * 8).at(later * 16));
+      for (int q = 0; q < half_p / 16; ++q) {
+        const auto column = on_p.b_trans(stage.dy, channel + q * 16);
+        dy[0][q] = column.at(later * 16);
+        dy[1][q] = column.at(two ? later * 16 + 16 : later * 16);
       }
+      const tile::Fragment m = fixed.decays[warp].apply(near, later);
+#pragma unroll
+      for (int q = 0; q < half_p / 16; ++q) tile::mma(v[q * 2], v[q * 2 + 1], m, dy[0][q]);
+      if (!two) break;
+      const tile::Fragment m1 = fixed.decays[warp].apply(far, later + 1);
+#pragma unroll
+      for (int q = 0; q < half_p / 16; ++q) tile::mma(v[q * 2], v[q * 2 + 1], m1, dy[1][q]);
     }
     const RowPair decay = row_values(stage.decay + mine * 16), delta = row_values(stage.delta + mine * 16);
     const RowPair since = {tile::exp2_fast(reference - decay.top), tile::exp2_fast(reference - decay.bottom)};
@@ -132,7 +168,8 @@ struct GradientWriter {
     for (int q = 0; q < half_p / 8; ++q)
 #pragma unroll
       for (int e = 0; e < 4; ++e) v[q][e] *= since.of(e / 2);
-    const tile::Fragment own = own_steps(fixed.scores.load(mine, mine), decay, column_values(stage.decay + mine * 16));
+    const tile::Fragment own =
+        own_steps(fixed.scores.load(mine, mine), decay, column_values(stage.decay + mine * 16));
 #pragma unroll
     for (int q = 0; q < half_p / 8; q += 2) {
       tile::mma(v[q], v[q + 1], own, on_p.b_trans(stage.dy, channel + q * 8).at(mine * 16));
@@ -154,26 +191,41 @@ struct GradientWriter {
         sum[w % 2 * 2 + 1] = delta.of(w) * sum[w % 2 * 2 + 1] + d * high;
       }
     }
-    tile::store_rows<half_p>(fixed.out[warp], v, p.dxbc + (k.row + mine * 16) * g.channels + vh * kP + channel,
-                             g.channels, k.length - mine * 16, half_p);
+    tile::store_rows<half_p>(fixed.out[warp], v,
+                             p.dxbc + (k.row + mine * 16) * g.channels + vh * kP + channel, g.channels,
+                             k.length - mine * 16, half_p);
     const RowPair write_sum = {tile::quad_sum(write.top) * since.top * delta.top,
                                tile::quad_sum(write.bottom) * since.bottom * delta.bottom};
     const RowPair direct_sum = {tile::quad_sum(direct.top), tile::quad_sum(direct.bottom)};
     if (lane % 4 == 0) {
       const int at = mine * 16 + lane / 4;
-      fixed.terms[k.mine.share][0][at] = write_sum.top;
-      fixed.terms[k.mine.share][0][at + 8] = write_sum.bottom;
-      fixed.terms[k.mine.share][1][at] = direct_sum.top;
-      fixed.terms[k.mine.share][1][at + 8] = direct_sum.bottom;
+      stage.terms[k.mine.share][0][at] = write_sum.top;
+      stage.terms[k.mine.share][0][at + 8] = write_sum.bottom;
+      stage.terms[k.mine.share][1][at] = direct_sum.top;
+      stage.terms[k.mine.share][1][at + 8] = direct_sum.bottom;
     }
     skip = warp_sum(skip);
-    if (lane == 0) fixed.skip[warp] = skip;
+    if (lane == 0) stage.skip[warp] = skip;
+  }
+
+  // The warp's part of e^S <h, G>.
+  static __device__ __forceinline__ void add_carry(Stage& stage, const StateCopy& copy_state,
+                                                   const uint4 (&h)[StateCopy::rounds]) {
+    float sum = 0;
+#pragma unroll
+    for (int i = 0; i < StateCopy::rounds; ++i) {
+      const Floats a = unpack(h[i]), b = unpack(copy_state.read_tile(stage.grad, i));
+#pragma unroll
+      for (int e = 0; e < kPack; ++e) sum += a.v[e] * b.v[e];
+    }
+    sum = warp_sum(sum) * tile::exp2_fast(stage.decay[kSsdChunk - 1]);
+    if (threadIdx.x % 32 == 0) stage.carry[threadIdx.x / 32] = sum;
   }
 
   // dB += e^{S - s_j} Δ_j Gᵀ x_j over the warp's columns.
   static __device__ __forceinline__ void add_states(float (&db)[half_n / 8][4], const Stage& stage,
-                                                    const tile::Operands<kP>& on_p, const tile::Operands<kN>& on_n,
-                                                    int mine, int first) {
+                                                    const tile::Operands<kP>& on_p,
+                                                    const tile::Operands<kN>& on_n, int mine, int first) {
     const RowPair decay = row_values(stage.decay + mine * 16), delta = row_values(stage.delta + mine * 16);
     const float total = stage.decay[kSsdChunk - 1];
     const RowPair weight = {tile::exp2_fast(fminf(total - decay.top, 0.0f)) * delta.top,
@@ -181,17 +233,23 @@ struct GradientWriter {
     tile::Fragment x[kP / 16];
 #pragma unroll
     for (int q = 0; q < kP / 16; ++q) x[q] = on_p.a(stage.x, q * 16).at(mine * 16);
+    constexpr int columns = half_n < 32 ? 1 : 2;  // of 16, side by side
 #pragma unroll
-    for (int n = 0; n < half_n / 16; ++n) {
-      const auto grad = on_n.b_trans(stage.grad, first + n * 16);
-      float t[2][4] = {};
+    for (int n = 0; n < half_n / 16; n += columns) {
+      float t[columns][2][4] = {};
 #pragma unroll
-      for (int q = 0; q < kP / 16; ++q) tile::mma(t[0], t[1], x[q], grad.at(q * 16));
+      for (int q = 0; q < kP / 16; ++q) {
+        tile::Fragment grad[columns];
 #pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        db[n * 2][e] += weight.of(e / 2) * t[0][e];
-        db[n * 2 + 1][e] += weight.of(e / 2) * t[1][e];
+        for (int c = 0; c < columns; ++c) grad[c] = on_n.b_trans(stage.grad, first + (n + c) * 16).at(q * 16);
+#pragma unroll
+        for (int c = 0; c < columns; ++c) tile::mma(t[c][0], t[c][1], x[q], grad[c]);
       }
+#pragma unroll
+      for (int c = 0; c < columns; ++c)
+#pragma unroll
+        for (int e = 0; e < 8; ++e)
+          db[(n + c) * 2 + e / 4][e % 4] += weight.of(e % 4 / 2) * t[c][e / 4][e % 4];
     }
   }
 
@@ -211,16 +269,20 @@ struct GradientWriter {
   }
 
   // One head's terms, from the warps' parts.
-  static __device__ __forceinline__ void finish_terms(const SsdGradient& p, const GradientBlock& k, const Fixed& fixed,
-                                                      int vh) {
+  static __device__ __forceinline__ void take_terms(const SsdGradient& p, const GradientBlock& k,
+                                                    const Stage& stage, int vh) {
     const SsdGeometry& g = p.g;
-    const int thread = tile::thread_here(), kind = thread / kSsdChunk, t = thread % kSsdChunk;
-    if (kind < 2) {
-      (kind == 0 ? p.write_term : p.direct_term)[k.terms + vh * g.steps_per_head() + t] = fixed.terms[0][kind][t] + fixed.terms[1][kind][t];
-    } else if (kind == 2 && t < 32) {
-      const float total = warp_sum(t < kGradientWarps ? fixed.skip[t] : 0.0f);
-      if (t == 0) p.skip_term[(index_t{k.b} * g.chunks + k.chunk) * g.virtual_heads + vh] = total;
-    }
+    const int thread = tile::thread_here() - kCopyThreads, kind = thread / kSsdChunk, t = thread % kSsdChunk;
+    (kind == 0 ? p.write_term : p.direct_term)[k.terms + vh * g.steps_per_head() + t] =
+        stage.terms[0][kind][t] + stage.terms[1][kind][t];
+    if (thread >= 32) return;
+    static_assert(kGradientWarps == 16 && kCopyThreads == 2 * kSsdChunk, "half for each sum");
+    float total = t < 16 ? stage.skip[t] : stage.carry[t - 16];
+#pragma unroll
+    for (int offset = 8; offset > 0; offset /= 2) total += __shfl_xor_sync(~0u, total, offset);
+    const index_t at = (index_t{k.b} * g.chunks + k.chunk) * g.virtual_heads + vh;
+    if (t == 0) p.skip_term[at] = total;
+    if (t == 16) p.carry_term[at] = total;
   }
 };
 

@@ -1,8 +1,8 @@
 // The SSD scan put together (ssd_scan.cuh): two kernels forward, four backward.
 //   forward   state pass (h at every chunk's start)      -> chunk outputs
-//   backward  state pass in reverse (dL/dh at every end) -> gradients inside the chunks -> sums over heads and steps, parameters
-// Chunks are independent once their states are known, so only the state passes are serial in time; they keep the state in
-// registers and are limited by memory.
+//   backward  state pass in reverse (dL/dh at every end) -> gradients inside the chunks -> sums -> parameters
+// Chunks are independent once their states are known, so only the state passes are serial in time; they keep
+// the state in registers and are limited by memory.
 #include "../common/error.h"
 #include "ssd_chunk_output.cuh"
 #include "ssd_combine.cuh"
@@ -31,7 +31,8 @@ class Carver {
 };
 
 SsdSteps take_steps(Carver& carver, const SsdGeometry& g) {
-  return {carver.take<float>(g.step_count()), carver.take<float>(g.step_count()), carver.take<float>(g.step_count())};
+  return {carver.take<float>(g.step_count()), carver.take<float>(g.step_count()),
+          carver.take<float>(g.step_count())};
 }
 
 struct BackwardBuffers {
@@ -49,7 +50,7 @@ struct BackwardBuffers {
     decay_term = carver.take<float>(kMaxStatePieces * g.virtual_step_count());
     write_term = carver.take<float>(g.virtual_step_count());
     direct_term = carver.take<float>(g.virtual_step_count());
-    carry_term = carver.take<float>(kMaxStatePieces * blocks * g.virtual_heads);
+    carry_term = carver.take<float>(blocks * g.virtual_heads);
     skip_term = carver.take<float>(blocks * g.virtual_heads);
     parameter_partials = carver.take<float>(3 * blocks * g.heads);
   }
@@ -63,16 +64,18 @@ void ssd_scan_require(const SsdShape& s) {
                           std::to_string(s.head_dim));
   }
   if (s.state <= 0 || s.state % 8 != 0 || s.state > 256) {
-    throw InvalidArgument("Expected the SSD scan's state to be a multiple of 8 up to 256 on a CUDA device, got " +
-                          std::to_string(s.state));
+    throw InvalidArgument(
+        "Expected the SSD scan's state to be a multiple of 8 up to 256 on a CUDA device, got " +
+        std::to_string(s.state));
   }
   if (s.groups <= 0 || s.heads % s.groups != 0) {
-    throw InvalidArgument("Expected the SSD scan's groups to divide its " + std::to_string(s.heads) + " heads, got " +
-                          std::to_string(s.groups));
+    throw InvalidArgument("Expected the SSD scan's groups to divide its " + std::to_string(s.heads) +
+                          " heads, got " + std::to_string(s.groups));
   }
   if (s.batch > 65535 || ceil_div(s.time, kSsdChunk) > 65535) {
-    throw InvalidArgument("Expected at most 65535 sequences of at most 65535 chunks in an SSD scan, got batch " +
-                          std::to_string(s.batch) + ", time " + std::to_string(s.time));
+    throw InvalidArgument(
+        "Expected at most 65535 sequences of at most 65535 chunks in an SSD scan, got batch " +
+        std::to_string(s.batch) + ", time " + std::to_string(s.time));
   }
 }
 
@@ -88,32 +91,47 @@ std::size_t ssd_scan_workspace(const SsdShape& s) {
   return carver.used();
 }
 
-void ssd_scan_forward(const SsdShape& s, const bf16* xbc, StridedOf<const bf16*> dt, const float* a_log, const float* d,
-                      const float* dt_bias, const float* initial_state, bf16* y, bf16* states, float* final_state,
-                      void* workspace, cudaStream_t stream) {
+void ssd_scan_forward(const SsdShape& s, const bf16* xbc, StridedOf<const bf16*> dt, const float* a_log,
+                      const float* d, const float* dt_bias, const float* initial_state, bf16* y, bf16* states,
+                      float* final_state, void* workspace, cudaStream_t stream) {
   ssd_scan_require(s);
   const SsdGeometry g(s);
   Carver carver(workspace);
   const SsdSteps steps = take_steps(carver, g);
   ssd_state_pass_forward(
-      {g, xbc, g.channels, xbc + g.inner, dt, a_log, dt_bias, initial_state, states, final_state, steps}, stream);
+      {g, xbc, g.channels, xbc + g.inner, dt, a_log, dt_bias, initial_state, states, final_state, steps},
+      stream);
   ssd_chunk_output({g, xbc, states, d, steps, y}, stream);
 }
 
-void ssd_scan_backward(const SsdShape& s, const bf16* dy, const bf16* xbc, StridedOf<const bf16*> dt, const float* a_log,
-                       const float* d, const float* dt_bias, const bf16* states, const float* dfinal_state, bf16* dxbc,
-                       StridedOf<bf16*> ddt, float* da_log, float* dd, float* ddt_bias, float* dinitial_state,
-                       void* workspace, cudaStream_t stream) {
+void ssd_scan_backward(const SsdShape& s, const bf16* dy, const bf16* xbc, StridedOf<const bf16*> dt,
+                       const float* a_log, const float* d, const float* dt_bias, const bf16* states,
+                       const float* dfinal_state, bf16* dxbc, StridedOf<bf16*> ddt, float* da_log, float* dd,
+                       float* ddt_bias, float* dinitial_state, void* workspace, cudaStream_t stream) {
   ssd_scan_require(s);
   const SsdGeometry g(s);
   Carver carver(workspace);
   const BackwardBuffers w(carver, g);
-  ssd_state_pass_backward({g, dy, g.inner, xbc + g.inner + g.groups * g.state, dt, a_log, dt_bias, dfinal_state, w.grads,
-                           dinitial_state, w.steps},
+  ssd_state_pass_backward({g, dy, g.inner, xbc + g.inner + g.groups * g.state, dt, a_log, dt_bias,
+                           dfinal_state, w.grads, dinitial_state, w.steps},
                           stream);
-  const SsdGradient gradient{g,    dy,   xbc,          states,       w.grads,       d,           w.steps,    dxbc,
-                             w.splits, ssd_gradient_pieces(g), w.db, w.dc, w.decay_term, w.write_term, w.direct_term,
-                             w.carry_term, w.skip_term};
+  const SsdGradient gradient{g,
+                             dy,
+                             xbc,
+                             states,
+                             w.grads,
+                             d,
+                             w.steps,
+                             dxbc,
+                             w.splits,
+                             ssd_gradient_pieces(g),
+                             w.db,
+                             w.dc,
+                             w.decay_term,
+                             w.write_term,
+                             w.direct_term,
+                             w.carry_term,
+                             w.skip_term};
   ssd_gradient(gradient, stream);
   ssd_combine({gradient, a_log, ddt, w.parameter_partials, da_log, dd, ddt_bias}, stream);
 }

@@ -1,8 +1,10 @@
-// C·B inside one chunk: what every head of a group shares, computed once per block of threads and kept in shared memory.
+// C·B inside one chunk: what every head of a group shares, computed once per block of threads and kept in
+// shared memory.
 //
-// A chunk is eight blocks of 16 steps; each belongs to one warp (kShare = 1) or to two neighbours on one scheduler (kShare = 2).
-// Scores are rounded to bf16 and lie in operand order, one tile of 16 x 16 per pair of blocks (earlier, later), 36 in all. With
-// kPast rows are the later steps (i, rows of C) and columns the earlier ones (j, rows of B); otherwise the other way round.
+// A chunk is eight blocks of 16 steps; each belongs to one warp (kShare = 1) or to two neighbours on one
+// scheduler (kShare = 2). Scores are rounded to bf16 and lie in operand order, one tile of 16 x 16 per pair
+// of blocks (earlier, later), 36 in all. With kPast rows are the later steps (i, rows of C) and columns the
+// earlier ones (j, rows of B); otherwise the other way round.
 #pragma once
 
 #include "mma_tile.cuh"
@@ -15,8 +17,8 @@ constexpr int kStepBlocks = static_cast<int>(kSsdChunk) / 16;
 template <int kShare>
 constexpr int kScoreThreads = 32 * kShare * kStepBlocks;
 
-// The 16 steps of a warp, and which of their owners it is. Work grows with the block (or falls): every scheduler (warp mod 4)
-// gets blocks k and 7 - k.
+// The 16 steps of a warp, and which of their owners it is. Work grows with the block (or falls): every
+// scheduler (warp mod 4) gets blocks k and 7 - k.
 struct StepOwner {
   int block, share;
 };
@@ -29,7 +31,9 @@ __device__ __forceinline__ StepOwner step_owner() {
 struct Scores {
   uint4 tiles[kStepBlocks * (kStepBlocks + 1) / 2][32];
 
-  static __device__ __forceinline__ int index(int earlier, int later) { return later * (later + 1) / 2 + earlier; }
+  static __device__ __forceinline__ int index(int earlier, int later) {
+    return later * (later + 1) / 2 + earlier;
+  }
   __device__ __forceinline__ tile::Fragment load(int earlier, int later) const {
     const uint4 f = tiles[index(earlier, later)][threadIdx.x % 32];
     return {{f.x, f.y, f.z, f.w}};
@@ -39,13 +43,14 @@ struct Scores {
   }
 };
 
-// rows, columns: first rows of the chunk in the two matrices, `stride` elements apart, `length` of them valid, `state` columns.
-// `shared` holds two tiles of kSsdChunk x kN; kTiles * kN columns in all. `own` receives the warp's rows as operands.
-// Starts and ends with the block in step: on return the scores can be read and the tiles overwritten.
+// rows, columns: first rows of the chunk in the two matrices, `stride` elements apart, `length` of them
+// valid, `state` columns. `shared` holds two tiles of kSsdChunk x kN; kTiles * kN columns in all. `own`
+// receives the warp's rows as operands. Starts and ends with the block in step: on return the scores can be
+// read and the tiles overwritten.
 template <int kShare, int kN, int kTiles, bool kPast>
-__device__ __forceinline__ void make_scores(Scores& scores, tile::Fragment (&own)[kTiles * kN / 16], bf16* shared,
-                                            const bf16* rows, const bf16* columns, index_t stride, int length,
-                                            int state, StepOwner mine) {
+__device__ __forceinline__ void make_scores(Scores& scores, tile::Fragment (&own)[kTiles * kN / 16],
+                                            bf16* shared, const bf16* rows, const bf16* columns,
+                                            index_t stride, int length, int state, StepOwner mine) {
   constexpr int seen_blocks = kStepBlocks / kShare;  // of the warp: every kShare-th
   bf16* const row_tile = shared;
   bf16* const column_tile = shared + kSsdChunk * kN;
@@ -54,7 +59,8 @@ __device__ __forceinline__ void make_scores(Scores& scores, tile::Fragment (&own
   for (int part = 0; part < kTiles; ++part) {
     const int n0 = part * kN;
     tile::load_tile<kSsdChunk, kN, kScoreThreads<kShare>>(row_tile, rows + n0, stride, length, state - n0);
-    tile::load_tile<kSsdChunk, kN, kScoreThreads<kShare>>(column_tile, columns + n0, stride, length, state - n0);
+    tile::load_tile<kSsdChunk, kN, kScoreThreads<kShare>>(column_tile, columns + n0, stride, length,
+                                                          state - n0);
     tile::commit_copies();
     tile::wait_copies<0>();
     __syncthreads();
@@ -66,7 +72,8 @@ __device__ __forceinline__ void make_scores(Scores& scores, tile::Fragment (&own
 #pragma unroll
       for (int s = 0; s < seen_blocks; ++s) {
         const int block = s * kShare + mine.share;
-        if (kPast ? block <= mine.block : block >= mine.block) tile::mma(sum[s][0], sum[s][1], a, seen.at(block * 16));
+        if (kPast ? block <= mine.block : block >= mine.block)
+          tile::mma(sum[s][0], sum[s][1], a, seen.at(block * 16));
       }
       own[part * (kN / 16) + k] = a;
     }
@@ -82,19 +89,21 @@ __device__ __forceinline__ void make_scores(Scores& scores, tile::Fragment (&own
   __syncthreads();
 }
 
-// Decays between a warp's block and all steps, relative to a step `reference` between the two, as bf16 pairs in shared memory:
-// e^{s_i - s_j} = e^{s_i - reference} e^{reference - s_j}, both at most 1, and one of the factors is the warp's own.
+// Decays between a warp's block and all steps, relative to a step `reference` between the two, as bf16 pairs
+// in shared memory: e^{s_i - s_j} = e^{s_i - reference} e^{reference - s_j}, both at most 1, and one of the
+// factors is the warp's own.
 struct ColumnDecays {
   std::uint32_t pairs[kSsdChunk / 2];
 
-  // kAfter: 2^(vector - reference), for later steps; otherwise 2^(reference - vector), for earlier ones. What lies on the other
-  // side of the reference may overflow and is not used. One warp's work.
+  // kAfter: 2^(vector - reference), for later steps; otherwise 2^(reference - vector), for earlier ones. What
+  // lies on the other side of the reference may overflow and is not used. One warp's work.
   template <bool kAfter>
   __device__ __forceinline__ void fill(const float* vector, float reference) {
     const int lane = threadIdx.x % 32;
     const float4 v = *reinterpret_cast<const float4*>(vector + lane * 4);
     const auto factor = [&](float x) { return tile::exp2_fast(kAfter ? x - reference : reference - x); };
-    *reinterpret_cast<uint2*>(pairs + lane * 2) = {to_pair(factor(v.x), factor(v.y)), to_pair(factor(v.z), factor(v.w))};
+    *reinterpret_cast<uint2*>(pairs + lane * 2) = {to_pair(factor(v.x), factor(v.y)),
+                                                   to_pair(factor(v.z), factor(v.w))};
     __syncwarp();
   }
   // The scores of one pair of blocks times their columns' decays.
@@ -106,7 +115,8 @@ struct ColumnDecays {
   }
 };
 
-// Row and column of the pair of elements in word w of a fragment, for this thread: (row, column), (row, column + 1).
+// Row and column of the pair of elements in word w of a fragment, for this thread: (row, column), (row,
+// column + 1).
 __device__ __forceinline__ int fragment_row(int w) { return threadIdx.x % 32 / 4 + w % 2 * 8; }
 __device__ __forceinline__ int fragment_column(int w) { return threadIdx.x % 4 * 2 + w / 2 * 8; }
 
@@ -131,7 +141,8 @@ __device__ __forceinline__ RowPair row_values(const float* vector) {
   return {at[0], at[8]};
 }
 
-// Row by row, the products of an operand's elements with those of two neighbouring accumulators, added to `sum`.
+// Row by row, the products of an operand's elements with those of two neighbouring accumulators, added to
+// `sum`.
 __device__ __forceinline__ void add_products(RowPair& sum, const tile::Fragment& a, const float (&left)[4],
                                              const float (&right)[4]) {
 #pragma unroll

@@ -1,11 +1,13 @@
-// H <- e^S H + Σ_k w_k u_k ⊗ v_k over the chunks of a sequence, writing H before each chunk (ssd_state_pass.cuh).
+// H <- e^S H + Σ_k w_k u_k ⊗ v_k over the chunks of a sequence, writing H before each chunk
+// (ssd_state_pass.cuh).
 //
-// One block of 4 warps owns a kP x kN piece of the state of one (sequence, virtual head) in fp32 accumulators and walks time in
-// order; u and v stream through a ring of kStages buffers (cp.async, one barrier a buffer). The weights w_k, bf16 pairs, multiply u
-// in operand registers. Each warp turns one chunk of four into Δ, s and w, four chunks ahead.
+// One block of 4 warps owns a kP x kN piece of the state of one (sequence, virtual head) in fp32 accumulators
+// and walks time in order; u and v stream through a ring of kStages buffers (cp.async, one barrier a buffer).
+// The weights w_k, bf16 pairs, multiply u in operand registers. Each warp turns one chunk of four into Δ, s
+// and w, four chunks ahead.
 //
-// 65536 tokens, 24 heads x 64, state 128 (batch 16): 25.8 GFLOP; u 201 MB + v 17 MB (805 MB from L2) + states 201 MB
-// = 0.42 GB, 100 us at 4.2 TB/s.
+// 65536 tokens, 24 heads x 64, state 128 (batch 16): 25.8 GFLOP; u 201 MB + v 17 MB (805 MB from L2) + states
+// 201 MB = 0.42 GB, 100 us at 4.2 TB/s. Measured on an H200: 142 us.
 #include "check.h"
 #include "mma_tile.cuh"
 #include "ssd_state_pass.cuh"
@@ -18,8 +20,10 @@ constexpr float kLog2E = 1.4426950408889634f;
 
 template <int kP, int kN>
 struct StatePassTile {
-  static constexpr int warps_p = kP / 32, warps_n = kWarps / warps_p, cols = kN / warps_n;  // a warp: 32 x cols
-  static constexpr int rows = kN == 128 ? 32 : 64, parts = static_cast<int>(kSsdChunk) / rows;  // steps of a buffer
+  static constexpr int warps_p = kP / 32, warps_n = kWarps / warps_p,
+                       cols = kN / warps_n;  // a warp: 32 x cols
+  static constexpr int rows = kN == 128 ? 32 : 64,
+                       parts = static_cast<int>(kSsdChunk) / rows;  // steps of a buffer
   struct Stage {
     bf16 u[rows * kP];
     bf16 v[rows * kN];
@@ -83,7 +87,8 @@ __device__ void prepare_chunk(const SsdStatePass& p, const Times& times, int b, 
     const index_t at = p.g.steps(b, chunk, p.g.heads) + head * p.g.steps_per_head() + lane * 4;
     *reinterpret_cast<float4*>(p.steps.decay + at) = {decay[0], decay[1], decay[2], decay[3]};
     *reinterpret_cast<float4*>(p.steps.decay_weight + at) = {
-        decay[0] - log2f(delta[0]), decay[1] - log2f(delta[1]), decay[2] - log2f(delta[2]), decay[3] - log2f(delta[3])};
+        decay[0] - log2f(delta[0]), decay[1] - log2f(delta[1]), decay[2] - log2f(delta[2]),
+        decay[3] - log2f(delta[3])};
     *reinterpret_cast<float4*>(p.steps.delta + at) = {delta[0], delta[1], delta[2], delta[3]};
   }
 }
@@ -106,15 +111,17 @@ __global__ void __launch_bounds__(kThreads, kN == 128 ? 3 : 2) ssd_state_pass_ke
   const bf16* const v = p.inner + index_t{b} * g.time * g.channels + group * g.state + n0;
   const auto chunk_of = [&](int position) { return kReverse ? g.chunks - 1 - position : position; };
 
-  // Buffers in the order of the walk, which in reverse runs backwards inside a chunk too; an empty group at its end keeps the
-  // count right.
+  // Buffers in the order of the walk, which in reverse runs backwards inside a chunk too; an empty group at
+  // its end keeps the count right.
   const int buffers = g.chunks * Tile::parts;
+  const tile::TileCopy<Tile::rows, kP, kThreads> copy_u(threadIdx.x, p.outer_stride, kP);
+  const tile::TileCopy<Tile::rows, kN, kThreads> copy_v(threadIdx.x, g.channels, valid_n);
   const auto load_stage = [&](int step) {
     if (step < buffers) {
       const int first = (kReverse ? buffers - 1 - step : step) * Tile::rows, rows = g.time - first;
       auto& stage = shared.stages[step % kStages];
-      tile::load_tile<Tile::rows, kP, kThreads>(stage.u, u + first * p.outer_stride, p.outer_stride, rows, kP);
-      tile::load_tile<Tile::rows, kN, kThreads>(stage.v, v + first * g.channels, g.channels, rows, valid_n);
+      copy_u.start(stage.u, u + first * p.outer_stride, rows);
+      copy_v.start(stage.v, v + first * g.channels, rows);
     }
     tile::commit_copies();
   };
@@ -220,9 +227,10 @@ void launch(const SsdStatePass& p, cudaStream_t stream) {
 template <bool kReverse>
 void dispatch(const SsdStatePass& p, cudaStream_t stream) {
   // Narrow pieces where the wide ones would leave multiprocessors idle, or would be mostly padding.
-  const bool narrow = p.g.state % 128 != 0 && p.g.state % 128 <= 64
-                          ? true
-                          : index_t{p.g.batch} * p.g.virtual_heads * ceil_div(p.g.state, 128) < 2 * kMultiprocessors;
+  const bool narrow =
+      p.g.state % 128 != 0 && p.g.state % 128 <= 64
+          ? true
+          : index_t{p.g.batch} * p.g.virtual_heads * ceil_div(p.g.state, 128) < 2 * kMultiprocessors;
   if (p.g.width == 64) {
     narrow ? launch<64, 64, kReverse>(p, stream) : launch<64, 128, kReverse>(p, stream);
   } else {

@@ -1,5 +1,6 @@
-// Arrays for tests of single CUDA kernels: values on the host in double, elements on the device in the kernel's own type, guard
-// zones around them, gaps between strided rows, NaN in everything an operation must overwrite.
+// Arrays for tests of single CUDA kernels: values on the host in double, elements on the device in the
+// kernel's own type, guard zones around them, gaps between strided rows, NaN in everything an operation must
+// overwrite.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -19,7 +20,11 @@ class DeviceArray {
  public:
   // rows x cols elements, rows `cols + gap` apart.
   DeviceArray(index_t rows, index_t cols, index_t gap = 0)
-      : rows_(rows), cols_(cols), stride_(cols + gap), host_(2 * guard + rows * (cols + gap)), values_(rows * cols) {
+      : rows_(rows),
+        cols_(cols),
+        stride_(cols + gap),
+        host_(2 * guard + rows * (cols + gap)),
+        values_(rows * cols) {
     std::memset(static_cast<void*>(host_.data()), guard_byte, host_.size() * sizeof(T));
     cuda::check(cudaMalloc(&device_, host_.size() * sizeof(T)), "cudaMalloc");
     poison();
@@ -62,7 +67,8 @@ class DeviceArray {
   // Back from the device; false where a guard or a gap has changed.
   bool fetch(std::vector<double>& out) {
     std::vector<T> got(host_.size());
-    cuda::check(cudaMemcpy(got.data(), device_, got.size() * sizeof(T), cudaMemcpyDeviceToHost), "cudaMemcpy");
+    cuda::check(cudaMemcpy(got.data(), device_, got.size() * sizeof(T), cudaMemcpyDeviceToHost),
+                "cudaMemcpy");
     out.resize(count());
     bool intact = true;
     for (std::size_t i = 0; i < got.size(); ++i) {
@@ -81,7 +87,8 @@ class DeviceArray {
   static constexpr int guard_byte = 0xa5;
   T& at(index_t i) { return host_[guard + i / cols_ * stride_ + i % cols_]; }
   void upload() {
-    cuda::check(cudaMemcpy(device_, host_.data(), host_.size() * sizeof(T), cudaMemcpyHostToDevice), "cudaMemcpy");
+    cuda::check(cudaMemcpy(device_, host_.data(), host_.size() * sizeof(T), cudaMemcpyHostToDevice),
+                "cudaMemcpy");
   }
 
   index_t rows_, cols_, stride_;

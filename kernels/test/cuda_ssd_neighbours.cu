@@ -1,6 +1,6 @@
-// The two operations around the SSD scan, causal conv1d and gated RMSNorm, against the fp64 oracle: rows that are aligned and rows
-// that are not, every width of the convolution, sequences shorter than its window, groups from one to many, rows of a warp and
-// of a block. Exits 77 (skipped) where there is no device.
+// The two operations around the SSD scan, causal conv1d and gated RMSNorm, against the fp64 oracle: rows that
+// are aligned and rows that are not, every width of the convolution, sequences shorter than its window,
+// groups from one to many, rows of a warp and of a block. Exits 77 (skipped) where there is no device.
 #include "check.h"
 #include "cpu/causal_conv1d.h"
 #include "cpu/gated_rms_norm.h"
@@ -30,8 +30,10 @@ void check_convolution(const ConvShape& s, index_t gap) {
                            std::to_string(s.channels) + " width " + std::to_string(s.width) + " gap " +
                            std::to_string(gap);
   const index_t rows = s.batch * s.time;
-  DeviceArray<bf16> x(rows, s.channels, gap), y(rows, s.channels), dy(rows, s.channels), dx(rows, s.channels, gap);
-  DeviceArray<float> w(s.channels, s.width), bias(1, s.channels), dw(s.channels, s.width), dbias(1, s.channels);
+  DeviceArray<bf16> x(rows, s.channels, gap), y(rows, s.channels), dy(rows, s.channels),
+      dx(rows, s.channels, gap);
+  DeviceArray<float> w(s.channels, s.width), bias(1, s.channels), dw(s.channels, s.width),
+      dbias(1, s.channels);
   DeviceArray<unsigned char> workspace(1, static_cast<index_t>(cuda::causal_conv1d_workspace(s)));
   x.normal(1);
   w.normal(2, 0.5);
@@ -54,8 +56,8 @@ void check_convolution(const ConvShape& s, index_t gap) {
 }
 
 void check_norm(const GatedNormShape& s, index_t gap) {
-  const std::string name = "gated norm " + std::to_string(s.rows) + "x" + std::to_string(s.cols) + " groups " +
-                           std::to_string(s.groups) + " gap " + std::to_string(gap);
+  const std::string name = "gated norm " + std::to_string(s.rows) + "x" + std::to_string(s.cols) +
+                           " groups " + std::to_string(s.groups) + " gap " + std::to_string(gap);
   DeviceArray<bf16> y(s.rows, s.cols), z(s.rows, s.cols, gap), out(s.rows, s.cols), dout(s.rows, s.cols),
       dy(s.rows, s.cols), dz(s.rows, s.cols, gap);
   DeviceArray<float> weight(1, s.cols), rstd(s.rows, s.groups), dweight(1, s.cols);
@@ -65,12 +67,13 @@ void check_norm(const GatedNormShape& s, index_t gap) {
   weight.normal(3, 0.3, 1);
   dout.normal(4);
   dweight.normal(5);
-  cpu::gated_rms_norm_forward<double>({}, s, y.oracle(), z.oracle_view(), weight.oracle(), out.oracle(), rstd.oracle());
+  cpu::gated_rms_norm_forward<double>({}, s, y.oracle(), z.oracle_view(), weight.oracle(), out.oracle(),
+                                      rstd.oracle());
   cpu::gated_rms_norm_backward<double>({}, s, dout.oracle(), y.oracle(), z.oracle_view(), weight.oracle(),
                                        rstd.oracle(), dy.oracle(), dz.oracle_strided(), dweight.oracle());
   cuda::gated_rms_norm_forward(s, y, z.view(), weight, out, rstd, nullptr);
-  cuda::gated_rms_norm_backward(s, dout, y, z.view(), weight, rstd, dy, dz.strided(), dweight, workspace.data(),
-                                nullptr);
+  cuda::gated_rms_norm_backward(s, dout, y, z.view(), weight, rstd, dy, dz.strided(), dweight,
+                                workspace.data(), nullptr);
   cuda::check(cudaDeviceSynchronize(), name.c_str());
   std::printf("%-44s", name.c_str());
   compare(name, "out", out, 2.5e-3);
@@ -91,8 +94,8 @@ int main() {
   check_convolution({2, 33, 64, 3}, 0);
   check_convolution({1, 257, 136, 2}, 8);
   check_convolution({2, 65, 24, 1}, 0);
-  check_convolution({2, 130, 68, 4}, 4);   // rows of 8-byte units
-  check_convolution({2, 70, 37, 4}, 3);    // no alignment at all
+  check_convolution({2, 130, 68, 4}, 4);  // rows of 8-byte units
+  check_convolution({2, 70, 37, 4}, 3);   // no alignment at all
   check_convolution({4, 300, 1792, 4}, 24);
   check_norm({100, 1536, 1, 1e-5}, 24);
   check_norm({63, 256, 4, 1e-5}, 0);

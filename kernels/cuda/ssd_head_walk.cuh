@@ -1,0 +1,47 @@
+// How a block of threads walks the heads of a chunk: the tiles of the next head arrive while it computes one.
+#pragma once
+
+#include "mma_tile.cuh"
+#include "ssd_geometry.cuh"
+
+namespace lmx::cuda {
+
+// One barrier a head: `load` starts the copies of a head into a stage (copying threads only), `compute` uses
+// them, `take` takes what it left there (copying threads only) while the next head is computed. With a single
+// stage nothing overlaps.
+template <class Stage, class Load, class Compute, class Take>
+__device__ __forceinline__ void walk_heads(Stage* ring, int first, int last, int stages, bool copies,
+                                           Load load, Compute compute, Take take) {
+  const auto fill = [&](int vh, int slot) {
+    load(vh, ring[slot]);
+    tile::commit_copies();
+  };
+  if (stages == 2 && copies && first < last) fill(first, 0);
+  int slot = 0;
+  for (int vh = first; vh < last; ++vh) {
+    const int other = stages == 2 ? 1 - slot : 0;
+    if (stages == 1) {
+      __syncthreads();
+      if (copies && vh > first) take(vh - 1, ring[0]);
+      if (copies) fill(vh, 0);
+    }
+    tile::wait_copies<0>();
+    __syncthreads();
+    if (stages == 2 && copies) {
+      if (vh + 1 < last) fill(vh + 1, other);
+      if (vh > first) take(vh - 1, ring[other]);
+    }
+    compute(vh, ring[slot]);
+    slot = other;
+  }
+  __syncthreads();
+  if (copies && first < last) take(last - 1, ring[stages == 2 ? 1 - slot : 0]);
+  __syncthreads();  // the stages are free
+}
+
+// Starts copying a vector of a chunk's steps; `thread` of one warp.
+__device__ __forceinline__ void load_vector(float* target, const float* source, int thread) {
+  if (thread >= 0 && thread < 32) tile::copy_async(target + thread * 4, source + thread * 4);
+}
+
+}  // namespace lmx::cuda
