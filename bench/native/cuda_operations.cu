@@ -14,8 +14,7 @@
 #include "cuda/cross_entropy.cuh"
 #include "cuda/cuda_backend.h"
 #include "cuda/embedding.cuh"
-#include "cuda/linear.h"
-#include "cuda/mlp_activation.cuh"
+#include "cuda/mlp.h"
 #include "cuda/rms_norm.cuh"
 #include "cuda/rope.cuh"
 

@@ -13,11 +13,11 @@
 #include "cross_entropy.cuh"
 #include "embedding.cuh"
 #include "gated_rms_norm.cuh"
-#include "linear.h"
-#include "mlp_activation.cuh"
+#include "mlp.h"
 #include "rms_norm.cuh"
 #include "rope.cuh"
 #include "ssd_scan.cuh"
+#include "ssd_scan_padded.cuh"
 #include "step_graph.h"
 #include "transfer.h"
 
@@ -107,7 +107,9 @@ class CudaBackend final : public Backend {
   std::size_t workspace_bytes(const NormShape& s) const override { return cuda::rms_norm_workspace(s); }
   std::size_t workspace_bytes(const GatedNormShape& s) const override { return cuda::gated_rms_norm_workspace(s); }
   std::size_t workspace_bytes(const ConvShape& s) const override { return cuda::causal_conv1d_workspace(s); }
-  std::size_t workspace_bytes(const SsdShape& s) const override { return cuda::ssd_scan_workspace(s); }
+  std::size_t workspace_bytes(const SsdShape& s) const override {
+    return cuda::ssd_scan_needs_padding(s) ? cuda::ssd_scan_padded_workspace(s) : cuda::ssd_scan_workspace(s);
+  }
   std::size_t workspace_bytes(const AttentionShape& s) const override { return cuda::attention_workspace(s); }
   std::size_t workspace_bytes(const CrossEntropyShape&) const override { return 0; }
   std::size_t workspace_bytes(const EmbeddingShape& s) const override {
@@ -144,14 +146,12 @@ class CudaBackend final : public Backend {
   }
 
   void linear_activation_forward(const MlpShape& s, const void* x, const void* w_up, void* u, void* a) override {
-    cuda::linear_forward(gemm_, {s.rows, s.hidden, s.up_width()}, x, w_up, nullptr, u, stream());
-    cuda::mlp_activation_forward(s, in<bf16>(u), out<bf16>(a), stream());
+    cuda::linear_activation_forward(gemm_, s, in<bf16>(x), in<bf16>(w_up), out<bf16>(u), out<bf16>(a), stream());
   }
   void linear_activation_backward_input(const MlpShape& s, const void* dy, const void* w_down, const void* u,
                                         void* du) override {
-    bf16* const da = out<bf16>(du) + (s.gated ? s.width : 0);  // its place while it waits for the activation's slope
-    cuda::linear_backward_input(gemm_, {s.rows, s.width, s.hidden}, dy, w_down, da, s.up_width(), stream());
-    cuda::mlp_activation_backward(s, in<bf16>(u), out<bf16>(du), stream());
+    cuda::linear_activation_backward_input(gemm_, s, in<bf16>(dy), in<bf16>(w_down), in<bf16>(u), out<bf16>(du),
+                                           stream());
   }
 
   void causal_conv1d_forward(const ConvShape& s, ConstStrided x, const void* w, const void* bias, void* y) override {
@@ -167,19 +167,31 @@ class CudaBackend final : public Backend {
   void ssd_scan_forward(const SsdShape& s, const void* xbc, ConstStrided dt, const void* a_log, const void* d,
                         const void* dt_bias, const void* initial_state, void* y, void* states,
                         void* final_state) override {
+    if (cuda::ssd_scan_needs_padding(s)) {
+      refuse_boundary_states(s, initial_state, final_state);
+      return cuda::ssd_scan_padded_forward(s, in<bf16>(xbc), in<bf16>(dt), in<float>(a_log), in<float>(d),
+                                           in<float>(dt_bias), out<bf16>(y), scratch(workspace_bytes(s)), stream());
+    }
     require_states(s);
     cuda::ssd_scan_forward(s, in<bf16>(xbc), in<bf16>(dt), in<float>(a_log), in<float>(d), in<float>(dt_bias),
                            in<float>(initial_state), out<bf16>(y), out<bf16>(states), out<float>(final_state),
-                           scratch(cuda::ssd_scan_workspace(s)), stream());
+                           scratch(workspace_bytes(s)), stream());
   }
   void ssd_scan_backward(const SsdShape& s, const void* dy, const void* xbc, ConstStrided dt, const void* a_log,
                          const void* d, const void* dt_bias, const void* states, const void* dfinal_state, void* dxbc,
                          Strided ddt, void* da_log, void* dd, void* ddt_bias, void* dinitial_state) override {
+    if (cuda::ssd_scan_needs_padding(s)) {
+      refuse_boundary_states(s, dfinal_state, dinitial_state);
+      return cuda::ssd_scan_padded_backward(s, in<bf16>(dy), in<bf16>(xbc), in<bf16>(dt), in<float>(a_log),
+                                            in<float>(d), in<float>(dt_bias), out<bf16>(dxbc), out<bf16>(ddt),
+                                            out<float>(da_log), out<float>(dd), out<float>(ddt_bias),
+                                            scratch(workspace_bytes(s)), stream());
+    }
     require_states(s);
     cuda::ssd_scan_backward(s, in<bf16>(dy), in<bf16>(xbc), in<bf16>(dt), in<float>(a_log), in<float>(d),
                             in<float>(dt_bias), in<bf16>(states), in<float>(dfinal_state), out<bf16>(dxbc),
                             out<bf16>(ddt), out<float>(da_log), out<float>(dd), out<float>(ddt_bias),
-                            out<float>(dinitial_state), scratch(cuda::ssd_scan_workspace(s)), stream());
+                            out<float>(dinitial_state), scratch(workspace_bytes(s)), stream());
   }
 
   void gated_rms_norm_forward(const GatedNormShape& s, const void* y, ConstStrided z, const void* weight, void* result,
@@ -252,6 +264,13 @@ class CudaBackend final : public Backend {
     if (cuda::ssd_scan_states_bytes(s) > static_cast<std::size_t>(s.state_elements()) * sizeof(float)) {
       throw InvalidArgument("ssd_scan on a GPU: Expected a chunk of at most 256, got " + std::to_string(s.chunk));
     }
+  }
+
+  static void refuse_boundary_states(const SsdShape& s, const void* first, const void* last) {
+    if (first == nullptr && last == nullptr) return;
+    throw InvalidArgument("ssd_scan on a GPU with initial or final states: Expected a head_dim of 32, 64, 128 or 256 and a "
+                          "state that is a multiple of 8, got " + std::to_string(s.head_dim) + " and " +
+                          std::to_string(s.state));
   }
 
   int device_;

@@ -10,12 +10,30 @@
 #include "check.h"
 #include "cublaslt.h"
 #include "launch.h"
+#include "pack.cuh"
 
 namespace lmx::cuda {
 namespace {
 
 constexpr int kCandidates = 8;
 constexpr int kTimedRuns = 3;
+
+// An operand for telling orders of summation apart. Terms k and k + K/2 of every sum cancel exactly, so what a product returns is
+// its rounding errors, different for every other order. k_first: the index over which the product sums runs first in memory,
+// rows of `stride` elements; `sign` is that of the second half, -1 for one of the two operands.
+__global__ void cancelling_kernel(index_t count, index_t stride, index_t sum_length, bool k_first, float sign,
+                                  std::uint32_t seed, bf16* values) {
+  const index_t half = sum_length / 2;
+  for (index_t i = blockIdx.x * index_t{blockDim.x} + threadIdx.x; i < count; i += index_t{gridDim.x} * blockDim.x) {
+    const index_t k = k_first ? i % stride : i / stride, other = k_first ? i / stride : i % stride;
+    std::uint32_t bits = static_cast<std::uint32_t>(k % (half + (half == 0))) * 0x9e3779b1u + seed;
+    bits = (bits ^ static_cast<std::uint32_t>(other)) * 0x85ebca6bu;
+    bits = (bits ^ (bits >> 13)) * 0xc2b2ae35u;
+    bits ^= bits >> 16;
+    const float value = static_cast<float>(bits) * 0x1p-31f - 1;
+    values[i] = __float2bfloat16(k >= 2 * half ? 0.f : k >= half ? value * sign : value);
+  }
+}
 
 __global__ void differs_kernel(std::size_t words, const std::uint32_t* a, const std::uint32_t* b, int* differs) {
   for (std::size_t i = blockIdx.x * std::size_t{blockDim.x} + threadIdx.x; i < words; i += gridDim.x * blockDim.x) {
@@ -164,20 +182,36 @@ Gemm::Plan Gemm::make_plan(const GemmCall& call) const {
   return plan;
 }
 
-// Works on scratch outputs, so that a product that accumulates is not added twice.
+// On operands and outputs of its own: a product that accumulates must not be added twice, and equality on the caller's data might
+// be luck.
 void Gemm::tune(Plan& plan, const GemmCall& call, cudaStream_t stream) const {
   if (plan.candidates.size() < 2) return;
-  const auto elements = static_cast<std::size_t>(call.ldd * (call.n - 1) + call.m);
-  const std::size_t bytes = (elements * (call.d_type == CUDA_R_32F ? 4 : 2) + 3) / 4 * 4;
-  const Scratch expected(bytes), output(bytes), flag(sizeof(int));
-  if (!expected.get() || !output.get() || !flag.get()) return;
+  const auto bytes_of = [](index_t elements, index_t width) {
+    return static_cast<std::size_t>((elements * width + 3) / 4 * 4);
+  };
+  const index_t a_elements = call.lda * (call.transpose_a ? call.m : call.k);
+  const index_t b_elements = call.ldb * (call.transpose_b ? call.k : call.n);
+  const std::size_t bytes = bytes_of(call.ldd * call.n, call.d_type == CUDA_R_32F ? 4 : 2);
+  const Scratch a(bytes_of(a_elements, 2)), b(bytes_of(b_elements, 2)), zeros(call.c ? bytes : 4), expected(bytes),
+      output(bytes), flag(sizeof(int));
+  for (const Scratch* scratch : {&a, &b, &zeros, &expected, &output, &flag}) {
+    if (scratch->get() == nullptr) return;  // no memory left to search with: the first candidate serves
+  }
+  cancelling_kernel<<<1024, 256, 0, stream>>>(a_elements, call.lda, call.k, call.transpose_a, 1.f, 1,
+                                              static_cast<bf16*>(a.get()));
+  cancelling_kernel<<<1024, 256, 0, stream>>>(b_elements, call.ldb, call.k, !call.transpose_b, -1.f, 2,
+                                              static_cast<bf16*>(b.get()));
+  check(cudaMemsetAsync(zeros.get(), 0, call.c ? bytes : 4, stream), "cudaMemsetAsync");
   check(cudaMemsetAsync(expected.get(), 0, bytes, stream), "cudaMemsetAsync");
   check(cudaMemsetAsync(output.get(), 0, bytes, stream), "cudaMemsetAsync");
+  GemmCall trial = call;
+  trial.a = a.get();
+  trial.b = b.get();
+  trial.c = call.c ? zeros.get() : nullptr;
   Stopwatch watch;
   float best = 0;
   const bool log = std::getenv("LAYERMIX_GEMM_LOG") != nullptr;
   for (std::size_t i = 0; i < plan.candidates.size(); ++i) {
-    GemmCall trial = call;
     trial.d = i == 0 ? expected.get() : output.get();
     bool equal = true;
     launch(plan, plan.candidates[i], trial, stream);

@@ -2,7 +2,8 @@
 // wants it. The algorithm of a shape is chosen once per process, the first time the shape is met, and kept.
 //
 // The choice is by time, the result is not: candidates are cuBLASLt's first guess, which is a function of the shape, and those
-// whose output equals it bit for bit. So a run resumed in another process continues with the same bits. Reductions over split
+// whose output equals it bit for bit on operands whose sums cancel, where another order of summation shows in every element.
+// So a run resumed in another process continues with the same bits. Reductions over split
 // K go through workspace in a fixed order; schemes with atomics are masked out. LAYERMIX_GEMM_LOG=1 prints the candidates' times.
 #pragma once
 

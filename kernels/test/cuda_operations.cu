@@ -93,6 +93,9 @@ std::vector<Operation> device_operations() {
     list.push_back(ssd_scan_operation(s, false));
     list.push_back(ssd_scan_operation(s, true));
   }
+  for (const SsdShape& s : {SsdShape{2, 70, 2, 8, 1, 2, 64, 0}, {1, 200, 6, 48, 3, 20, 64, 0}, {1, 130, 4, 80, 2, 8, 64, 0}}) {
+    list.push_back(ssd_scan_operation(s, false));  // padded
+  }
   list.push_back(rope_operation({2, 33, 3, 1, 32, 32, 10000}));
   list.push_back(rope_operation({1, 100, 2, 2, 64, 32, 500}));
   list.push_back(rope_operation({1, 40, 2, 1, 64, 6, 500}));
