@@ -4,16 +4,24 @@
 // is token t+1, the last has none.
 
 import { join } from "node:path";
-import { loadNative } from "../run/load_native.js";
+import { addonFor, isBuilt, loadNative } from "../run/load_native.js";
 import type { NativeLibrary, NativeModelConfig, NativeTrainer, Precision } from "../run/native.js";
 import { fromNativeError } from "../run/native_error.js";
 import { HuggingFaceCheckpoint } from "./huggingface_checkpoint.js";
 import { type Reference, readReference } from "./reference.js";
 
-/** What counts as equal, against a reference recorded in fp32. */
-export const tolerances = {
+export interface Tolerances {
+  readonly logits: number;
+  readonly loss: number;
+  readonly gradient: number;
+  readonly gradientFloor: number;
+}
+
+/** What counts as equal, against a reference recorded in fp32, for a run in fp32 or fp64. */
+export const tolerances: Tolerances = {
   /** Largest difference of a logit, and of the loss. */
   logits: 2e-5,
+  loss: 2e-5,
   /** ‖got − reference‖ / ‖reference‖ of each gradient tensor (Frobenius). */
   gradient: 1e-4,
   /**
@@ -21,7 +29,15 @@ export const tolerances = {
    * own norm: there, the recorded fp32 gradient is rounding noise itself.
    */
   gradientFloor: 1e-6,
-} as const;
+};
+
+/** The same for a run in bf16, whose every activation is rounded to eight bits. */
+const bf16Tolerances: Tolerances = { logits: 0.15, loss: 1e-2, gradient: 0.1, gradientFloor: 1e-3 };
+
+/** The tolerances of a run in this precision. */
+export function tolerancesOf(precision: Precision): Tolerances {
+  return precision === "bf16" ? bf16Tolerances : tolerances;
+}
 
 export interface VerifyRequest {
   /** Checkpoint folder: config.json and weights. */
@@ -48,7 +64,7 @@ export interface Verification {
 /** Runs the comparison. Throws LMX30xx (native library), LMX50xx and LMX51xx (files). */
 export async function verify(
   request: VerifyRequest,
-  native: NativeLibrary = loadNative(),
+  native: NativeLibrary = loadNative(isBuilt("cuda") ? addonFor(request.device) : "cpu"),
 ): Promise<Verification> {
   const checkpoint = new HuggingFaceCheckpoint(request.folder);
   try {
@@ -79,7 +95,7 @@ async function compare(
   const trainer = new native.Trainer(trainerConfig(model, request, reference.batch, reference.sequence));
   try {
     for (const { name } of tensors) trainer.write(name, "value", checkpoint.read(name));
-    return await measure(trainer, reference, checkpoint.hiddenStates);
+    return await measure(trainer, reference, checkpoint.hiddenStates, tolerancesOf(request.precision));
   } finally {
     trainer.dispose();
   }
@@ -89,6 +105,7 @@ async function measure(
   trainer: NativeTrainer,
   reference: Reference,
   hiddenStates: readonly number[],
+  limits: Tolerances,
 ): Promise<Verification> {
   const got = await trainer.probe(reference.inputIds, shiftedTargets(reference));
   const logitsMaxAbs = maxAbsDifference(got.logits, reference.logits);
@@ -98,7 +115,7 @@ async function measure(
     return maxAbsDifference(got.hidden.subarray(start, start + expected.length), expected);
   });
   const norms = [...reference.gradients.values()].map(norm);
-  const floor = tolerances.gradientFloor * norms.reduce((a, b) => Math.max(a, b), 0);
+  const floor = limits.gradientFloor * norms.reduce((a, b) => Math.max(a, b), 0);
   const gradients: Record<string, number> = {};
   let worstGradient = 0;
   for (const [name, expected] of reference.gradients) {
@@ -109,9 +126,9 @@ async function measure(
   }
   // Written so that NaN is not ok.
   const ok =
-    logitsMaxAbs <= tolerances.logits &&
-    (lossAbs === null || lossAbs <= tolerances.logits) &&
-    worstGradient <= tolerances.gradient;
+    logitsMaxAbs <= limits.logits &&
+    (lossAbs === null || lossAbs <= limits.loss) &&
+    worstGradient <= limits.gradient;
   return { logitsMaxAbs, lossAbs, hiddenMaxAbs, gradients, worstGradient, ok };
 }
 

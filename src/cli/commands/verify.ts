@@ -3,7 +3,7 @@
 import { Args, Flags } from "@oclif/core";
 import { exitCodes } from "../../diag/diagnostic.js";
 import { renderVerification } from "../../interop/render_verification.js";
-import { verify } from "../../interop/verify.js";
+import { tolerancesOf, verify } from "../../interop/verify.js";
 import type { Precision } from "../../run/native.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
 import { sharedFlags } from "../shared_flags.js";
@@ -33,21 +33,23 @@ export class Verify extends LayermixCommand {
     }),
     device: sharedFlags.device,
     precision: Flags.string({
-      description: "Compute in fp64 (one thread, the oracle) or fp32. Example: --precision fp32",
-      options: ["fp64", "fp32"],
-      default: "fp64",
+      description:
+        "Compute in fp64 (one thread, the oracle), fp32, or bf16 on a GPU. Default: fp64, on a GPU bf16. Example: --precision fp32",
+      options: ["fp64", "fp32", "bf16"],
     }),
   };
 
   protected override async execute(): Promise<CommandResult> {
     const { args, flags } = await this.parse(Verify);
+    const device = flags.device === "auto" ? "cpu" : flags.device;
+    const precision = (flags.precision ?? (device === "cpu" ? "fp64" : "bf16")) as Precision;
     const data = await verify({
       folder: args.dir,
-      device: flags.device === "auto" ? "cpu" : flags.device,
-      precision: flags.precision as Precision,
+      device,
+      precision,
       ...(flags.against !== undefined && { reference: flags.against }),
     });
     if (!data.ok) process.exitCode = exitCodes.trialFailed;
-    return { data, text: renderVerification(data) };
+    return { data, text: renderVerification(data, tolerancesOf(precision)) };
   }
 }
