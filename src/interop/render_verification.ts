@@ -30,7 +30,7 @@ function gradientLine(count: number, worst: number, limits: Tolerances): string 
 }
 
 function line(what: string, measure: string, value: number, tolerance?: number): string {
-  const limit = tolerance === undefined ? "" : `  (at most ${tolerance.toExponential(0)})`;
+  const limit = tolerance === undefined ? "" : `  (at most ${tolerance.toExponential()})`;
   return `${what.padEnd(10)} ${measure.padEnd(28)} ${format(value)}${limit}`;
 }
 
