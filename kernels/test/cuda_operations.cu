@@ -66,10 +66,10 @@ std::vector<Operation> device_operations() {
                                    {40, 2048}, {9, 4104}, {5, 8192}, {3, 9001}}) {
     list.push_back(rms_norm_operation(rows, cols, rows % 2 == 0));
   }
-  for (const auto& [rows, in, out] : {LinearShape{1, 8, 8}, {300, 600, 104}, {513, 31, 257}, {64, 64, 64},
+  for (const LinearShape& s : {LinearShape{1, 8, 8}, {300, 600, 104}, {513, 31, 257}, {64, 64, 64},
                                       {300, 768, 3352}, {4096, 128, 64}}) {
-    list.push_back(linear_operation(rows, in, out, false));
-    list.push_back(linear_operation(rows, in, out, true));
+    list.push_back(linear_operation(s.rows, s.in, s.out, false));
+    list.push_back(linear_operation(s.rows, s.in, s.out, true));
   }
   for (const Activation activation :
        {Activation::gelu_tanh, Activation::gelu_erf, Activation::relu2, Activation::silu}) {

@@ -339,14 +339,14 @@ std::vector<Operation> odd_operations() {
     list.push_back(gradient_norm_operation(rows * cols));
     list.push_back(adamw_operation(rows * cols, rows % 2 == 1));
   }
-  for (const auto& [rows, in, out] : {LinearShape{1, 1, 1},
+  for (const LinearShape& s : {LinearShape{1, 1, 1},
                                       {300, 600, 100},
                                       {513, 31, 257},
                                       {64, 64, 64},
                                       {1100, 130, 70},
                                       {2100, 300, 40}}) {
-    list.push_back(linear_operation(rows, in, out, false));
-    list.push_back(linear_operation(rows, in, out, true));
+    list.push_back(linear_operation(s.rows, s.in, s.out, false));
+    list.push_back(linear_operation(s.rows, s.in, s.out, true));
   }
   for (const Activation activation :
        {Activation::gelu_tanh, Activation::gelu_erf, Activation::relu2, Activation::silu}) {
