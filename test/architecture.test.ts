@@ -20,7 +20,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   study: ["diag", "block", "spec", "plan", "estimate", "task"],
   search: ["diag", "block", "spec", "plan", "estimate", "task", "study"],
   run: ["diag", "block", "spec", "plan", "estimate", "task", "study", "search"],
-  interop: ["diag", "block", "spec", "plan", "run"],
+  interop: ["diag", "block", "spec", "plan", "study", "run"],
   rank: ["diag", "block", "spec", "plan", "estimate", "task", "study", "search"],
   report: ["diag", "block", "spec", "plan", "estimate", "task", "study", "search", "rank"],
 };

@@ -60,7 +60,7 @@ export class HuggingFaceCheckpoint {
    * Throws LMX5103, one diagnostic per tensor that is missing, unexpected or of another shape than the
    * model's.
    */
-  check(expected: readonly NativeTensor[]): void {
+  check(expected: readonly Pick<NativeTensor, "name" | "shape">[]): void {
     const problems: Diagnostic[] = [];
     const unexpected = new Set(this.#tensors.keys());
     if (this.model.tieEmbeddings) unexpected.delete("lm_head.weight"); // a stored copy of the embeddings

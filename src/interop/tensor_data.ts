@@ -41,6 +41,15 @@ export function toInt32(
   });
 }
 
+/** The upper 16 bits of each value, rounded to nearest, ties to even; infinities and NaN stay what they are. */
+export function roundToBfloat16(values: Float32Array): Uint16Array<ArrayBuffer> {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  return Uint16Array.from(bits, (word) => {
+    if ((word & 0x7fffffff) > 0x7f800000) return (word >>> 16) | 0x40; // a NaN whose payload must not round away
+    return (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
+  });
+}
+
 function widenBfloat16(bits: Uint16Array): Float64Array<ArrayBuffer> {
   const wide = Uint32Array.from(bits, (half) => half * 0x10000);
   return Float64Array.from(new Float32Array(wide.buffer));

@@ -65,4 +65,41 @@ with a warning.) Both prefixes, backbone. and model., are read.`,
 may hold loss (one number), hidden_states.0 to hidden_states.L (batch, sequence, hidden) and grad.NAME for
 parameters, all recorded from the model being verified.`,
   },
+  LMX5201: {
+    title: "Model that NemotronH cannot express",
+    explanation: `export hf writes the class NemotronHForCausalLM, whose layers are Mamba-2 (M), attention without
+position embeddings (*) and plain MLPs (-) in any order, all layers of a kind in one shape. RoPE, gated MLPs and
+other kinds of layers would load as another function, so they are refused; the message names the class that could
+hold the model, where there is one.`,
+    help: "Change the option that the message names, for example --set model.blocks.attention.position=none.",
+  },
+  LMX5202: {
+    title: "No checkpoint to export",
+    explanation: `export takes the folder of a run (layermix train keeps its checkpoint), the folder of one trial
+below trials/, or checkpoint.safetensors in it; trial.json beside it says what model it is. A study file instead of
+a folder gives freshly initialised weights.`,
+  },
+  LMX5203: {
+    title: "Export would overwrite a checkpoint",
+    explanation:
+      "The folder has config.json or model.safetensors already, and export refuses to replace them without --force.",
+    help: "Choose another folder with -o, or add --force.",
+  },
+  LMX5204: {
+    title: "Model too large to initialise here",
+    explanation: `Fresh weights are made by the native trainer, which holds gradients and optimizer state beside them
+(16 bytes per parameter). The machine has less memory than that.`,
+    help: "Make the model smaller, or export a trained checkpoint, which is copied tensor by tensor.",
+  },
+  LMX5205: {
+    title: "Export differs on the disk",
+    explanation:
+      "After writing, every tensor is read back and compared. One of them came back with other bits.",
+  },
+  LMX5211: {
+    title: "Model that Megatron's arguments cannot express",
+    explanation: `export megatron prints arguments of Megatron-LM's pretrain_hybrid.py. Some things have no argument
+there: another convolution than 4 taps, a gated MLP other than SwiGLU, an ungated SiLU, a clamped dt; and
+tensor-parallel ranks have to divide heads, groups and MLP channels.`,
+  },
 };
