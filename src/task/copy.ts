@@ -6,8 +6,9 @@
 
 import { DistinctDraw } from "./draws.js";
 import { evaluationTokens } from "./options.js";
-import { RowRandom, streams } from "./row_random.js";
-import { countAnswers, evaluationSlice, fillBatch, rowsFor } from "./rows.js";
+import type { RowRandom } from "./row_random.js";
+import { rowTask } from "./row_task.js";
+import { answerAccuracy } from "./rows.js";
 import type { PrimaryMetric, Task, TaskContext, TaskIssue, TaskKind, TaskOptions } from "./task.js";
 
 const primary: PrimaryMetric = { name: "accuracy", direction: "higher", title: "accuracy" };
@@ -47,41 +48,24 @@ function check(options: TaskOptions, sequence: number): readonly TaskIssue[] {
 }
 
 function create(options: TaskOptions, context: TaskContext): Task {
-  const { sequence } = context;
   const vocab = options.vocab as number;
-  const write = rowWriter(options, sequence);
-  const train = new RowRandom(context.seed, streams.train);
-  const heldOut = new RowRandom(0, streams.evaluation);
-  const evaluationRows = rowsFor(options.evaluation_tokens as number, sequence);
-  return {
-    name: "copy",
-    vocab,
-    sequence,
-    primary,
-    identity: { task: "copy", version: 1, ...options },
-    describe: () => [
-      `copy: ${options.tokens_to_copy} tokens of ${vocab - firstData} kinds among ` +
-        `${sequence - (options.tokens_to_copy as number) - 1} places; ${evaluationRows} held-out rows`,
-    ],
-    trainBatch: (step, rows) =>
-      fillBatch(rows, sequence, 0, (tokens, targets, offset, row) => {
-        train.start(step, row);
-        write(train, tokens, targets, offset);
-      }),
-    evaluationRows,
-    evaluationBatches: (rows) => Math.ceil(evaluationRows / rows),
-    evaluationBatch: (index, rows) => {
-      const slice = evaluationSlice(evaluationRows, index, rows);
-      return fillBatch(slice.rows, sequence, slice.first, (tokens, targets, offset, row) => {
-        heldOut.start(0, row);
-        write(heldOut, tokens, targets, offset);
-      });
+  const count = options.tokens_to_copy as number;
+  const { sequence } = context;
+  return rowTask(
+    {
+      name: "copy",
+      vocab,
+      primary,
+      identity: { task: "copy", version: 1, ...options },
+      describe: (evaluationRows) => [
+        `copy: ${count} tokens of ${vocab - firstData} kinds among ${sequence - count - 1} places; ` +
+          `${evaluationRows} held-out rows`,
+      ],
+      measure: answerAccuracy,
     },
-    measure: (evaluated) => {
-      const { asked, correct, nats } = countAnswers(evaluated);
-      return { loss: nats / asked, accuracy: correct / asked };
-    },
-  };
+    { ...context, evaluationTokens: options.evaluation_tokens as number },
+    rowWriter(options, sequence),
+  );
 }
 
 /** Blanks as dots, the marker as a bar, data as numbers; then what has to be written. */

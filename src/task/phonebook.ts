@@ -10,8 +10,9 @@
 import { DistinctDraw } from "./draws.js";
 import { evaluationTokens } from "./options.js";
 import { firstNames, lastNames } from "./phonebook_names.js";
-import { RowRandom, streams } from "./row_random.js";
-import { countAnswers, evaluationSlice, fillBatch, rowsFor } from "./rows.js";
+import type { RowRandom } from "./row_random.js";
+import { rowTask } from "./row_task.js";
+import { countAnswers } from "./rows.js";
 import type {
   EvaluatedBatch,
   Metrics,
@@ -152,39 +153,28 @@ function measure(evaluated: Iterable<EvaluatedBatch>, shape: Shape, levels: read
 }
 
 function create(options: TaskOptions, context: TaskContext): Task {
-  const { sequence } = context;
   const shape = shapeOf(options);
   const levels = levelsOf(shape.entries);
   const write = rowWriter(shape);
-  const train = new RowRandom(context.seed, streams.train);
-  const heldOut = new RowRandom(0, streams.evaluation);
-  const evaluationRows = rowsFor(options.evaluation_tokens as number, sequence);
-  return {
-    name: "phonebook",
-    vocab,
-    sequence,
-    primary,
-    identity: { task: "phonebook", version: 1, ...options },
-    describe: () => [
-      `phonebook (${shape.reversed ? "reversed" : "standard"}): up to ${shape.entries} entries of ` +
-        `${shape.digits} digits in ${sequence} tokens; ${evaluationRows} held-out rows with ${levels.join(", ")} entries`,
-    ],
-    trainBatch: (step, rows) =>
-      fillBatch(rows, sequence, 0, (tokens, targets, offset, row) => {
-        train.start(step, row);
-        write(train, tokens, targets, offset, 1 + train.below(shape.entries));
-      }),
-    evaluationRows,
-    evaluationBatches: (rows) => Math.ceil(evaluationRows / rows),
-    evaluationBatch: (index, rows) => {
-      const slice = evaluationSlice(evaluationRows, index, rows);
-      return fillBatch(slice.rows, sequence, slice.first, (tokens, targets, offset, row) => {
-        heldOut.start(0, row);
-        write(heldOut, tokens, targets, offset, levels[row % levels.length]!);
-      });
+  return rowTask(
+    {
+      name: "phonebook",
+      vocab,
+      primary,
+      identity: { task: "phonebook", version: 1, ...options },
+      describe: (evaluationRows) => [
+        `phonebook (${shape.reversed ? "reversed" : "standard"}): up to ${shape.entries} entries of ` +
+          `${shape.digits} digits in ${context.sequence} tokens; ${evaluationRows} held-out rows with ` +
+          `${levels.join(", ")} entries`,
+      ],
+      measure: (evaluated) => measure(evaluated, shape, levels),
     },
-    measure: (evaluated) => measure(evaluated, shape, levels),
-  };
+    { ...context, evaluationTokens: options.evaluation_tokens as number },
+    (random, tokens, targets, offset) =>
+      write(random, tokens, targets, offset, 1 + random.below(shape.entries)),
+    (random, tokens, targets, offset, row) =>
+      write(random, tokens, targets, offset, levels[row % levels.length]!),
+  );
 }
 
 /** The first held-out row with all entries as text: names spelled out, one line per entry. */

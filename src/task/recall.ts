@@ -7,9 +7,10 @@
 
 import { DistinctDraw, WeightedDraw } from "./draws.js";
 import { evaluationTokens } from "./options.js";
-import { RowRandom, streams } from "./row_random.js";
-import { countAnswers, evaluationSlice, fillBatch, rowsFor } from "./rows.js";
-import type { Metrics, PrimaryMetric, Task, TaskContext, TaskIssue, TaskKind, TaskOptions } from "./task.js";
+import type { RowRandom } from "./row_random.js";
+import { rowTask } from "./row_task.js";
+import { answerAccuracy } from "./rows.js";
+import type { PrimaryMetric, Task, TaskContext, TaskIssue, TaskKind, TaskOptions } from "./task.js";
 
 const primary: PrimaryMetric = { name: "accuracy", direction: "higher", title: "accuracy" };
 
@@ -80,39 +81,21 @@ function check(options: TaskOptions, sequence: number): readonly TaskIssue[] {
 function create(options: TaskOptions, context: TaskContext): Task {
   const shape = shapeOf(options, context.sequence);
   const { sequence, vocab, pairs } = shape;
-  const write = rowWriter(shape);
-  const train = new RowRandom(context.seed, streams.train);
-  const heldOut = new RowRandom(0, streams.evaluation);
-  const evaluationRows = rowsFor(options.evaluation_tokens as number, sequence);
-  return {
-    name: "recall",
-    vocab,
-    sequence,
-    primary,
-    identity: { task: "recall", version: 1, ...options },
-    describe: () => [
-      `recall: ${pairs} pairs in ${sequence} tokens, vocab ${vocab}; ${evaluationRows} held-out rows, ` +
-        `a guess among the row's values is right ${((1 / pairs) * 100).toFixed(1)}% of the time`,
-    ],
-    trainBatch: (step, rows) =>
-      fillBatch(rows, sequence, 0, (tokens, targets, offset, row) => {
-        train.start(step, row);
-        write(train, tokens, targets, offset);
-      }),
-    evaluationRows,
-    evaluationBatches: (rows) => Math.ceil(evaluationRows / rows),
-    evaluationBatch: (index, rows) => {
-      const slice = evaluationSlice(evaluationRows, index, rows);
-      return fillBatch(slice.rows, sequence, slice.first, (tokens, targets, offset, row) => {
-        heldOut.start(0, row);
-        write(heldOut, tokens, targets, offset);
-      });
+  return rowTask(
+    {
+      name: "recall",
+      vocab,
+      primary,
+      identity: { task: "recall", version: 1, ...options },
+      describe: (evaluationRows) => [
+        `recall: ${pairs} pairs in ${sequence} tokens, vocab ${vocab}; ${evaluationRows} held-out rows, ` +
+          `a guess among the row's values is right ${((1 / pairs) * 100).toFixed(1)}% of the time`,
+      ],
+      measure: answerAccuracy,
     },
-    measure: (evaluated): Metrics => {
-      const { asked, correct, nats } = countAnswers(evaluated);
-      return { loss: nats / asked, accuracy: correct / asked };
-    },
-  };
+    { ...context, evaluationTokens: options.evaluation_tokens as number },
+    rowWriter(shape),
+  );
 }
 
 /** Keys spelled k1, k2, ...; values v1, v2, ...; filler as a dot; asked positions in brackets with their answer. */

@@ -1,7 +1,7 @@
 // The part every task shares: laying rows into batches, splitting the held-out rows into batches, and adding up what the
 // model made of them. A task brings one function that writes a row.
 
-import type { Batch, EvaluatedBatch } from "./task.js";
+import type { Batch, EvaluatedBatch, Metrics } from "./task.js";
 
 /** Writes one row: `sequence` tokens and targets from `offset` on. Targets arrive filled with -1, tokens with 0. */
 export type WriteRow = (tokens: Int32Array, targets: Int32Array, offset: number, row: number) => void;
@@ -47,4 +47,10 @@ export function countAnswers(evaluated: Iterable<EvaluatedBatch>): {
     }
   }
   return { asked, correct, nats };
+}
+
+/** Mean loss and share of right answers over every counted position. */
+export function answerAccuracy(evaluated: Iterable<EvaluatedBatch>): Metrics {
+  const { asked, correct, nats } = countAnswers(evaluated);
+  return { loss: nats / asked, accuracy: correct / asked };
 }
