@@ -1,6 +1,20 @@
-// Models and studies for the planner's tests, spelled as spec/ hands them over.
+// Models and studies as spec/ hands them over: what the tests of spec/ expect and those of the planner begin with.
 
 import type { ModelSpec, Placement, Spec, SweepSpec } from "../../src/spec/spec.js";
+
+/** The optimizer of a study that says nothing about it. */
+export const adamw: NonNullable<Spec["proxy"]>["optimizer"] = {
+  kind: "adamw",
+  learningRate: 1e-3,
+  betas: [0.9, 0.95],
+  epsilon: 1e-8,
+  weightDecay: 0.1,
+  warmup: 0.02,
+  schedule: "cosine",
+  minimum: 0.1,
+  decay: 0.2,
+  clip: 1,
+};
 
 export const modelDefaults: ModelSpec = {
   layout: {
@@ -60,18 +74,7 @@ export function proxy(overrides: Record<string, unknown>): NonNullable<Spec["pro
     batchTokens: 16_384,
     tokens: 1_000_000,
     seeds: 3,
-    optimizer: {
-      kind: "adamw",
-      learningRate: 1e-3,
-      betas: [0.9, 0.95],
-      epsilon: 1e-8,
-      weightDecay: 0.1,
-      warmup: 0.02,
-      schedule: "cosine",
-      minimum: 0.1,
-      decay: 0.2,
-      clip: 1,
-    },
+    optimizer: adamw,
     tasks: [],
     initStd: 0.02,
     evaluateEvery: 0.25,

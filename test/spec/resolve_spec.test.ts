@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { parseStudy } from "../../src/spec/parse_study.js";
 import { readStudySchema } from "../../src/spec/study_schema.js";
+import { adamw, modelDefaults } from "../plan/example_models.js";
 
 /** The example of the documentation, complete. */
 const example = `
@@ -46,19 +47,6 @@ project:
   baseline: transformer-8b
 `;
 
-const optimizer = {
-  kind: "adamw",
-  learningRate: 1e-3,
-  betas: [0.9, 0.95],
-  epsilon: 1e-8,
-  weightDecay: 0.1,
-  warmup: 0.02,
-  schedule: "cosine",
-  minimum: 0.1,
-  decay: 0.2,
-  clip: 1,
-};
-
 describe("the resolved study", () => {
   it("is the same however the file spells it", () => {
     const plain =
@@ -97,23 +85,7 @@ describe("the resolved study", () => {
       name: "attention-share",
       file: "study.yaml",
       folder: "/studies",
-      model: {
-        layout: {
-          kind: "mix",
-          mix: { mamba2: 0.43, attention: 0.07, mlp: 0.5 },
-          layers: 56,
-          placement: { kind: "even" },
-        },
-        hidden: 4096,
-        vocab: 256000,
-        tieEmbeddings: false,
-        norm: { kind: "rmsnorm", eps: 1e-5 },
-        blocks: {
-          mamba2: { state: 128, head_dim: 64, groups: 8, expand: 2, conv: 4 },
-          attention: { heads: 32, kv_heads: 8, head_dim: 128, position: "none" },
-          mlp: { width: 16384, activation: "gelu", gated: false },
-        },
-      },
+      model: modelDefaults,
       sweep: {
         over: [
           { path: "mix.attention", values: [0, 0.04, 0.08, 0.125, 0.25, 0.5] },
@@ -130,7 +102,7 @@ describe("the resolved study", () => {
         batchTokens: 16384,
         tokens: 20_000_000,
         seeds: 3,
-        optimizer,
+        optimizer: adamw,
         tasks: [
           { task: "text", weight: 1, options: { files: ["corpus/*.txt"], tokenizer: "bytes" } },
           { task: "recall", weight: 2, options: { pairs: 32 }, sequence: 1024 },
@@ -174,7 +146,7 @@ project: {}`;
       batchTokens: 16384,
       tokens: 1_000_000,
       seeds: 3,
-      optimizer,
+      optimizer: adamw,
       tasks: [{ task: "recall", weight: 1, options: {} }],
       initStd: 0.02,
       evaluateEvery: 0.25,
