@@ -6,12 +6,23 @@ import type {
   Block,
   BlockContext,
   BlockIssue,
+  InferencePass,
   LayerFlops,
+  LayerOperation,
   ParameterTensor,
   TrainingBuffers,
   Workload,
 } from "./block.js";
-import { given, isCount, largestDivisor, numberOr, type RawOptions, scaledHeads } from "./raw_options.js";
+import { passTokens } from "./block.js";
+import {
+  given,
+  indivisible,
+  isCount,
+  largestDivisor,
+  numberOr,
+  type RawOptions,
+  scaledHeads,
+} from "./raw_options.js";
 
 export interface AttentionOptions {
   readonly heads: number;
@@ -146,6 +157,43 @@ function rescale(raw: RawOptions, from: BlockContext, to: BlockContext): Record<
   return { ...raw, heads, kv_heads: kvHeads, head_dim: scaled.headDim };
 }
 
+// Where there are fewer key heads than devices, each key head is held by several of them.
+function shard(o: AttentionOptions, ranks: number): AttentionOptions | string {
+  const shared = Math.min(o.kvHeads, ranks);
+  return (
+    indivisible("heads of attention", o.heads, ranks) ??
+    indivisible("kv_heads of attention", o.kvHeads, shared) ?? {
+      ...o,
+      heads: o.heads / ranks,
+      kvHeads: o.kvHeads / shared,
+    }
+  );
+}
+
+function inference(
+  o: AttentionOptions,
+  { hidden }: BlockContext,
+  pass: InferencePass,
+): readonly LayerOperation[] {
+  const rows = passTokens(pass);
+  const { batch } = pass;
+  const queries = o.heads * o.headDim;
+  const packed = (o.heads + 2 * o.kvHeads) * o.headDim;
+  const heads = { batch, heads: o.heads, kvHeads: o.kvHeads, headDim: o.headDim };
+  const time = pass.phase === "prefill" ? pass.time : 1;
+  return [
+    { operation: { kind: "norm_linear", rows, in: hidden, out: packed, logits: false } },
+    { operation: { kind: "cache_append", ...heads, time } },
+    {
+      operation:
+        pass.phase === "prefill"
+          ? { kind: "attention_prefill", ...heads, time }
+          : { kind: "attention_decode", ...heads, context: pass.context },
+    },
+    { operation: { kind: "linear", rows, in: queries, out: hidden }, partial: true },
+  ];
+}
+
 /** The attention layer kind. */
 export const attention: Block<AttentionOptions> = {
   kind: "attention",
@@ -161,6 +209,9 @@ export const attention: Block<AttentionOptions> = {
   trainingBuffers,
   kvElementsPerToken: (o) => 2 * o.kvHeads * o.headDim,
   stateElementsPerSequence: () => 0,
+  recurrentElementsPerSequence: () => 0,
+  shard,
+  inference,
   widthOptions: ["heads", "kv_heads", "head_dim"],
   rescale,
   toNative: (o) => ({ kind: "attention", ...o }),

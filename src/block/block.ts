@@ -2,6 +2,8 @@
 // registry.ts lists them. Everything that depends on what a layer IS - options, shape, parameters, FLOPs,
 // state - is asked through this interface, so a new kind is one new file here and one in kernels/.
 
+import type { Operation } from "./operations.js";
+
 /** What a block needs to know about the model around it. */
 export interface BlockContext {
   readonly hidden: number;
@@ -62,6 +64,30 @@ export interface TrainingBuffers {
    * fp32 elements of scratch that the hungriest of the mixer's operations takes (kernels/cpu/WORKSPACE.md).
    */
   readonly workspace: number;
+}
+
+/** One forward pass of inference, on one device. */
+export type InferencePass =
+  /** `time` prompt tokens of each of `batch` sequences, from an empty context. */
+  | { readonly phase: "prefill"; readonly batch: number; readonly time: number }
+  /** One token of each of `batch` sequences; `context` counts it and the tokens before it. */
+  | { readonly phase: "decode"; readonly batch: number; readonly context: number };
+
+/** Tokens that go through every layer of a pass. */
+export function passTokens(pass: InferencePass): number {
+  return pass.phase === "prefill" ? pass.batch * pass.time : pass.batch;
+}
+
+/** One operation of a layer in a pass. */
+export interface LayerOperation {
+  readonly operation: Operation;
+  /**
+   * Where the layer is divided among devices, the output (rows x hidden) is a partial sum: an all-reduce
+   * follows.
+   */
+  readonly partial?: true;
+  /** How often the layer does it; once by default. */
+  readonly times?: number;
 }
 
 /** What the native library is told about one layer; mirrors lmx_layer_config. */
@@ -126,6 +152,20 @@ export interface Block<O = unknown> {
    * Elements of recurrent state per sequence (conv + SSM), independent of context (0 for kinds without one).
    */
   stateElementsPerSequence(options: O): number;
+  /**
+   * The part of stateElementsPerSequence that is recurrent state, which serving keeps in a type of its own
+   * (fp32 as a rule); the rest is what convolutions look back at.
+   */
+  recurrentElementsPerSequence(options: O): number;
+  /** Tokens of a context that stay in the KV cache; all of them where absent. */
+  cachedTokens?(options: O, context: number): number;
+  /**
+   * The slice of a layer that one of `ranks` tensor-parallel devices holds, as options: parameters, caches and
+   * operations of a device are those of its slice. A text says why the layer cannot be divided so.
+   */
+  shard(options: O, ranks: number): O | string;
+  /** The operations of one layer in a pass, in order. */
+  inference(options: O, context: BlockContext, pass: InferencePass): readonly LayerOperation[];
   /**
    * The options that follow the hidden width ("heads", "head_dim"): whoever overrides one of them decides
    * them all.

@@ -7,13 +7,24 @@ import type {
   Block,
   BlockContext,
   BlockIssue,
+  InferencePass,
   LayerFlops,
+  LayerOperation,
   ParameterTensor,
   TrainingBuffers,
   Workload,
 } from "./block.js";
+import { passTokens } from "./block.js";
 import { convolutionWorkspace, normWorkspace, scanWorkspace } from "./cpu_workspace.js";
-import { given, isCount, largestDivisor, numberOr, type RawOptions, scaledHeads } from "./raw_options.js";
+import {
+  given,
+  indivisible,
+  isCount,
+  largestDivisor,
+  numberOr,
+  type RawOptions,
+  scaledHeads,
+} from "./raw_options.js";
 
 export interface Mamba2Options {
   readonly heads: number;
@@ -187,6 +198,46 @@ function rescale(raw: RawOptions, from: BlockContext, to: BlockContext): Record<
   return { ...result, heads };
 }
 
+// Groups go with their heads, so that the gated norm of a device needs none of the other devices' channels.
+function shard(o: Mamba2Options, ranks: number): Mamba2Options | string {
+  return (
+    indivisible("heads of mamba2", o.heads, ranks) ??
+    indivisible("groups of mamba2", o.groups, ranks) ?? {
+      ...o,
+      heads: o.heads / ranks,
+      groups: o.groups / ranks,
+    }
+  );
+}
+
+function inference(
+  o: Mamba2Options,
+  { hidden }: BlockContext,
+  pass: InferencePass,
+): readonly LayerOperation[] {
+  const rows = passTokens(pass);
+  const d = inner(o);
+  const c = channels(o);
+  const { batch } = pass;
+  const scan = { batch, heads: o.heads, headDim: o.headDim, groups: o.groups, state: o.state };
+  const mixer: readonly LayerOperation[] =
+    pass.phase === "prefill"
+      ? [
+          { operation: { kind: "conv_prefill", batch, time: pass.time, channels: c, width: o.conv } },
+          { operation: { kind: "ssd_prefill", ...scan, time: pass.time } },
+        ]
+      : [
+          { operation: { kind: "conv_step", batch, channels: c, width: o.conv } },
+          { operation: { kind: "ssd_update", ...scan } },
+        ];
+  return [
+    { operation: { kind: "norm_linear", rows, in: hidden, out: d + c + o.heads, logits: false } },
+    ...mixer,
+    { operation: { kind: "gated_rms_norm", rows, cols: d, groups: o.groups } },
+    { operation: { kind: "linear", rows, in: d, out: hidden }, partial: true },
+  ];
+}
+
 /** The Mamba-2 layer kind. */
 export const mamba2: Block<Mamba2Options> = {
   kind: "mamba2",
@@ -203,6 +254,9 @@ export const mamba2: Block<Mamba2Options> = {
   kvElementsPerToken: () => 0,
   // The SSM state and the conv - 1 inputs the next token's convolution looks back at.
   stateElementsPerSequence: (o) => inner(o) * o.state + channels(o) * (o.conv - 1),
+  recurrentElementsPerSequence: (o) => inner(o) * o.state,
+  shard,
+  inference,
   widthOptions: ["expand", "heads", "head_dim", "groups"],
   rescale,
   toNative: (o) => ({

@@ -2,8 +2,18 @@
 // middle. No biases. Sources: arXiv 1706.03762 section 3.3; gated: arXiv 2002.05202; squared ReLU: arXiv
 // 2109.08668.
 
-import type { Block, BlockContext, LayerFlops, ParameterTensor, TrainingBuffers, Workload } from "./block.js";
-import { given, nearestMultiple, numberOr, type RawOptions } from "./raw_options.js";
+import type {
+  Block,
+  BlockContext,
+  InferencePass,
+  LayerFlops,
+  LayerOperation,
+  ParameterTensor,
+  TrainingBuffers,
+  Workload,
+} from "./block.js";
+import { passTokens } from "./block.js";
+import { given, indivisible, nearestMultiple, numberOr, type RawOptions } from "./raw_options.js";
 
 export type MlpActivation = "gelu" | "gelu_erf" | "relu2" | "silu";
 
@@ -70,6 +80,15 @@ function rescale(raw: RawOptions, from: BlockContext, to: BlockContext): Record<
   return { ...raw, width: nearestMultiple((numberOr(raw, "width", 0) * to.hidden) / from.hidden, 8) };
 }
 
+function inference(o: MlpOptions, { hidden }: BlockContext, pass: InferencePass): readonly LayerOperation[] {
+  const rows = passTokens(pass);
+  const { width, activation, gated } = o;
+  return [
+    { operation: { kind: "mlp_up", rows, hidden, width, activation, gated } },
+    { operation: { kind: "linear", rows, in: width, out: hidden }, partial: true },
+  ];
+}
+
 /** The feed-forward layer kind. */
 export const mlp: Block<MlpOptions> = {
   kind: "mlp",
@@ -85,6 +104,9 @@ export const mlp: Block<MlpOptions> = {
   trainingBuffers,
   kvElementsPerToken: () => 0,
   stateElementsPerSequence: () => 0,
+  recurrentElementsPerSequence: () => 0,
+  shard: (o, ranks) => indivisible("channels of mlp", o.width, ranks) ?? { ...o, width: o.width / ranks },
+  inference,
   widthOptions: ["width"],
   rescale,
   toNative: (o) => ({ kind: "mlp", ...o }),

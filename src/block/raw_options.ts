@@ -46,3 +46,8 @@ export function scaledHeads(
 export function isCount(value: number): boolean {
   return Number.isSafeInteger(value) && value > 0;
 }
+
+/** Why `count` things cannot be divided among `ranks` devices; undefined where they can. */
+export function indivisible(what: string, count: number, ranks: number): string | undefined {
+  return count % ranks === 0 ? undefined : `${count} ${what} cannot be divided among ${ranks} devices`;
+}
