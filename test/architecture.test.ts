@@ -18,10 +18,10 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   project: ["diag", "block", "spec", "plan", "estimate"],
   task: ["diag", "spec"],
   study: ["diag", "block", "spec", "plan", "estimate", "task"],
-  search: ["diag", "block", "spec", "plan", "estimate", "task", "study"],
-  run: ["diag", "block", "spec", "plan", "estimate", "task", "study", "search"],
+  rank: ["diag", "block", "spec", "plan", "estimate", "task", "study"],
+  search: ["diag", "block", "spec", "plan", "estimate", "task", "study", "rank"],
+  run: ["diag", "block", "spec", "plan", "estimate", "task", "study", "rank", "search"],
   interop: ["diag", "block", "spec", "plan", "study", "run"],
-  rank: ["diag", "block", "spec", "plan", "estimate", "task", "study", "search"],
   report: ["diag", "block", "spec", "plan", "estimate", "task", "study", "search", "rank"],
 };
 

@@ -1,19 +1,28 @@
 // The ranking of a study folder, in every form a command shows it: data for scripts, text for people, and the two
 // files in the folder. The files hold nothing from a clock, so their bytes depend on the study alone.
 
-import { rankStudy } from "../rank/rank_study.js";
+import { rankStudy, type TrialEnds } from "../rank/rank_study.js";
 import type { Ranking } from "../rank/rank_types.js";
 import { conclusions } from "../report/conclusion.js";
 import { rankingCsv } from "../report/ranking_csv.js";
 import { writeFileAtomic } from "../study/atomic_file.js";
 import { jsonText, studyFormat } from "../study/json_file.js";
 import { readOutcome, readTiming } from "../study/outcome.js";
+import { readRung } from "../study/rung.js";
 import type { StudyDocument } from "../study/study_document.js";
 import { studyLayout } from "../study/study_layout.js";
 
+/** The ends of a folder's trials, or where they paused. */
+export function trialEnds(folder: string): TrialEnds {
+  return (id, until) => {
+    const trial = studyLayout.trial(folder, id);
+    return readOutcome(trial) ?? (until === undefined ? undefined : readRung(trial, until));
+  };
+}
+
 /** Ranks what has ended so far and writes ranking.json and ranking.csv. */
 export function writeRanking(folder: string, document: StudyDocument): Ranking {
-  const ranking = rankStudy(document, (id) => readOutcome(studyLayout.trial(folder, id)));
+  const ranking = rankStudy(document, trialEnds(folder));
   writeFileAtomic(
     studyLayout.ranking(folder),
     jsonText({ format: studyFormat, name: document.name, ...ranking }),
@@ -40,14 +49,12 @@ export function trainingSpeeds(folder: string, document: StudyDocument): Readonl
 
 /** `data` of rank --json and sweep --json: the ranking with the measured speeds beside it. */
 export function rankingData(ranking: Ranking, speeds: ReadonlyMap<string, number>): Record<string, unknown> {
-  const { trials } = ranking;
   return {
     ...ranking,
     ranking: ranking.ranking.map((entry) => ({
       ...entry,
       tokensPerSecond: speeds.get(entry.candidate) ?? null,
     })),
-    trials: { ...trials, pruned: 0 },
     conclusions: conclusions(ranking),
   };
 }

@@ -1,15 +1,19 @@
 // What sweep and train share: prepare the study, write its folder, run the pool under the signals with progress on
 // stderr. What is done with the results is up to the command.
 
+import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { stringify } from "yaml";
 import { exitCodes, LayermixError } from "../diag/diagnostic.js";
 import { defaultWorkers, physicalCores, shareCores } from "../run/cores.js";
 import { runPool } from "../run/pool.js";
+import { StudyDirector } from "../run/study_director.js";
 import type { PreparedStudy } from "../search/prepare_study.js";
 import { crashCount, forgiveTrial } from "../study/crash_record.js";
-import { createStudyFolder } from "../study/create_study.js";
+import { isFailure } from "../study/outcome.js";
 import { identifyProcess } from "../study/process_identity.js";
+import { onDisk } from "../study/storage_error.js";
+import type { StudyDocument } from "../study/study_document.js";
 import { studyLayout } from "../study/study_layout.js";
 import { readTrialStatus, type TrialStatus } from "../study/trial_status.js";
 import { SweepReporter } from "./progress/sweep_reporter.js";
@@ -38,25 +42,42 @@ export function defaultStudyFolder(name: string): string {
   return join("layermix-studies", name);
 }
 
+/** A study that has been run as far as it goes. */
+export interface StudyEnd {
+  /** As it stands now: a search may have made candidates and trials. */
+  readonly document: StudyDocument;
+  /** How each trial ended, or where it paused. */
+  readonly statuses: ReadonlyMap<string, TrialStatus>;
+  /** Set when the budget in hours is spent: hours of work so far. */
+  readonly hours?: number;
+}
+
 /**
- * Runs every trial of the study that has not ended. Returns how each ended.
+ * Runs the study as far as it has not been run.
  * Throws LMX4014 (exit 130 or 143) when a signal stopped it, and what the pool throws.
  */
-export async function runStudy(options: SessionOptions): Promise<ReadonlyMap<string, TrialStatus>> {
+export async function runStudy(options: SessionOptions): Promise<StudyEnd> {
   const { study, folder } = options;
-  createStudyFolder(folder, study, sourceText(options));
-  const ids = study.trials.map((trial) => trial.id);
-  if (options.retryFailed) forgiveFailures(folder, ids);
+  if (options.retryFailed) forgiveFailures(folder);
   const statuses = new Map<string, TrialStatus>();
-  const pooling = shareCores(physicalCores(), ids.length, options.workers ?? defaultWorkers(options.device));
+  const limit = mostTrialsAtOnce(study);
+  const pooling = shareCores(physicalCores(), limit, options.workers ?? defaultWorkers(options.device));
   const reporter = new SweepReporter(study, options);
+  const director = new StudyDirector({
+    folder,
+    space: study.space,
+    source: sourceText(options),
+    onGrowth: (document, trials) => reporter.grow(document, trials),
+  });
+  let halted = false;
   await withStopSignals(
     () => reporter.say("Stopping: every worker finishes its step and saves. Once more leaves at once."),
     async (signals) => {
       try {
+        director.next(0); // writes the folder before anything runs, so that what is wrong with it shows first
         const { complete } = await runPool({
           studyFolder: resolve(folder),
-          trials: ids,
+          director,
           device: options.device,
           threads: pooling.threadsPerWorker,
           workers: pooling.workers,
@@ -65,38 +86,59 @@ export async function runStudy(options: SessionOptions): Promise<ReadonlyMap<str
           stop: signals.stop,
           kill: signals.kill,
           onEvent: (event) => {
-            if (event.kind === "settled") statuses.set(event.id, event.status);
+            if (event.kind === "settled") {
+              statuses.set(event.job.id, event.status);
+              director.settled(event.job);
+            }
             reporter.apply(event);
           },
         });
-        if (!complete) throw interrupted(statuses.size, ids.length, options, signals.exitCode);
+        halted = director.next(0).state === "halted";
+        if (!complete && (!halted || signals.exitCode !== undefined)) {
+          throw interrupted(director.document, statuses.size, options, signals.exitCode);
+        }
       } finally {
         reporter.close();
       }
     },
   );
-  return statuses;
+  return { document: director.document, statuses, ...(halted ? { hours: director.hoursSpent() } : {}) };
 }
 
-function forgiveFailures(folder: string, ids: readonly string[]): void {
+/** Trials that may run at the same time: those known now, or all that a search may come to. */
+function mostTrialsAtOnce({ space, trials }: PreparedStudy): number {
+  const { proxy } = space.spec;
+  const pilots = (proxy.optimizer.learningRateSweep?.rates.length ?? 1) * space.tasks.length;
+  const bred = space.strategy.kind === "evolution" ? space.strategy.population : 0;
+  return Math.max(
+    trials.length,
+    pilots * (proxy.maxSeeds ?? proxy.seeds) * Math.max(space.initial.length, bred),
+  );
+}
+
+/** Lets the trials of a folder that failed be tried again. */
+function forgiveFailures(folder: string): void {
+  const trials = studyLayout.trials(folder);
+  if (!existsSync(trials)) return;
   const here = identifyProcess();
-  for (const id of ids) {
+  for (const id of onDisk("read", trials, () => readdirSync(trials))) {
     const trial = studyLayout.trial(folder, id);
-    const { state } = readTrialStatus(folder, id, here);
-    if (state === "failed" || (state !== "done" && crashCount(trial) > 0)) forgiveTrial(trial);
+    const { state, outcome } = readTrialStatus(folder, id, here);
+    const failed = outcome !== undefined && isFailure(outcome);
+    if (failed || (state !== "done" && crashCount(trial) > 0)) forgiveTrial(trial);
   }
 }
 
 function interrupted(
+  { trials }: StudyDocument,
   settled: number,
-  total: number,
   { folder, resume }: Pick<SessionOptions, "folder" | "resume">,
   exitCode: LayermixError["exitCode"] = exitCodes.interrupted,
 ): LayermixError {
   const diagnostic = {
     code: "LMX4014" as const,
     severity: "error" as const,
-    message: `Interrupted: ${settled} of ${total} trials have ended; the others are saved in ${folder}`,
+    message: `Interrupted: ${settled} of ${trials.length} trials have ended; the others are saved in ${folder}`,
     help: [`Run the same command again to go on: ${resume}`],
   };
   return new LayermixError(diagnostic, exitCode);

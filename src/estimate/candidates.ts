@@ -11,11 +11,15 @@ import { metricOf } from "./metrics.js";
 
 /**
  * The candidates of a study, kept and dropped, in the order of its axes. FLOPs and memory (for `match` and
- * `where`) are those of one step of `options`.
+ * `where`) are those of one step of `options`; `seed` draws the points of axes that are ranges.
  * @throws LayermixError LMX2xxx when no candidate is left, or the model itself cannot be built
  */
-export function planCandidates(spec: Spec, options: EstimateOptions = defaultEstimateOptions): ExpandedSweep {
-  return expandSweep(spec, (plan, metric) => metricOf(plan, metric, options));
+export function planCandidates(
+  spec: Spec,
+  options: EstimateOptions = defaultEstimateOptions,
+  seed = 0,
+): ExpandedSweep {
+  return expandSweep(spec, (plan, metric) => metricOf(plan, metric, options), seed);
 }
 
 /**

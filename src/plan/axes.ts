@@ -22,8 +22,8 @@ export function sweepPoints(axes: readonly SweepAxis[]): SweepPoint[] {
 /**
  * "attention=8%" or "attention=8%,state=64"; axes with one value are left out where others tell points apart.
  */
-function pointName(axes: readonly SweepAxis[], values: Readonly<Record<string, unknown>>): string {
-  const varying = axes.filter((axis) => axis.values.length > 1);
+export function pointName(axes: readonly SweepAxis[], values: Readonly<Record<string, unknown>>): string {
+  const varying = axes.filter((axis) => axis.range !== undefined || axis.values.length > 1);
   const named = varying.length > 0 ? varying : axes;
   return named.map((axis) => `${axisName(axis.path)}=${valueName(axis, values[axis.path])}`).join(",");
 }

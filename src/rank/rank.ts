@@ -6,6 +6,7 @@ import { exitCodes, LayermixError } from "../diag/diagnostic.js";
 import { similarName } from "../diag/suggest.js";
 import { type CandidateRecord, collectRecords } from "./collect.js";
 import { comparePairs, orderByMean, type SeedValues, significantPairs } from "./compare.js";
+import { measureDirection } from "./measure.js";
 import type { Comparison, RankedCandidate, RankInput, Ranking, RankTask, TaskColumn } from "./rank_types.js";
 import { formulaOf, primaryValue } from "./score.js";
 import { mean, meanInterval } from "./statistics.js";
@@ -26,6 +27,7 @@ export function rank(input: RankInput): Ranking {
   const comparisons = comparePairs(ordered, direction, confidence);
   const ranking = [
     ...rankGroups(ordered, comparisons, records, input),
+    ...prunedCandidates(records, ordered.length, direction, input),
     ...unranked(records, "waiting", null, input),
     ...unranked(records, "failed", records.filter((record) => record.state !== "failed").length + 1, input),
   ];
@@ -46,16 +48,15 @@ export function rank(input: RankInput): Ranking {
       done: statuses.filter((status) => status === "done").length,
       diverged: statuses.filter((status) => status === "diverged").length,
       failed: statuses.filter((status) => status === "failed").length,
-      total: input.candidates.length * tasks.length * input.seeds.length,
+      pruned: input.outcomes.filter((outcome) => outcome.pruned === true).length,
+      total: input.candidates.reduce((sum, { seeds = input.seeds }) => sum + tasks.length * seeds.length, 0),
     },
   };
 }
 
 function directionOf(by: string, tasks: readonly RankTask[]): "higher" | "lower" {
-  if (by === "score") return "higher";
-  if (by === "loss") return "lower";
-  const task = tasks.find((candidate) => candidate.label === by);
-  if (task !== undefined) return task.primary.direction;
+  const direction = measureDirection(by, tasks);
+  if (direction !== undefined) return direction;
   const names = ["score", "loss", ...tasks.map((candidate) => candidate.label)];
   const near = similarName("measure", by, names);
   throw new LayermixError(
@@ -96,6 +97,30 @@ function rankGroups(
   });
 }
 
+/** Those a search left behind: who came farther first, then by the measure there. */
+function prunedCandidates(
+  records: readonly CandidateRecord[],
+  ranked: number,
+  direction: "higher" | "lower",
+  input: RankInput,
+): readonly RankedCandidate[] {
+  const sign = direction === "higher" ? 1 : -1;
+  const worth = ({ value }: NonNullable<CandidateRecord["prunedAt"]>): number =>
+    value === null ? Number.NEGATIVE_INFINITY : sign * value;
+  return records
+    .flatMap((record) => (record.state === "pruned" && record.prunedAt !== undefined ? [record] : []))
+    .map((record) => ({ record, at: record.prunedAt! }))
+    .sort((a, b) => b.at.share - a.at.share || (worth(b.at) > worth(a.at) ? 1 : -1))
+    .map(({ record, at }, i) => ({
+      ...describe(record, input),
+      rank: ranked + i + 1,
+      prunedAt: at,
+      score: null,
+      interval: null,
+      tiedWith: [],
+    }));
+}
+
 function unranked(
   records: readonly CandidateRecord[],
   state: "waiting" | "failed",
@@ -116,13 +141,14 @@ function unranked(
 type Described = Omit<RankedCandidate, "rank" | "score" | "interval" | "tiedWith">;
 
 function describe(record: CandidateRecord, input: RankInput): Described {
-  const { name, pattern, params, flopsPerToken, proxy } = record.candidate;
+  const { name, pattern, params, flopsPerToken, proxy, costs } = record.candidate;
   return {
     candidate: name,
     pattern,
     params,
     flopsPerToken,
     proxy,
+    ...(costs === undefined ? {} : { costs }),
     state: record.state,
     tasks: Object.fromEntries(
       input.tasks.map((task) => [task.label, taskColumn(task, record, input.confidence)]),

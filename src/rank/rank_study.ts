@@ -2,6 +2,7 @@
 // so this stays pure.
 
 import { isFailure, type TrialOutcome } from "../study/outcome.js";
+import type { TrialRung } from "../study/rung.js";
 import type { StudyDocument } from "../study/study_document.js";
 import { rank } from "./rank.js";
 import type { RankInput, Ranking, RankOutcome } from "./rank_types.js";
@@ -15,42 +16,48 @@ export interface RankChoice {
 }
 
 /**
- * @param outcomeOf the end of a trial by its id; undefined while it has none.
+ * @param endOf the end of a trial by its id, or where it paused on its way to a step; undefined while it has neither.
  * @throws LayermixError LMX7010 for an unknown measure.
  */
-export function rankStudy(
-  document: StudyDocument,
-  outcomeOf: (trialId: string) => TrialOutcome | undefined,
-  choice: RankChoice = {},
-): Ranking {
-  return rank(rankInput(document, outcomeOf, choice));
+export function rankStudy(document: StudyDocument, endOf: TrialEnds, choice: RankChoice = {}): Ranking {
+  return rank(rankInput(document, endOf, choice));
+}
+
+/** What is known of the end of a trial. */
+export type TrialEnds = (trialId: string, until?: number) => TrialOutcome | TrialRung | undefined;
+
+function seedsOf({ trials }: StudyDocument, candidate: number): readonly number[] {
+  return [...new Set(trials.filter((trial) => trial.candidate === candidate).map(({ seed }) => seed))];
 }
 
 /** What a study has measured so far, as the ranking reads it. */
-export function rankInput(
-  document: StudyDocument,
-  outcomeOf: (trialId: string) => TrialOutcome | undefined,
-  choice: RankChoice = {},
-): RankInput {
+export function rankInput(document: StudyDocument, endOf: TrialEnds, choice: RankChoice = {}): RankInput {
   const labels = taskLabels(document.spec.proxy?.tasks ?? []);
   return {
-    candidates: document.candidates.map(({ name, pattern, params, flopsPerToken, proxy }) => ({
+    candidates: document.candidates.map(({ name, pattern, params, flopsPerToken, proxy, costs }, index) => ({
       name,
+      seeds: seedsOf(document, index),
       pattern,
       params: params.total,
       flopsPerToken,
       proxy,
+      costs,
     })),
     tasks: document.tasks.map(({ weight, primary }, index) => ({ label: labels[index]!, weight, primary })),
     seeds: document.seeds,
     outcomes: document.trials.flatMap((trial): RankOutcome[] => {
-      const outcome = outcomeOf(trial.id);
+      const outcome = endOf(trial.id, trial.until);
       if (outcome === undefined) return [];
       const place = {
         candidate: document.candidates[trial.candidate]!.name,
         task: labels[trial.task]!,
         seed: trial.seed,
       };
+      if ("step" in outcome) {
+        const share = outcome.step / document.tasks[trial.task]!.rungs.at(-1)!;
+        const { metrics } = outcome;
+        return [{ ...place, status: "paused", metrics, share, pruned: trial.pruned === true }];
+      }
       if (isFailure(outcome)) return [{ ...place, status: "failed", reason: outcome.message }];
       const metrics = outcome.metrics === undefined ? {} : { metrics: outcome.metrics };
       return [{ ...place, status: outcome.status, ...metrics }];

@@ -15,6 +15,10 @@ export interface ModelFigures {
 /** A candidate: the model it stands for, and the proxy that was trained in its place. */
 export interface RankCandidate extends ModelFigures {
   readonly name: string;
+  /** Seeds it was given, where that is not all of the study's: none while a search has not begun it. */
+  readonly seeds?: readonly number[];
+  /** Costs that the study weighs against its measure, lower is better. */
+  readonly costs?: Readonly<Record<string, number>>;
   readonly proxy: ModelFigures;
 }
 
@@ -30,9 +34,14 @@ export interface RankOutcome {
   readonly candidate: string;
   readonly task: string;
   readonly seed: number;
-  readonly status: "done" | "diverged" | "failed";
-  /** Held-out figures, when done. */
+  /** "paused": it has not gone to its end; the search may send it on. */
+  readonly status: "done" | "paused" | "diverged" | "failed";
+  /** Held-out figures, when done, or where it paused. */
   readonly metrics?: Metrics;
+  /** When paused: the share of the full run it has had. */
+  readonly share?: number;
+  /** When paused: the search has decided that it goes no further. */
+  readonly pruned?: boolean;
   /** One sentence, when failed. */
   readonly reason?: string;
 }
@@ -69,9 +78,10 @@ export interface TaskColumn extends Estimate {
 
 /**
  * complete: every trial done. partial: some trials still to run; ranked on the seeds for which every task is done.
- * waiting: no such seed yet. failed: a trial diverged or failed; ranked last, whatever its other trials say.
+ * waiting: no such seed yet. pruned: a search left it behind at a rung; listed after the ranked ones, by how far it came and
+ * what it was worth there, without a score, because a shorter run cannot be compared. failed: a trial diverged or failed; ranked last, whatever its other trials say.
  */
-export type CandidateState = "complete" | "partial" | "waiting" | "failed";
+export type CandidateState = "complete" | "partial" | "waiting" | "pruned" | "failed";
 
 export interface RankedCandidate extends ModelFigures {
   /** Shared by candidates that are tied with the best of their group (1, 1, 3); null while waiting. */
@@ -79,7 +89,11 @@ export interface RankedCandidate extends ModelFigures {
   readonly candidate: string;
   readonly proxy: ModelFigures;
   readonly state: CandidateState;
-  /** In units of `by`; null while waiting or failed. */
+  /** Where a search left it behind: the share of the full run, and the measure there. */
+  readonly prunedAt?: { readonly share: number; readonly value: number | null };
+  /** Costs that the study weighs against its measure, lower is better. */
+  readonly costs?: Readonly<Record<string, number>>;
+  /** In units of `by`; null while waiting, pruned or failed. */
   readonly score: number | null;
   readonly interval: Interval | null;
   /** Every ranked candidate whose difference from this one is not significant, best first. */
@@ -118,6 +132,7 @@ export interface Ranking {
     readonly done: number;
     readonly diverged: number;
     readonly failed: number;
+    readonly pruned: number;
     readonly total: number;
   };
 }

@@ -71,6 +71,11 @@ function measureKind(ranking: Pick<Ranking, "by" | "tasks">): MeasureKind {
 function scoreText(ranking: Ranking, entry: RankedCandidate): string {
   if (entry.state === "failed") return "failed";
   if (entry.state === "waiting") return "waiting";
+  if (entry.prunedAt !== undefined) {
+    const { share, value } = entry.prunedAt;
+    const there = formatEstimate(measureKind(ranking), { mean: value, interval: null });
+    return `${there} at ${formatShare(share)}`;
+  }
   const value = formatEstimate(measureKind(ranking), { mean: entry.score, interval: entry.interval });
   return entry.state === "partial" ? `${value} (partial)` : value;
 }

@@ -1,5 +1,6 @@
-// The pool: keeps K worker processes busy until every trial of the study has ended, here or elsewhere. It does no work
-// itself and trusts no worker: the files say what is finished, and whatever way a worker dies, another takes its place.
+// The pool: keeps K worker processes busy with the jobs that a director names, until all of them are done, here or
+// elsewhere, and no more will come. It does no work itself and trusts no worker: the files say what is finished, and
+// whatever way a worker dies, another takes its place.
 // Two pools on one folder (two terminals, two machines) cooperate through the claims, and each waits for the last trial.
 
 import { type Diagnostic, exitCodes, LayermixError } from "../diag/diagnostic.js";
@@ -7,12 +8,29 @@ import { endClaim, HeartbeatWatch, silenceMilliseconds } from "../study/claim.js
 import { recordCrash } from "../study/crash_record.js";
 import { identifyProcess, liveness, type ProcessIdentity } from "../study/process_identity.js";
 import { studyLayout, trialLayout } from "../study/study_layout.js";
+import type { TrialJob } from "../study/trial.js";
 import { readTrialStatus, type TrialStatus } from "../study/trial_status.js";
-import { blameTrial, type ProcessEnd } from "./worker_death.js";
+import { type Blame, blameTrial, type ProcessEnd } from "./worker_death.js";
 import type { FromWorker, WorkerOrder } from "./worker_messages.js";
 import { WorkerProcess } from "./worker_process.js";
 
+/** Says what is to be run. Asked again and again while the study runs; must answer at once. */
+export interface Director {
+  /**
+   * @param idle workers for which there is no job.
+   */
+  next(idle: number): WorkList;
+}
+
+export interface WorkList {
+  /** Every job so far, in the order they should be taken; the same array while nothing has changed. */
+  readonly jobs: readonly TrialJob[];
+  /** "open": more may come when others are done; "closed": nothing will be added; "halted": stop now, and save. */
+  readonly state: "open" | "closed" | "halted";
+}
+
 export interface PoolOptions extends Omit<WorkerOrder, "kind"> {
+  readonly director: Director;
   readonly workers: number;
   /** How long a heartbeat may stand still before its owner is given up; 60 s by default. */
   readonly silenceMilliseconds?: number;
@@ -25,8 +43,8 @@ export interface PoolOptions extends Omit<WorkerOrder, "kind"> {
 
 export type PoolEvent =
   | FromWorker
-  /** A trial has ended, here or elsewhere; every trial gives exactly one, those that had ended before included. */
-  | { readonly kind: "settled"; readonly id: string; readonly status: TrialStatus }
+  /** A job is done, here or elsewhere: its trial has ended or paused. Every job gives one, those done before included. */
+  | { readonly kind: "settled"; readonly job: TrialJob; readonly status: TrialStatus }
   /** A worker died; `blamed` says why it counts against the trial, or is absent when it was killed from outside. */
   | {
       readonly kind: "died";
@@ -36,7 +54,7 @@ export type PoolEvent =
     };
 
 export interface PoolOutcome {
-  /** Every trial has ended. */
+  /** Every job is done, and no more will come. */
   readonly complete: boolean;
 }
 
@@ -48,7 +66,7 @@ const startLimit = 3;
 /** Kills from outside in a row, without a step of progress between them, after which a trial is given up. */
 const killLimit = 10;
 
-/** Runs the trials. Throws what a worker reported as fatal (disk, device), or LMX4010 when none can be started. */
+/** Runs the jobs. Throws what a worker reported as fatal (disk, device), or LMX4010 when none can be started. */
 export function runPool(options: PoolOptions): Promise<PoolOutcome> {
   return new Pool(options).run();
 }
@@ -59,7 +77,9 @@ class Pool {
   readonly #here: ProcessIdentity = identifyProcess();
   readonly #watch = new HeartbeatWatch();
   readonly #workers = new Map<number, WorkerProcess>(); // by slot
-  readonly #open: Set<string>; // trials not known to have ended, in order
+  readonly #open = new Map<string, TrialJob>(); // by trial: jobs not known to be done, in order
+  readonly #settled = new Set<string>(); // keys of jobs that are done
+  #work: WorkList = { jobs: [], state: "open" };
   readonly #kills = new Map<string, { step: number; count: number }>();
   #failedStarts = 0;
   #lookMilliseconds = 0;
@@ -68,17 +88,8 @@ class Pool {
 
   constructor(options: PoolOptions) {
     this.#options = options;
-    const { studyFolder, trials, device, threads, checkpointSeconds, keepCheckpoints } = options;
-    this.#order = {
-      kind: "order",
-      studyFolder,
-      trials,
-      device,
-      threads,
-      checkpointSeconds,
-      keepCheckpoints,
-    };
-    this.#open = new Set(trials);
+    const { studyFolder, device, threads, checkpointSeconds, keepCheckpoints } = options;
+    this.#order = { kind: "order", studyFolder, device, threads, checkpointSeconds, keepCheckpoints };
   }
 
   async run(): Promise<PoolOutcome> {
@@ -92,7 +103,8 @@ class Pool {
         const begin = performance.now();
         if (!this.#leaving) this.#guard(() => this.#look());
         this.#lookMilliseconds = performance.now() - begin;
-        if (this.#workers.size === 0 && (this.#leaving || this.#open.size === 0)) break;
+        if (this.#done) this.#stopAll();
+        if (this.#workers.size === 0 && (this.#leaving || this.#done)) break;
         await this.#pause();
       }
     } finally {
@@ -101,38 +113,78 @@ class Pool {
       kill.removeEventListener("abort", onKill);
     }
     if (this.#failure !== undefined) throw this.#failure;
-    return { complete: this.#open.size === 0 };
+    return { complete: this.#done };
   }
 
   get #leaving(): boolean {
-    return this.#failure !== undefined || this.#options.stop.aborted || this.#options.kill.aborted;
+    if (this.#failure !== undefined || this.#work.state === "halted") return true;
+    return this.#options.stop.aborted || this.#options.kill.aborted;
   }
 
-  /** Reads the state of every open trial, ends claims that have gone silent, and starts workers for what is free. */
+  get #done(): boolean {
+    return this.#work.state === "closed" && this.#open.size === 0;
+  }
+
+  /** Brings the jobs and their states up to date, and sees to it that workers are on what is free. */
   #look(): void {
+    this.#ask(0);
+    let found = this.#scan();
+    // What has just settled, or a worker without a job, may lead to further jobs.
+    while (this.#ask(Math.max(0, this.#options.workers - found.ours - found.free))) found = this.#scan();
+    if (this.#work.state === "halted") this.#stopAll();
+    else this.#employ(found.free);
+  }
+
+  /** Asks the director; true when there are other jobs than before. */
+  #ask(idle: number): boolean {
+    const before = this.#work;
+    this.#work = this.#options.director.next(idle);
+    if (this.#work.jobs === before.jobs) return false;
+    this.#open.clear();
+    for (const job of this.#work.jobs) if (!this.#settled.has(keyOf(job))) this.#open.set(job.id, job);
+    for (const worker of this.#workers.values()) worker.give(this.#work.jobs);
+    return true;
+  }
+
+  /** Reads the state of every open job and ends claims that have gone silent. Returns how many are free, and ours. */
+  #scan(): { readonly free: number; readonly ours: number } {
     let free = 0;
-    for (const id of this.#open) {
-      const status = readTrialStatus(this.#options.studyFolder, id, this.#here);
-      if (status.outcome !== undefined) {
-        this.#open.delete(id);
-        this.#options.onEvent({ kind: "settled", id, status });
+    let ours = 0;
+    for (const job of [...this.#open.values()]) {
+      const status = readTrialStatus(this.#options.studyFolder, job.id, this.#here, job.until);
+      if (status.outcome !== undefined || status.rung !== undefined) {
+        this.#open.delete(job.id);
+        this.#settled.add(keyOf(job));
+        this.#options.onEvent({ kind: "settled", job, status });
       } else if (status.state === "running") {
-        this.#endIfSilent(status);
+        if (this.#isOurs(status)) ours++;
+        else this.#endIfSilent(status);
       } else {
         free++;
       }
     }
-    const looking = [...this.#workers.values()].filter((worker) => worker.trial === undefined).length;
-    for (let slot = 0; slot < this.#options.workers && free > looking; slot++) {
+    return { free, ours };
+  }
+
+  /** Puts workers on `free` jobs: those that are looking already, then those that wait, then new ones. */
+  #employ(free: number): void {
+    const workers = [...this.#workers.values()];
+    let wanted = free - workers.filter((worker) => worker.trial === undefined && !worker.idle).length;
+    for (const worker of workers) {
+      if (wanted <= 0) return;
+      if (!worker.idle) continue;
+      worker.give(this.#work.jobs);
+      wanted--;
+    }
+    for (let slot = 0; slot < this.#options.workers && wanted > 0; slot++) {
       if (this.#workers.has(slot)) continue;
       this.#start(slot);
-      free--;
+      wanted--;
     }
   }
 
   #endIfSilent({ id, claim }: TrialStatus): void {
     if (claim === undefined) return;
-    if (claim.record !== undefined && this.#isOurs(claim.record.owner)) return; // its exit would tell us
     const allowed = this.#options.silenceMilliseconds ?? silenceMilliseconds;
     if (this.#watch.silence(id, claim, performance.now()) < allowed) return;
     endClaim(
@@ -142,7 +194,10 @@ class Pool {
     );
   }
 
-  #isOurs(owner: ProcessIdentity): boolean {
+  /** Whether one of this pool's workers holds the trial: its exit would tell us that it is gone. */
+  #isOurs({ claim }: TrialStatus): boolean {
+    const owner = claim?.record?.owner;
+    if (owner === undefined) return false;
     const here = owner.host === this.#here.host && owner.namespace === this.#here.namespace;
     return here && [...this.#workers.values()].some((worker) => worker.pid === owner.pid);
   }
@@ -157,6 +212,7 @@ class Pool {
       },
     });
     this.#workers.set(slot, worker);
+    worker.give(this.#work.jobs);
   }
 
   #receive(message: FromWorker): void {
@@ -164,7 +220,7 @@ class Pool {
     if (message.kind === "claimed") this.#noteProgress(message.id, message.step);
     if (message.kind === "fatal") this.#fail(new LayermixError(message.diagnostics, message.exitCode));
     else this.#options.onEvent(message);
-    if (message.kind === "ended") this.#wake();
+    if (message.kind === "ended" || message.kind === "idle") this.#wake();
   }
 
   /** A worker has exited; decides whether its trial is to blame, and then lets others have it. */
@@ -185,13 +241,13 @@ class Pool {
       kind: "died",
       trial: id,
       end: described,
-      ...(blamed === undefined ? {} : { blamed }),
+      ...(blamed === undefined ? {} : { blamed: blamed.reason }),
     });
   }
 
   /** The trial a dead worker held when it died. Its claim tells; its last messages may not have arrived yet. */
   #heldBy(worker: WorkerProcess): TrialStatus | undefined {
-    for (const id of this.#open) {
+    for (const id of this.#open.keys()) {
       const status = readTrialStatus(this.#options.studyFolder, id, this.#here);
       const owner = status.claim?.record?.owner;
       if (status.outcome !== undefined || status.claim?.ended || owner?.pid !== worker.pid) continue;
@@ -205,10 +261,11 @@ class Pool {
     if (kills === undefined || step > kills.step) this.#kills.set(id, { step, count: 0 });
   }
 
-  #tooManyKills(id: string): string | undefined {
+  #tooManyKills(id: string): Blame | undefined {
     const kills = this.#kills.get(id) ?? { step: 0, count: 0 };
     this.#kills.set(id, { step: kills.step, count: kills.count + 1 });
-    return kills.count + 1 < killLimit ? undefined : `killed ${killLimit} times without progress`;
+    if (kills.count + 1 < killLimit) return undefined;
+    return { cause: "killed", reason: `killed ${killLimit} times without progress` };
   }
 
   #countFailedStart(worker: WorkerProcess, described: string): void {
@@ -257,4 +314,8 @@ class Pool {
       };
     });
   }
+}
+
+function keyOf({ id, until }: TrialJob): string {
+  return `${id}@${until}`;
 }

@@ -7,8 +7,9 @@ import { canonicalJson } from "../study/canonical_json.js";
 import { studyFormat } from "../study/json_file.js";
 import { isEvaluation, type MetricsLine, MetricsLog } from "../study/metrics_log.js";
 import { publishResult, type TrialEvaluation, type TrialResult } from "../study/outcome.js";
+import { publishRung } from "../study/rung.js";
 import { trialLayout } from "../study/study_layout.js";
-import { type TrialDefinition, type TrialFile, trialTokens } from "../study/trial.js";
+import type { TrialDefinition, TrialFile } from "../study/trial.js";
 import { createTask } from "../task/create_task.js";
 import type { EvaluatedBatch, Metrics, Task } from "../task/task.js";
 import {
@@ -27,6 +28,8 @@ export interface TrialRun {
   readonly native: NativeLibrary;
   readonly trialFolder: string;
   readonly file: TrialFile;
+  /** The step to reach for now: the last one, or an evaluation step where the trial pauses. */
+  readonly until: number;
   readonly hold: ClaimHold;
   /** Aborted to save and give the trial back after the step at hand. */
   readonly stop: AbortSignal;
@@ -91,7 +94,7 @@ class TrialSession {
 
   async #loop(): Promise<TrialEnd> {
     const { steps } = this.#definition;
-    const { hold, stop, order } = this.#run;
+    const { hold, stop, order, until } = this.#run;
     for (;;) {
       if (hold.lost) return "lost";
       if (this.#evaluationDue()) {
@@ -101,6 +104,7 @@ class TrialSession {
         if (!Number.isFinite(metrics.loss)) return this.#finish("diverged");
       }
       if (this.#trainer.stepIndex === steps) return this.#finish("done");
+      if (this.#trainer.stepIndex >= until) return this.#pause();
       if (stop.aborted) return this.#giveBack();
       if (this.#clock.saveDue(order.checkpointSeconds)) this.#save();
       if (!(await this.#step())) return this.#finish("diverged");
@@ -109,7 +113,7 @@ class TrialSession {
 
   /** One optimizer step and its line. False when the loss is not a finite number. */
   async #step(): Promise<boolean> {
-    const { batch, sequence, steps } = this.#definition;
+    const { batch, steps } = this.#definition;
     const { tokens, targets } = this.#task.trainBatch(this.#trainer.stepIndex, batch);
     const result = await this.#clock.train(() => this.#trainer.step(tokens, targets));
     const finite = Number.isFinite(result.loss);
@@ -117,7 +121,7 @@ class TrialSession {
     if (!finite || result.step % every === 0 || result.step === steps) {
       this.#append({
         step: result.step,
-        tokens: result.step * batch * sequence,
+        tokens: this.#tokensAt(result.step),
         loss: orNull(result.loss),
         gradNorm: orNull(result.gradNorm),
         learningRate: result.learningRate,
@@ -174,10 +178,28 @@ class TrialSession {
     return "released";
   }
 
+  /** Saves, publishes what was measured at the step to reach, and gives the trial back until more is asked of it. */
+  #pause(): TrialEnd {
+    const { trialFolder, file, hold, until } = this.#run;
+    const reached = this.#evaluations.find(({ step }) => step === until);
+    if (reached === undefined) throw new RangeError(`Expected an evaluation at step ${until} of ${file.id}`);
+    if (!hold.check()) return "lost";
+    this.#save();
+    publishRung(trialFolder, {
+      id: file.id,
+      step: until,
+      tokens: this.#tokensAt(until),
+      metrics: reached.metrics,
+    });
+    hold.end("released");
+    return "paused";
+  }
+
   #finish(status: TrialResult["status"]): TrialEnd {
     const { trialFolder, file, hold, order } = this.#run;
     if (!hold.check()) return "lost";
-    if (order.keepCheckpoints) this.#save();
+    const diverged = status === "diverged"; // its last checkpoint holds the last weights that were numbers
+    if (order.keepCheckpoints && !diverged) this.#save();
     this.#log.sync();
     this.#clock.record();
     const last = this.#evaluations.at(-1);
@@ -187,13 +209,17 @@ class TrialSession {
       id: file.id,
       status,
       steps,
-      tokens: (trialTokens(file.definition) / file.definition.steps) * steps,
+      tokens: this.#tokensAt(steps),
       ...(status === "done" && last !== undefined ? { metrics: last.metrics } : {}),
       evaluations: this.#evaluations,
     });
     hold.end("finished");
-    if (!order.keepCheckpoints) removeCheckpoints(trialFolder);
+    if (!order.keepCheckpoints && !diverged) removeCheckpoints(trialFolder);
     return status;
+  }
+
+  #tokensAt(step: number): number {
+    return step * this.#definition.batch * this.#definition.sequence;
   }
 
   #report(step: number, loss: number | null): void {

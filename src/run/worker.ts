@@ -1,4 +1,5 @@
-// One worker process: claims trials in the order given, runs each, and exits when nothing is left to claim. It serves
+// One worker process: claims trials in the order given, runs each to the step it is to reach, and waits for more when
+// nothing is left to claim. It serves
 // one pool; when the pool is gone (its channel closes) it saves its work and stops, so that a killed sweep leaves no
 // process behind that nobody watches. Entry point: bin/worker.js.
 
@@ -7,8 +8,9 @@ import { tryClaim } from "../study/claim.js";
 import { readJson, studyFormat } from "../study/json_file.js";
 import { publishFailure, readOutcome } from "../study/outcome.js";
 import { identifyProcess } from "../study/process_identity.js";
+import { readRung } from "../study/rung.js";
 import { studyLayout, trialLayout } from "../study/study_layout.js";
-import type { TrialFile } from "../study/trial.js";
+import type { TrialFile, TrialJob } from "../study/trial.js";
 import { ClaimHold } from "./claim_hold.js";
 import { addonFor, loadNative } from "./load_native.js";
 import { runTrial } from "./run_trial.js";
@@ -20,62 +22,106 @@ export async function serveAsWorker(): Promise<void> {
   process.on("SIGINT", () => {}); // Ctrl-C reaches the whole process group; the pool decides what it means
   process.on("SIGTERM", () => stop.abort());
   process.on("disconnect", () => stop.abort());
-  const order = await receiveOrder(stop);
+  const inbox = new Inbox(stop);
   try {
-    if (order !== undefined) await work(order, stop.signal);
+    const order = await inbox.order;
+    if (order !== undefined) await work(order, inbox, stop.signal);
   } catch (error) {
     process.exitCode = await reportFatal(error);
   }
   if (process.connected) process.disconnect();
 }
 
-function receiveOrder(stop: AbortController): Promise<WorkerOrder | undefined> {
-  return new Promise((resolve) => {
-    stop.signal.addEventListener("abort", () => resolve(undefined));
-    process.on("message", (message: ToWorker) => {
-      if (message.kind === "stop") stop.abort();
-      else resolve(message);
+/** What the pool has said: the order, then what there is to do. Everything resolves when the worker is to stop. */
+class Inbox {
+  readonly order: Promise<WorkerOrder | undefined>;
+  #jobs: readonly TrialJob[] = [];
+  #news = false;
+  #wake: () => void = () => {};
+
+  constructor(stop: AbortController) {
+    this.order = new Promise((resolve) => {
+      stop.signal.addEventListener("abort", () => {
+        resolve(undefined);
+        this.#wake();
+      });
+      process.on("message", (message: ToWorker) => {
+        if (message.kind === "stop") stop.abort();
+        else if (message.kind === "order") resolve(message);
+        else this.#renew(message.jobs);
+      });
     });
-  });
+  }
+
+  /** The jobs as last told. */
+  get jobs(): readonly TrialJob[] {
+    this.#news = false;
+    return this.#jobs;
+  }
+
+  /** Until jobs come that have not been read yet. */
+  async news(stop: AbortSignal): Promise<void> {
+    if (!this.#news && !stop.aborted) await new Promise<void>((resolve) => (this.#wake = resolve));
+  }
+
+  #renew(jobs: readonly TrialJob[]): void {
+    this.#jobs = jobs;
+    this.#news = true;
+    this.#wake();
+  }
 }
 
-async function work(order: WorkerOrder, stop: AbortSignal): Promise<void> {
+async function work(order: WorkerOrder, inbox: Inbox, stop: AbortSignal): Promise<void> {
   const native = loadNative(addonFor(order.device));
   send({ kind: "ready", build: native.info().build });
-  const ended = new Set<string>();
-  for (;;) {
-    const claimed = stop.aborted ? undefined : claimNext(order, ended);
-    if (claimed === undefined) return;
-    const { trialFolder, file, hold } = claimed;
+  const reached = new Set<string>();
+  while (!stop.aborted) {
+    const claimed = claimNext(order.studyFolder, inbox.jobs, reached);
+    if (claimed === undefined) {
+      send({ kind: "idle" });
+      await inbox.news(stop);
+      continue;
+    }
+    const { trialFolder, file, until, hold } = claimed;
     const how = await runGuarded(trialFolder, file, hold, () =>
-      runTrial({ native, trialFolder, file, hold, stop, order, report: send }),
+      runTrial({ native, trialFolder, file, until, hold, stop, order, report: send }),
     );
     process.stderr.write(`${new Date().toISOString()} ${file.id} ${how}\n`);
     send({ kind: "ended", id: file.id, how });
   }
 }
 
+interface ClaimedJob {
+  readonly trialFolder: string;
+  readonly file: TrialFile;
+  readonly until: number;
+  readonly hold: ClaimHold;
+}
+
 /**
- * The first trial of the order that has not ended and that nobody else is working on.
- * @param ended trials known to have ended, which need not be looked at again; added to.
+ * The first job that is not done and that nobody else is working on.
+ * @param reached keys of jobs known to be done, which need not be looked at again; added to.
  */
 function claimNext(
-  order: WorkerOrder,
-  ended: Set<string>,
-): { readonly trialFolder: string; readonly file: TrialFile; readonly hold: ClaimHold } | undefined {
+  studyFolder: string,
+  jobs: readonly TrialJob[],
+  reached: Set<string>,
+): ClaimedJob | undefined {
   const here = identifyProcess();
   const pool = identifyProcess(process.ppid);
-  for (const id of order.trials) {
-    if (ended.has(id)) continue;
-    const trialFolder = studyLayout.trial(order.studyFolder, id);
-    if (readOutcome(trialFolder) !== undefined) {
-      ended.add(id);
+  for (const job of jobs) {
+    const { id, until } = job;
+    const key = `${id}@${until}`;
+    if (reached.has(key)) continue;
+    const trialFolder = studyLayout.trial(studyFolder, id);
+    if (hasReached(trialFolder, until)) {
+      reached.add(key);
       continue;
     }
     const claim = tryClaim(trialLayout.claims(trialFolder), here, pool);
     if (claim === undefined) continue;
     // Its last owner may have finished between our two looks.
-    const file = readOutcome(trialFolder)
+    const file = hasReached(trialFolder, until)
       ? undefined
       : readJson<TrialFile>(trialLayout.definition(trialFolder));
     if (file === undefined) {
@@ -83,9 +129,13 @@ function claimNext(
       continue;
     }
     process.stderr.write(`${new Date().toISOString()} ${id} claimed (generation ${claim.generation})\n`);
-    return { trialFolder, file, hold: new ClaimHold(claim) };
+    return { trialFolder, file, until, hold: new ClaimHold(claim) };
   }
   return undefined;
+}
+
+function hasReached(trialFolder: string, until: number): boolean {
+  return readOutcome(trialFolder) !== undefined || readRung(trialFolder, until) !== undefined;
 }
 
 /** Runs a trial; what it throws becomes its failure, unless the machine and not the trial is at fault. */
@@ -104,11 +154,13 @@ async function runGuarded(
       throw error;
     }
     const diagnostic = error instanceof LayermixError ? error.diagnostics[0] : undefined;
+    const outOfMemory = (error as { readonly code?: unknown }).code === "out_of_memory";
     process.stderr.write(`${(error as Error).stack ?? error}\n`);
     publishFailure(trialFolder, {
       format: studyFormat,
       id: file.id,
-      code: diagnostic?.code ?? "LMX4009",
+      code: diagnostic?.code ?? (outOfMemory ? "LMX4020" : "LMX4009"),
+      cause: outOfMemory ? "oom" : "error",
       message: diagnostic?.message ?? (error as Error).message,
       stderr: [],
     });

@@ -2,13 +2,12 @@
 // claims, metrics and results are files, and a message that is lost with its process loses only a line of progress.
 
 import type { Diagnostic, ExitCode } from "../diag/diagnostic.js";
+import type { TrialJob } from "../study/trial.js";
 
-/** First message to a worker: what to work on, and how. */
+/** First message to a worker: where it works, and how. */
 export interface WorkerOrder {
   readonly kind: "order";
   readonly studyFolder: string;
-  /** Ids in the order they should be taken. */
-  readonly trials: readonly string[];
   readonly device: string;
   readonly threads: number;
   /** Seconds of work that a crash may lose. */
@@ -17,19 +16,30 @@ export interface WorkerOrder {
   readonly keepCheckpoints: boolean;
 }
 
+/** What there is to do, in the order it should be taken. Every message replaces the one before. */
+export interface WorkerJobs {
+  readonly kind: "jobs";
+  readonly jobs: readonly TrialJob[];
+}
+
 /** Finish the step, save, give the trial back, exit. */
 export interface WorkerStop {
   readonly kind: "stop";
 }
 
-export type ToWorker = WorkerOrder | WorkerStop;
+export type ToWorker = WorkerOrder | WorkerJobs | WorkerStop;
 
-/** How a worker's part in a trial ended: "released" is given back unfinished, "lost" taken over by somebody else. */
-export type TrialEnd = "done" | "diverged" | "failed" | "released" | "lost";
+/**
+ * How a worker's part in a trial ended: "paused" at the step it was to reach, "released" given back before that, "lost"
+ * taken over by somebody else.
+ */
+export type TrialEnd = "done" | "diverged" | "failed" | "paused" | "released" | "lost";
 
 export type FromWorker =
   /** The native library is loaded. */
   | { readonly kind: "ready"; readonly build: string }
+  /** Nothing it could take: it waits for other jobs. */
+  | { readonly kind: "idle" }
   | { readonly kind: "claimed"; readonly id: string; readonly step: number }
   | {
       readonly kind: "progress";

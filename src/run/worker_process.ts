@@ -7,8 +7,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { onDisk } from "../study/storage_error.js";
 import { studyLayout } from "../study/study_layout.js";
+import type { TrialJob } from "../study/trial.js";
 import { countOomKills, type ProcessEnd } from "./worker_death.js";
-import type { FromWorker, WorkerOrder } from "./worker_messages.js";
+import type { FromWorker, ToWorker, WorkerOrder } from "./worker_messages.js";
 
 /** Lines of a dead worker's log that are kept with the crash. */
 const lastLines = 20;
@@ -19,6 +20,8 @@ export class WorkerProcess {
   /** The trial it last said it claimed, until it says that trial has ended. */
   trial: string | undefined;
   ready = false;
+  /** It found nothing to take, and waits for jobs. */
+  idle = false;
   readonly #child: ChildProcess;
   readonly #log: string;
   readonly #oomKillsBefore = countOomKills();
@@ -48,6 +51,12 @@ export class WorkerProcess {
     this.#tell(order);
   }
 
+  /** Tells it what there is to do. */
+  give(jobs: readonly TrialJob[]): void {
+    this.idle = false;
+    this.#tell({ kind: "jobs", jobs });
+  }
+
   /** Asks it to save and leave. */
   stop(): void {
     this.#tell({ kind: "stop" });
@@ -74,12 +83,13 @@ export class WorkerProcess {
 
   #receive(message: FromWorker, pass: (message: FromWorker) => void): void {
     if (message.kind === "ready") this.ready = true;
+    if (message.kind === "idle") this.idle = true;
     if (message.kind === "claimed") this.trial = message.id;
     if (message.kind === "ended") this.trial = undefined;
     pass(message);
   }
 
-  #tell(message: WorkerOrder | { readonly kind: "stop" }): void {
+  #tell(message: ToWorker): void {
     // A worker that has just died cannot be told anything; its exit event says so.
     if (this.#child.connected) this.#child.send(message, () => {});
   }

@@ -6,6 +6,7 @@ import type { OptimizerSpec, ProxySpec, TaskSpec } from "../spec/spec.js";
 import { type TrialDefinition, type TrialOptimizer, trialFormat } from "../study/trial.js";
 import { taskSequence } from "../task/create_task.js";
 import type { Task } from "../task/task.js";
+import { rungSteps } from "./rungs.js";
 
 /** What a device computes in, and tokens per forward pass: enough for efficient matrix products, few enough for its memory. */
 const numerics = {
@@ -21,38 +22,56 @@ export interface TaskBudget {
   readonly batch: number;
   /** The budget in tokens, rounded up to whole steps. */
   readonly steps: number;
+  /** Held-out evaluation every this many steps. */
+  readonly evaluateEverySteps: number;
+  /** The step at which each rung ends; the last is the last step. */
+  readonly rungs: readonly number[];
 }
 
-/** The budget of a task: its own overrides, else the proxy's. */
-export function taskBudget(proxy: ProxySpec, task: TaskSpec): TaskBudget {
+/**
+ * The budget of a task: its own overrides, else the proxy's.
+ * @param shares of the full run at which candidates are compared.
+ */
+export function taskBudget(proxy: ProxySpec, task: TaskSpec, shares: readonly number[]): TaskBudget {
   const sequence = taskSequence(proxy, task);
   const batch = Math.max(1, Math.round((task.batchTokens ?? proxy.batchTokens) / sequence));
   const steps = Math.max(1, Math.ceil((task.tokens ?? proxy.tokens) / (batch * sequence)));
-  return { sequence, batch, steps };
+  const wished = proxy.evaluateEvery > 0 ? Math.round(proxy.evaluateEvery * steps) : steps;
+  const { evaluateEverySteps, steps: rungs } = rungSteps(steps, Math.min(steps, Math.max(1, wished)), shares);
+  return { sequence, batch, steps, evaluateEverySteps, rungs };
 }
 
-/** The trial of one proxy plan on one task with one seed, on "cpu" or "cuda:N". */
+/** What tells the trials of one candidate on one task apart. */
+export interface TrialVariant {
+  readonly seed: number;
+  /** Instead of the proxy's. */
+  readonly learningRate?: number;
+  /** Share of the full run, for pilot runs: the schedule is that of the shorter run. */
+  readonly length?: number;
+}
+
+/** The trial of one proxy plan on one task, on "cpu" or "cuda:N"; `budget` is that of the full run. */
 export function defineTrial(
   plan: Plan,
   task: Task,
   budget: TaskBudget,
-  proxy: Pick<ProxySpec, "optimizer" | "initStd" | "evaluateEvery">,
-  seed: number,
+  proxy: Pick<ProxySpec, "optimizer" | "initStd">,
+  { seed, learningRate = proxy.optimizer.learningRate, length = 1 }: TrialVariant,
   device: string,
 ): TrialDefinition {
-  const { sequence, batch, steps } = budget;
+  const { sequence, batch } = budget;
+  const steps = Math.max(1, Math.round(budget.steps * length));
   const { precision, microBatchTokens } = numerics[device.startsWith("cuda") ? "cuda" : "cpu"];
-  const evaluations = proxy.evaluateEvery > 0 ? Math.round(proxy.evaluateEvery * steps) : steps;
   return {
     format: trialFormat,
     model: toNativeModel(plan),
-    optimizer: resolveOptimizer(proxy.optimizer, steps),
+    optimizer: resolveOptimizer({ ...proxy.optimizer, learningRate }, steps),
     task: { name: task.name, identity: task.identity },
     sequence,
     batch,
     microBatch: microBatchOf(batch, sequence, microBatchTokens),
     steps,
-    evaluateEverySteps: Math.min(steps, Math.max(1, evaluations)),
+    evaluateEverySteps: Math.min(steps, budget.evaluateEverySteps),
     seed,
     precision,
     initStd: proxy.initStd,

@@ -28,6 +28,8 @@ export function checkProxy(checker: Checker): void {
   });
   checkWeights(checker, list);
   checkSchedule(checker);
+  checkSeeds(checker);
+  checkPositiveShare(checker, ["proxy", "optimizer", "lr", "length"]);
   checkPositiveShare(checker, ["proxy", "evaluate_every"]);
 }
 
@@ -99,8 +101,40 @@ function checkSchedule(checker: Checker): void {
   checker.error(["proxy", "optimizer", "decay"], "LMX1404", message, ["shorten one of the two"]);
 }
 
+function checkSeeds(checker: Checker): void {
+  const seeds = checker.read(["proxy", "seeds"]) as Section | undefined;
+  if (seeds === undefined || typeof seeds !== "object" || Number(seeds.min) < Number(seeds.max)) return;
+  const message = `Expected min to be below max at proxy.seeds, got ${seeds.min} and ${seeds.max}`;
+  checker.error(["proxy", "seeds", "max"], "LMX1406", message, [`for a fixed number: seeds: ${seeds.min}`]);
+}
+
+/** Costs that rank.objectives may name: known from the plan alone. */
+export const objectiveNames = [
+  "decode_bytes",
+  "training_memory",
+  "kv_bytes_per_token",
+  "state_bytes",
+  "params",
+  "active_params",
+  "flops_per_token",
+] as const;
+
+function checkObjectives(checker: Checker): void {
+  const objectives = checker.read(["rank", "objectives"]);
+  if (!Array.isArray(objectives)) return;
+  objectives.forEach((name, i) => {
+    if (objectiveNames.some((known) => known === name)) return;
+    const near = similarName("cost", String(name), objectiveNames);
+    const message = `Expected the name of a cost at rank.objectives, got ${JSON.stringify(name)}`;
+    checker.error(["rank", "objectives", i], "LMX1407", message, [
+      near ?? `costs are ${listNames(objectiveNames, "and")}`,
+    ]);
+  });
+}
+
 function checkRank(checker: Checker, tasks: readonly string[]): void {
   checkPositiveShare(checker, ["rank", "confidence"], 1);
+  checkObjectives(checker);
   const by = checker.read(["rank", "by"]);
   if (by === undefined || tasks.length === 0) return;
   const names = ["score", "loss", ...new Set(tasks)];

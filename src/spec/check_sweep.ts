@@ -3,6 +3,7 @@
 
 import { blockByKind, blocks } from "../block/registry.js";
 import { similarName } from "../diag/suggest.js";
+import { checkStrategy } from "./check_strategy.js";
 import type { Checker, Section } from "./checker.js";
 import { listNames } from "./describe.js";
 import { modelPaths } from "./model_paths.js";
@@ -41,6 +42,7 @@ export function checkSweep(checker: Checker): void {
     checkShares(checker, sweep, shareAxes);
   }
   checkWhere(checker);
+  checkStrategy(checker, sweep, paths);
 }
 
 function checkAxis(checker: Checker, path: string): void {
@@ -55,7 +57,10 @@ function checkAxis(checker: Checker, path: string): void {
     return;
   }
   const values = checker.read(place);
-  if (!Array.isArray(values)) return;
+  if (!Array.isArray(values)) {
+    if (values !== undefined) checkRange(checker, path, values as Section);
+    return;
+  }
   const model = checker.document.at(["model"]);
   const steps = path.split(".");
   values.forEach((value, i) => {
@@ -66,6 +71,19 @@ function checkAxis(checker: Checker, path: string): void {
     const message = problem.message.replace(` at ${path}`, ` at sweep.over.${path}`);
     checker.error([...place, i], problem.code, message, problem.help);
   });
+}
+
+/** Shares alone can be ranges: they are what strategies spread points over. */
+function checkRange(checker: Checker, path: string, { from, to }: Section): void {
+  const place = ["sweep", "over", path];
+  if (!path.startsWith("mix.")) {
+    const help = ["list the values it takes; { from, to } is for shares (mix.attention)"];
+    checker.error(place, "LMX1307", `Expected a list of values at sweep.over.${path}, got a range`, help);
+  } else if (!(parseShare(from) < parseShare(to) && parseShare(to) <= 1)) {
+    const got = `${showShare(parseShare(from))} to ${showShare(parseShare(to))}`;
+    const help = ["from is the smaller share, to the larger one, at most 100%"];
+    checker.error(place, "LMX1307", `Expected a range of shares at sweep.over.${path}, got ${got}`, help);
+  }
 }
 
 function startsWith(path: readonly (string | number)[], beginning: readonly string[]): boolean {
@@ -123,7 +141,8 @@ function checkShares(checker: Checker, sweep: Section, shareAxes: readonly strin
     if (kind !== sweep.fill && !shareAxes.includes(`mix.${kind}`)) smallest += parseShare(share);
   }
   for (const path of shareAxes) {
-    const shares = (checker.document.at(["sweep", "over", path]) as unknown[]).map(parseShare);
+    const axis = checker.document.at(["sweep", "over", path]);
+    const shares = Array.isArray(axis) ? axis.map(parseShare) : [parseShare((axis as Section).from)];
     if (shares.some((share) => Number.isNaN(share))) return;
     smallest += Math.min(...shares);
   }

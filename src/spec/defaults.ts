@@ -15,7 +15,9 @@ export const defaults = {
     decay: 0.2,
     clip: 1,
   },
-  halving: { keep: 0.5 },
-  rank: { by: "score", confidence: 0.95 },
+  learningRateSweep: { seeds: 1, length: 1 },
+  halving: { rungs: 3, keep: 0.5 },
+  evolution: { mutation: 0.7 },
+  rank: { by: "score", confidence: 0.95, objectives: ["decode_bytes"] },
   project: { hardware: "h200", contexts: [4096, 32768, 131072], batch: 32 },
 } as const;

@@ -6,6 +6,7 @@ import { defaults } from "./defaults.js";
 import { parseAmount, parseCount, parseLength, parseShare } from "./quantity.js";
 import type {
   BlockOptions,
+  BudgetSpec,
   LayoutSource,
   MatchOn,
   ModelSpec,
@@ -15,6 +16,8 @@ import type {
   ProxySpec,
   RankSpec,
   Spec,
+  StrategySpec,
+  SweepAxis,
   SweepSpec,
   TaskSpec,
 } from "./spec.js";
@@ -60,27 +63,63 @@ function resolveModel(model: Section): ModelSpec {
   };
 }
 
-function resolveStrategy(raw: unknown): SweepSpec["strategy"] {
-  const random = section(section(raw)?.random);
-  if (random !== undefined) return { kind: "random", trials: random.trials as number };
-  const halving = section(section(raw)?.halving);
-  if (halving === undefined) return { kind: "grid" };
-  return {
-    kind: "halving",
-    rungs: halving.rungs as number,
-    keep: parseShare(halving.keep ?? defaults.halving.keep),
-  };
+function resolveStrategy(raw: unknown): StrategySpec {
+  const [kind, options] = Object.entries(section(raw) ?? {})[0] ?? ["grid", {}];
+  const given = options as Section;
+  switch (kind) {
+    case "random":
+    case "sobol":
+      return { kind, trials: given.trials as number };
+    case "halving":
+    case "asha":
+      return {
+        kind,
+        rungs: (given.rungs ?? defaults.halving.rungs) as number,
+        keep: parseShare(given.keep ?? defaults.halving.keep),
+        ...(given.trials === undefined ? {} : { trials: given.trials as number }),
+      };
+    case "evolution":
+      return {
+        kind,
+        population: given.population as number,
+        generations: given.generations as number,
+        mutation: parseShare(given.mutation ?? defaults.evolution.mutation),
+        ...(given.layers === undefined ? {} : { layers: leastAndMost(given.layers) }),
+        counts: Object.fromEntries(
+          Object.entries(section(given.counts) ?? {}).map(([block, count]) => [block, leastAndMost(count)]),
+        ),
+      };
+    default:
+      return { kind: "grid" };
+  }
+}
+
+/** 4 or [2, 6]: exactly, or at least and at most. */
+function leastAndMost(raw: unknown): readonly [number, number] {
+  return Array.isArray(raw) ? (raw as [number, number]) : [raw as number, raw as number];
+}
+
+function resolveBudget(raw: unknown): BudgetSpec | undefined {
+  const [unit, limit] = Object.entries(section(raw) ?? {})[0] ?? [];
+  if (unit === undefined) return undefined;
+  return { unit: unit as BudgetSpec["unit"], limit: unit === "hours" ? Number(limit) : parseCount(limit) };
+}
+
+function resolveAxis(path: string, raw: unknown): SweepAxis {
+  const range = section(raw);
+  if (range !== undefined && !Array.isArray(raw)) {
+    return { path, values: [], range: { from: parseShare(range.from), to: parseShare(range.to) } };
+  }
+  const values = raw as readonly unknown[];
+  return { path, values: path.startsWith("mix.") ? values.map(parseShare) : values };
 }
 
 function resolveSweep(sweep: Section): SweepSpec {
-  const over = Object.entries(sweep.over as Readonly<Record<string, readonly unknown[]>>);
+  const budget = resolveBudget(sweep.budget);
   const match = Object.entries(section(sweep.match) ?? {})[0];
   const where = (sweep.where ?? []) as readonly Section[];
   return {
-    over: over.map(([path, values]) => ({
-      path,
-      values: path.startsWith("mix.") ? values.map(parseShare) : values,
-    })),
+    over: Object.entries(sweep.over as Section).map(([path, raw]) => resolveAxis(path, raw)),
     ...(sweep.fill === undefined ? {} : { fill: sweep.fill as string }),
     ...(match === undefined ? {} : { match: { on: match[0] as MatchOn, tolerance: parseShare(match[1]) } }),
     where: where.map(({ metric, min, max }) => ({
@@ -89,14 +128,36 @@ function resolveSweep(sweep: Section): SweepSpec {
       ...(max === undefined ? {} : { max: parseAmount(max) }),
     })),
     strategy: resolveStrategy(sweep.strategy),
+    ...(budget === undefined ? {} : { budget }),
   };
+}
+
+function resolveLearningRate(raw: unknown): Pick<OptimizerSpec, "learningRate" | "learningRateSweep"> {
+  if (typeof raw === "number") return { learningRate: raw };
+  const { sweep, seeds, length } = raw as Section;
+  const rates = [...(sweep as readonly number[])].sort((a, b) => a - b);
+  return {
+    learningRate: rates[Math.floor((rates.length - 1) / 2)]!,
+    learningRateSweep: {
+      rates,
+      seeds: (seeds ?? defaults.learningRateSweep.seeds) as number,
+      length: parseShare(length ?? defaults.learningRateSweep.length),
+    },
+  };
+}
+
+/** 3, or { min: 2, max: 8, until: decided }. */
+function resolveSeeds(raw: unknown): Pick<ProxySpec, "seeds" | "maxSeeds"> {
+  const range = section(raw);
+  if (range === undefined) return { seeds: raw as number };
+  return { seeds: range.min as number, maxSeeds: range.max as number };
 }
 
 function resolveOptimizer(raw: Section): OptimizerSpec {
   const base = defaults.optimizer;
   return {
     kind: "adamw",
-    learningRate: (raw.lr ?? base.learningRate) as number,
+    ...resolveLearningRate(raw.lr ?? base.learningRate),
     betas: (raw.betas ?? base.betas) as readonly [number, number],
     epsilon: (raw.eps ?? base.epsilon) as number,
     weightDecay: (raw.weight_decay ?? base.weightDecay) as number,
@@ -134,7 +195,7 @@ function resolveProxy(proxy: Section): ProxySpec {
     model: section(proxy.model) ?? {},
     batchTokens: parseCount(proxy.batch_tokens ?? defaults.proxy.batch_tokens),
     tokens: parseCount(proxy.tokens),
-    seeds: (proxy.seeds ?? defaults.proxy.seeds) as number,
+    ...resolveSeeds(proxy.seeds ?? defaults.proxy.seeds),
     optimizer: resolveOptimizer(section(proxy.optimizer) ?? {}),
     initStd: (proxy.init_std ?? defaults.proxy.initStd) as number,
     evaluateEvery: parseShare(proxy.evaluate_every ?? defaults.proxy.evaluateEvery),
@@ -145,6 +206,7 @@ function resolveRank(rank: Section): RankSpec {
   return {
     by: (rank.by ?? defaults.rank.by) as string,
     confidence: parseShare(rank.confidence ?? defaults.rank.confidence),
+    objectives: (rank.objectives ?? defaults.rank.objectives) as readonly string[],
   };
 }
 

@@ -30,10 +30,48 @@ export interface ModelSpec {
 /** A path below `model` and the values it takes, e.g. "mix.attention" over [0, 0.04, 0.08]. */
 export interface SweepAxis {
   readonly path: string;
+  /** Empty where the axis is a range. */
   readonly values: readonly unknown[];
+  /** A share that takes any value between two, instead of listed ones. */
+  readonly range?: { readonly from: number; readonly to: number };
 }
 
-export type MatchOn = "params" | "active_params" | "flops";
+export type MatchOn = "params" | "active_params" | "flops" | "step_time";
+
+/** Which candidates are run, and how far. */
+export type StrategySpec =
+  | { readonly kind: "grid" }
+  | { readonly kind: "random" | "sobol"; readonly trials: number }
+  | HalvingSpec
+  | EvolutionSpec;
+
+export interface HalvingSpec {
+  readonly kind: "halving" | "asha";
+  readonly rungs: number;
+  /** Share of a rung that goes on to the next. */
+  readonly keep: number;
+  /** Candidates to begin with; all of them when absent. */
+  readonly trials?: number;
+}
+
+export interface EvolutionSpec {
+  readonly kind: "evolution";
+  readonly population: number;
+  /** Generations after the first. */
+  readonly generations: number;
+  /** Share of the children that are mutations of one parent. */
+  readonly mutation: number;
+  /** Layers of a pattern, at least and at most; those of the model when absent. */
+  readonly layers?: readonly [number, number];
+  /** Layers by kind, at least and at most. */
+  readonly counts: Readonly<Record<string, readonly [number, number]>>;
+}
+
+/** What the whole study may use, however often it is resumed. */
+export interface BudgetSpec {
+  readonly unit: "tokens" | "flops" | "hours";
+  readonly limit: number;
+}
 
 export interface SweepSpec {
   readonly over: readonly SweepAxis[];
@@ -41,15 +79,24 @@ export interface SweepSpec {
   readonly fill?: string;
   readonly match?: { readonly on: MatchOn; readonly tolerance: number };
   readonly where: readonly { readonly metric: string; readonly min?: number; readonly max?: number }[];
-  readonly strategy:
-    | { readonly kind: "grid" }
-    | { readonly kind: "random"; readonly trials: number }
-    | { readonly kind: "halving"; readonly rungs: number; readonly keep: number };
+  readonly strategy: StrategySpec;
+  readonly budget?: BudgetSpec;
+}
+
+/** A learning rate for every candidate and task of its own: the best of these in pilot runs with seeds of their own. */
+export interface LearningRateSweep {
+  readonly rates: readonly number[];
+  /** Pilot runs per rate. */
+  readonly seeds: number;
+  /** Length of a pilot run, as a share of the full one. */
+  readonly length: number;
 }
 
 export interface OptimizerSpec {
   readonly kind: "adamw";
+  /** Peak; the middle of the rates where they are swept. */
   readonly learningRate: number;
+  readonly learningRateSweep?: LearningRateSweep;
   readonly betas: readonly [number, number];
   readonly epsilon: number;
   readonly weightDecay: number;
@@ -80,7 +127,10 @@ export interface ProxySpec {
   readonly sequence: number;
   readonly batchTokens: number;
   readonly tokens: number;
+  /** Runs of every candidate and task. */
   readonly seeds: number;
+  /** Where candidates that are tied with the best get further seeds, up to this many; none when absent. */
+  readonly maxSeeds?: number;
   readonly optimizer: OptimizerSpec;
   readonly tasks: readonly TaskSpec[];
   /** Standard deviation of initial weight matrices. */
@@ -92,6 +142,8 @@ export interface ProxySpec {
 export interface RankSpec {
   readonly by: string; // "score", "loss", or a task name
   readonly confidence: number; // 0.95
+  /** Costs that the Pareto front weighs against `by`, lower is better. */
+  readonly objectives: readonly string[];
 }
 
 export interface ProjectSpec {

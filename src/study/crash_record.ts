@@ -4,7 +4,7 @@
 import { rmSync } from "node:fs";
 import { createFileExclusive, readTextIfPresent } from "./atomic_file.js";
 import { jsonText, studyFormat } from "./json_file.js";
-import { publishFailure, type TrialCrash } from "./outcome.js";
+import { type FailureCause, publishFailure, type TrialCrash } from "./outcome.js";
 import { onDisk } from "./storage_error.js";
 import { trialLayout } from "./study_layout.js";
 
@@ -15,7 +15,7 @@ export const crashLimit = 3;
 export function recordCrash(
   trialFolder: string,
   id: string,
-  reason: string,
+  { cause, reason }: { readonly cause: FailureCause; readonly reason: string },
   stderr: readonly string[],
 ): number {
   const crash: TrialCrash = { format: studyFormat, reason, stderr };
@@ -29,6 +29,7 @@ export function recordCrash(
     format: studyFormat,
     id,
     code: "LMX4007",
+    cause,
     message: `The worker died ${crashLimit} times while it ran this trial: ${reason}`,
     stderr,
   });

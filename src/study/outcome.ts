@@ -25,12 +25,20 @@ export interface TrialResult {
   readonly evaluations: readonly TrialEvaluation[];
 }
 
+/**
+ * oom: for want of memory, on the device or on the host; killed: from outside, again and again; crash: the worker died of
+ * itself; error: the library or the task refused.
+ */
+export type FailureCause = "oom" | "killed" | "crash" | "error";
+
 /** trials/ID/failure.json: the trial cannot be run; others go on. */
 export interface TrialFailure {
   readonly format: typeof studyFormat;
   readonly id: string;
   /** LMX code of the reason. */
   readonly code: string;
+  /** What kind of end it was; absent in folders of version 0.1, where it counts as "error". */
+  readonly cause?: FailureCause;
   readonly message: string;
   /** Last lines the worker wrote to its log before it died; empty when it reported the failure itself. */
   readonly stderr: readonly string[];

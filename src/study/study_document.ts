@@ -4,7 +4,7 @@
 
 import { exitCodes, LayermixError } from "../diag/diagnostic.js";
 import type { ParameterCount } from "../estimate/cost.js";
-import type { Spec } from "../spec/spec.js";
+import type { BudgetSpec, Spec } from "../spec/spec.js";
 import type { PrimaryMetric } from "../task/task.js";
 import { readJson, type studyFormat } from "./json_file.js";
 import { studyLayout } from "./study_layout.js";
@@ -16,6 +16,12 @@ export interface StudyCandidate {
   readonly pattern: string;
   readonly counts: Readonly<Record<string, number>>;
   readonly params: ParameterCount;
+  /** The costs that rank.objectives names, of the model; lower is better. */
+  readonly costs: Readonly<Record<string, number>>;
+  /** Where an evolved candidate comes from: "swap of g0.1". */
+  readonly origin?: string;
+  /** By task, where learning rates are swept: the rate the trials use, once its pilot runs have ended. */
+  readonly learningRates?: readonly LearningRateChoice[];
   /** Exact forward + backward FLOPs of the model, per token, at the proxy's sequence length. */
   readonly flopsPerToken: number;
   readonly proxy: {
@@ -24,6 +30,19 @@ export interface StudyCandidate {
     /** Training FLOPs per token of the proxy. */
     readonly flopsPerToken: number;
   };
+}
+
+/** How the learning rate of one candidate on one task was found. */
+export interface LearningRateChoice {
+  /** Index into `tasks`. */
+  readonly task: number;
+  /** Absent while pilot runs are missing. */
+  readonly chosen?: number;
+  readonly tried: readonly {
+    readonly learningRate: number;
+    /** Mean held-out loss of its pilot runs; absent while one is missing, null when one diverged or failed. */
+    readonly loss?: number | null;
+  }[];
 }
 
 export interface StudyTask {
@@ -35,6 +54,8 @@ export interface StudyTask {
   /** Tokens of one step and of the whole run. */
   readonly batchTokens: number;
   readonly tokens: number;
+  /** The step at which each rung of the search ends; the last is the last step. */
+  readonly rungs: readonly number[];
   /** What it trains on, one line each. */
   readonly description: readonly string[];
 }
@@ -47,6 +68,34 @@ export interface StudyTrial {
   /** Index into `tasks`. */
   readonly task: number;
   readonly seed: number;
+  /** The step it is to reach, where that is not its end. */
+  readonly until?: number;
+  /** The search has decided that it goes no further than `until`. */
+  readonly pruned?: true;
+}
+
+/** A pilot run: what a learning rate is chosen by. Not ranked. */
+export interface StudyPilot extends Omit<StudyTrial, "until" | "pruned"> {
+  readonly learningRate: number;
+}
+
+/** What the search has decided so far. */
+export interface StudySearch {
+  readonly strategy: string;
+  /** Shares of a full run at which candidates are compared, ascending; [1] where there is one length only. */
+  readonly rungs: readonly number[];
+  /** One sentence per decision. */
+  readonly decisions: readonly string[];
+  /** Nothing is left to decide, or the budget allows nothing more. */
+  readonly over: boolean;
+  readonly budget?: {
+    readonly unit: BudgetSpec["unit"];
+    readonly limit: number;
+    /** What the trials so far take in all, finished or not; null for hours, which only the clock knows. */
+    readonly asked: number | null;
+    /** Something was left out for want of budget. */
+    readonly exhausted: boolean;
+  };
 }
 
 export interface StudyDocument {
@@ -62,6 +111,8 @@ export interface StudyDocument {
   readonly seeds: readonly number[];
   /** In the order they run: all candidates and tasks of the first seed, then of the second, and so on. */
   readonly trials: readonly StudyTrial[];
+  readonly pilots?: readonly StudyPilot[];
+  readonly search: StudySearch;
 }
 
 /** The study in a folder. Throws LMX4004 when the folder holds none, LMX4005, LMX4006. */
@@ -79,7 +130,7 @@ export function readStudy(folder: string): StudyDocument {
   );
 }
 
-/** The trials to run, each once, in order. */
-export function distinctTrials(document: Pick<StudyDocument, "trials">): string[] {
-  return [...new Set(document.trials.map((trial) => trial.id))];
+/** The trials to run, each once, in order: pilot runs first. */
+export function distinctTrials({ trials, pilots = [] }: Pick<StudyDocument, "trials" | "pilots">): string[] {
+  return [...new Set([...pilots, ...trials].map(({ id }) => id))];
 }

@@ -11,7 +11,11 @@ export const studyLayout = {
   trials: (folder: string) => join(folder, "trials"),
   trial: (folder: string, id: string) => join(folder, "trials", id),
   logs: (folder: string) => join(folder, "logs"),
+  search: (folder: string, key: string) => join(folder, `search-${key}`),
 } as const;
+
+/** Steps in names are padded, so that a listing is in their order. */
+const rungDigits = 8;
 
 /** Names in the folder of one trial. */
 export const trialLayout = {
@@ -22,6 +26,7 @@ export const trialLayout = {
   previousCheckpoint: (trial: string) => join(trial, "checkpoint.previous.safetensors"),
   timing: (trial: string) => join(trial, "timing.json"),
   result: (trial: string) => join(trial, "result.json"),
+  rung: (trial: string, step: number) => join(trial, `rung-${String(step).padStart(rungDigits, "0")}.json`),
   crash: (trial: string, count: number) => join(trial, `crash-${count}.json`),
   failure: (trial: string) => join(trial, "failure.json"),
 } as const;

@@ -8,7 +8,7 @@ import type { ProcessIdentity } from "./process_identity.js";
 import { distinctTrials, readStudy, type StudyDocument } from "./study_document.js";
 import { studyLayout, trialLayout } from "./study_layout.js";
 import { type TrialFile, trialTokens } from "./trial.js";
-import { readTrialStatus, type TrialState, type TrialStatus } from "./trial_status.js";
+import { readTrialStatus, type TrialState, type TrialStatus, trialStates } from "./trial_status.js";
 
 /** A trial that somebody works on now. */
 export interface RunningTrial {
@@ -31,7 +31,7 @@ export interface StudyStatus {
   readonly total: number;
   readonly running: readonly RunningTrial[];
   readonly failures: readonly TrialFailure[];
-  /** Tokens trained so far, of all that the study asks for. */
+  /** Tokens trained so far, of all that the study asks for now. */
   readonly tokensDone: number;
   readonly tokensTotal: number;
   /** At the speed of what runs now; null when nothing runs or no speed is known yet. */
@@ -45,7 +45,8 @@ export interface StudyStatus {
 export function readStudyStatus(folder: string, here: ProcessIdentity, now: number): StudyStatus {
   const document = readStudy(folder);
   const ids = distinctTrials(document);
-  const counts = { done: 0, diverged: 0, failed: 0, running: 0, interrupted: 0, waiting: 0 };
+  const counts = Object.fromEntries(trialStates.map((state) => [state, 0])) as Record<TrialState, number>;
+  const places = new Map(document.trials.map((trial) => [trial.id, trial]));
   const running: RunningTrial[] = [];
   const failures: TrialFailure[] = [];
   const speeds: number[] = [];
@@ -53,26 +54,28 @@ export function readStudyStatus(folder: string, here: ProcessIdentity, now: numb
   let tokensTotal = 0;
   for (const id of ids) {
     const trialFolder = studyLayout.trial(folder, id);
-    const status = readTrialStatus(folder, id, here);
-    counts[status.state]++;
+    const place = places.get(id);
+    const status = readTrialStatus(folder, id, here, place?.until);
+    counts[status.state === "paused" && place?.pruned ? "pruned" : status.state]++;
     const definition = readJson<TrialFile>(trialLayout.definition(trialFolder))?.definition;
-    const tokens = definition === undefined ? 0 : trialTokens(definition);
+    const until = place?.until ?? definition?.steps ?? 0;
+    const tokens = definition === undefined ? 0 : (trialTokens(definition) / definition.steps) * until;
     const speed = readTiming(trialFolder)?.tokensPerSecond ?? 0;
     if (speed > 0) speeds.push(speed);
     tokensTotal += tokens;
-    if (status.outcome !== undefined) tokensDone += tokens;
+    if (status.outcome !== undefined || status.rung !== undefined) tokensDone += tokens;
     if (status.outcome !== undefined && isFailure(status.outcome)) failures.push(status.outcome);
     if (definition === undefined || (status.state !== "running" && status.state !== "interrupted")) continue;
     const last = readMetrics(trialLayout.metrics(trialFolder)).at(-1);
     const step = last?.step ?? 0;
-    tokensDone += (tokens / definition.steps) * step;
+    tokensDone += (tokens / until) * step;
     if (status.state !== "running") continue;
     const loss = last !== undefined && "loss" in last ? last.loss : null;
     running.push({
       ...describeOwner(status, now),
       id,
       step,
-      steps: definition.steps,
+      steps: until,
       loss,
       tokensPerSecond: speed || null,
     });

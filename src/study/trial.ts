@@ -67,6 +67,12 @@ export function trialId(definition: TrialDefinition): string {
   return canonicalHash(definition).slice(0, 16);
 }
 
+/** A trial, and the step it is to reach for now: its end, or a rung where it pauses. */
+export interface TrialJob {
+  readonly id: string;
+  readonly until: number;
+}
+
 /** Tokens a trial is trained on. */
 export function trialTokens(definition: TrialDefinition): number {
   return definition.steps * definition.batch * definition.sequence;

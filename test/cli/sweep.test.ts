@@ -238,12 +238,6 @@ describe("layermix sweep", function () {
     write("6K");
     const cuda = await sweep("--device", "cuda:0", "--json");
     assert.deepEqual([cuda.code, JSON.parse(cuda.stdout).error.code], [7, "LMX4017"]);
-    write("6K", (text) =>
-      text.replace("fill: mamba2", "fill: mamba2\n  strategy: { halving: { rungs: 2, keep: 50% } }"),
-    );
-    const halving = await sweep();
-    assert.equal(halving.code, 4);
-    assert.match(halving.stderr, /error\[LMX4011\].*\n +--> study\.yaml:15:13/s);
     write("6K", (text) => text.slice(0, text.indexOf("proxy:")));
     const bare = await sweep("--json");
     assert.deepEqual([bare.code, JSON.parse(bare.stdout).error.code], [3, "LMX4012"]);

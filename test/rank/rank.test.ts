@@ -147,7 +147,7 @@ describe("rank", () => {
         ["c", null, "waiting", ["3 of 3 trials not run yet"]],
       ],
     );
-    assert.deepEqual(result.trials, { done: 5, diverged: 0, failed: 0, total: 9 });
+    assert.deepEqual(result.trials, { done: 5, diverged: 0, failed: 0, pruned: 0, total: 9 });
   });
 
   it("puts a candidate with a diverged or failed trial last, however good its other seeds are, and shows it", () => {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
-import { type PoolEvent, type PoolOptions, runPool } from "../../src/run/pool.js";
+import { type Director, type PoolEvent, type PoolOptions, runPool } from "../../src/run/pool.js";
 import { readClaim, tryClaim } from "../../src/study/claim.js";
 import { readOutcome, type TrialCrash, type TrialFailure } from "../../src/study/outcome.js";
 import { identifyProcess } from "../../src/study/process_identity.js";
@@ -15,6 +15,12 @@ describe("the pool", function () {
   this.timeout(120_000);
   const folder = useTemporaryFolder();
 
+  /** Trials to bring to their end, all known from the beginning. */
+  const allOf = (trials: readonly string[]): Director => {
+    const jobs = trials.map((id) => ({ id, until: Number.MAX_SAFE_INTEGER }));
+    return { next: () => ({ jobs, state: "closed" }) };
+  };
+
   /** Runs the pool over the trials of the tiny study. */
   async function run(
     trials: readonly string[],
@@ -25,7 +31,7 @@ describe("the pool", function () {
     const never = new AbortController().signal;
     const outcome = await runPool({
       studyFolder: folder(),
-      trials,
+      director: allOf(trials),
       device: "cpu",
       threads: 1,
       checkpointSeconds: 0.05,
@@ -74,7 +80,7 @@ describe("the pool", function () {
     assert.deepEqual([...claimed].sort(), [...ids].sort());
     const times = ids.map((id) => readClaim(trialLayout.claims(trialFolder(id)))?.record?.time ?? "");
     assert.deepEqual(times, [...times].sort(), "each worker took the first trial that was free");
-    const settled = events.flatMap((event) => (event.kind === "settled" ? [event.id] : []));
+    const settled = events.flatMap((event) => (event.kind === "settled" ? [event.job.id] : []));
     assert.deepEqual(settled.sort(), [...ids].sort());
   });
 

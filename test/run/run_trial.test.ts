@@ -31,6 +31,7 @@ async function runPart(
     checkpointSeconds?: number;
     keep?: boolean;
     onStep?: (step: number) => void;
+    until?: number;
   } = {},
 ): Promise<Part> {
   const claim = tryClaim(trialLayout.claims(trialFolder), identifyProcess());
@@ -38,7 +39,13 @@ async function runPart(
   const stop = new AbortController();
   const messages: FromWorker[] = [];
   const native = loadNative();
-  const { stopAt = Number.POSITIVE_INFINITY, threads = 1, checkpointSeconds = 1e9, keep = false } = options;
+  const {
+    stopAt = Number.POSITIVE_INFINITY,
+    threads = 1,
+    checkpointSeconds = 1e9,
+    keep = false,
+    until,
+  } = options;
   const hold = new ClaimHold(claim);
   try {
     const end = await runTrial({
@@ -48,6 +55,7 @@ async function runPart(
       }),
       trialFolder,
       file,
+      until: until ?? file.definition.steps,
       hold,
       stop: stop.signal,
       order: { device: "cpu", threads, checkpointSeconds, keepCheckpoints: keep },

@@ -4,10 +4,10 @@ import { blameTrial, countOomKills } from "../../src/run/worker_death.js";
 
 describe("a worker's death", () => {
   it("by its own fault is the trial's", () => {
-    assert.equal(blameTrial({ code: null, signal: "SIGSEGV" }, 0), "SIGSEGV");
-    assert.equal(blameTrial({ code: null, signal: "SIGABRT" }, 0), "SIGABRT");
-    assert.equal(blameTrial({ code: null, signal: "SIGFPE" }, 0), "SIGFPE");
-    assert.equal(blameTrial({ code: 1, signal: null }, 0), "exit code 1");
+    assert.deepEqual(blameTrial({ code: null, signal: "SIGSEGV" }, 0), { cause: "crash", reason: "SIGSEGV" });
+    assert.deepEqual(blameTrial({ code: null, signal: "SIGABRT" }, 0), { cause: "crash", reason: "SIGABRT" });
+    assert.deepEqual(blameTrial({ code: null, signal: "SIGFPE" }, 0), { cause: "crash", reason: "SIGFPE" });
+    assert.deepEqual(blameTrial({ code: 1, signal: null }, 0), { cause: "crash", reason: "exit code 1" });
   });
 
   it("by somebody else's hand is not", () => {
@@ -17,7 +17,10 @@ describe("a worker's death", () => {
   });
 
   it("by the kernel's, for want of memory, is", () => {
-    assert.equal(blameTrial({ code: null, signal: "SIGKILL" }, 1), "out of memory (killed by the kernel)");
+    assert.deepEqual(blameTrial({ code: null, signal: "SIGKILL" }, 1), {
+      cause: "oom",
+      reason: "out of memory (killed by the kernel)",
+    });
     assert.equal(blameTrial({ code: null, signal: "SIGTERM" }, 1), undefined);
   });
 

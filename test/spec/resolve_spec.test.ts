@@ -110,7 +110,7 @@ describe("the resolved study", () => {
         initStd: 0.02,
         evaluateEvery: 0.25,
       },
-      rank: { by: "score", confidence: 0.95 },
+      rank: { by: "score", confidence: 0.95, objectives: ["decode_bytes"] },
       project: { hardware: "h200", contexts: [4096, 32768, 131072], batch: 32, baseline: "transformer-8b" },
     });
   });
@@ -130,7 +130,7 @@ describe("the resolved study", () => {
         norm: { kind: "rmsnorm", eps: 1e-5 },
         blocks: {},
       },
-      rank: { by: "score", confidence: 0.95 },
+      rank: { by: "score", confidence: 0.95, objectives: ["decode_bytes"] },
     });
   });
 

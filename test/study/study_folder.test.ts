@@ -168,7 +168,7 @@ describe("crashes of a trial", () => {
     const seen: unknown[] = [];
     for (let count = 1; count <= 3; count++) {
       seen.push([crashCount(folder()), readOutcome(folder())]);
-      assert.equal(recordCrash(folder(), "id", "SIGSEGV", ["last words"]), count);
+      assert.equal(recordCrash(folder(), "id", { cause: "crash", reason: "SIGSEGV" }, ["last words"]), count);
     }
     assert.deepEqual(seen, [
       [0, undefined],
@@ -180,7 +180,8 @@ describe("crashes of a trial", () => {
   });
 
   it("are forgotten when the trial is forgiven", () => {
-    for (let count = 0; count < 3; count++) recordCrash(folder(), "id", "SIGSEGV", []);
+    for (let count = 0; count < 3; count++)
+      recordCrash(folder(), "id", { cause: "crash", reason: "SIGSEGV" }, []);
     forgiveTrial(folder());
     assert.equal(crashCount(folder()), 0);
     assert.equal(readOutcome(folder()), undefined);

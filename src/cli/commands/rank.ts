@@ -2,12 +2,10 @@ import { Args, Flags } from "@oclif/core";
 import { rankStudy } from "../../rank/rank_study.js";
 import { rankingCsv } from "../../report/ranking_csv.js";
 import { renderRanking } from "../../report/ranking_table.js";
-import { readOutcome } from "../../study/outcome.js";
 import { readStudy } from "../../study/study_document.js";
-import { studyLayout } from "../../study/study_layout.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
 import { usageError } from "../failure.js";
-import { rankingData, trainingSpeeds } from "../ranked_folder.js";
+import { rankingData, trainingSpeeds, trialEnds } from "../ranked_folder.js";
 
 /** `layermix rank DIR`: ranks the finished trials of a study folder again, by any measure; writes nothing. */
 export default class Rank extends LayermixCommand {
@@ -52,7 +50,7 @@ export default class Rank extends LayermixCommand {
   protected override async execute(): Promise<CommandResult> {
     const { args, flags } = await this.parse(Rank);
     const document = readStudy(args.dir);
-    const ranking = rankStudy(document, (id) => readOutcome(studyLayout.trial(args.dir, id)), {
+    const ranking = rankStudy(document, trialEnds(args.dir), {
       by: flags.by,
       confidence: flags.confidence,
     });

@@ -4,6 +4,7 @@ import { Args } from "@oclif/core";
 import { columns } from "../../report/columns.js";
 import { formatCount } from "../../report/format.js";
 import { identifyProcess } from "../../study/process_identity.js";
+import type { StudyDocument } from "../../study/study_document.js";
 import { readStudyStatus, type StudyStatus } from "../../study/study_status.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
 import { clockTime } from "../progress/clock_time.js";
@@ -38,6 +39,7 @@ export class Status extends LayermixCommand {
         trials: { ...counts, total },
         tokens: { done: status.tokensDone, total: status.tokensTotal },
         etaSeconds: status.etaSeconds,
+        search: document.search,
         running: status.running.map((trial) => ({ ...named(trial.id), ...trial })),
         failed: status.failures.map(({ id, code, message, stderr }) => ({
           ...named(id),
@@ -54,10 +56,46 @@ export class Status extends LayermixCommand {
 
 /** What to do next: rank what is finished, or go on with a sweep that is not. */
 function nextCommand({ document, counts, total }: StudyStatus, folder: string): { readonly next?: string } {
-  if (counts.done + counts.diverged + counts.failed === total) return { next: `layermix rank ${folder}` };
+  if (endedTrials(counts) === total && document.search.over) return { next: `layermix rank ${folder}` };
   const { sweep, file } = document.spec;
   if (sweep === undefined || counts.running > 0 || file === "<stdin>") return {};
   return { next: `layermix sweep ${file} --out ${folder}` };
+}
+
+/** Trials that nothing more is asked of. */
+function endedTrials({ done, diverged, failed, oom, killed, pruned }: StudyStatus["counts"]): number {
+  return done + diverged + failed + oom + killed + pruned;
+}
+
+/** How far candidates have got, what was decided last, and the budget. */
+function searchLines({ search, candidates, tasks, trials }: StudyDocument): string[] {
+  const lines: string[] = [];
+  const { strategy, rungs, decisions, over, budget } = search;
+  if (rungs.length > 1) {
+    const reached = candidates.map((_, candidate) => rungOf(candidate));
+    const counts = rungs.map((share, rung) => {
+      const there = reached.filter((at) => at !== undefined && at >= rung).length;
+      return `${there} at ${Number((share * 100).toFixed(1))}%`;
+    });
+    lines.push(`  ${strategy}: of ${candidates.length} candidates ${counts.join(", ")} of the full run`);
+  }
+  if (decisions.length > 1)
+    lines.push(`  decision ${decisions.length}${over ? ", the last" : ""}: ${decisions.at(-1)}`);
+  if (budget !== undefined) {
+    const asked = budget.asked === null ? "" : `${formatCount(budget.asked)} of `;
+    const left = budget.exhausted ? "; it leaves trials out" : "";
+    lines.push(`  budget: ${asked}${formatCount(budget.limit)} ${budget.unit}${left}`);
+  }
+  return lines;
+
+  /** The rung a candidate was sent to: where its trials stop. */
+  function rungOf(candidate: number): number | undefined {
+    const own = trials.filter((trial) => trial.candidate === candidate);
+    if (own.length === 0) return undefined;
+    const target = own[0]!.until;
+    if (target === undefined) return rungs.length - 1;
+    return tasks[own[0]!.task]!.rungs.indexOf(target);
+  }
 }
 
 function statusText(status: StudyStatus, names: ReadonlyMap<string, readonly string[]>): string {
@@ -66,11 +104,12 @@ function statusText(status: StudyStatus, names: ReadonlyMap<string, readonly str
   const states = Object.entries(counts).filter(([, count]) => count > 0);
   const share = tokensTotal === 0 ? 1 : tokensDone / tokensTotal;
   const lines = [
-    `${document.name}: ${counts.done + counts.diverged + counts.failed} of ${total} trials have ended`,
+    `${document.name}: ${endedTrials(counts)} of ${total} trials have ended`,
     `  ${states.map(([state, count]) => `${count} ${state}`).join(", ")}`,
     `  ${formatCount(tokensDone)} of ${formatCount(tokensTotal)} tokens (${Math.floor(share * 100)}%)` +
       (etaSeconds === null ? "" : `, about ${clockTime(etaSeconds)} to go`),
   ];
+  lines.push(...searchLines(document));
   if (running.length > 0) {
     const rows = running.map((trial) => [
       `  ${name(trial.id)}`,

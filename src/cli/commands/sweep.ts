@@ -2,12 +2,15 @@
 
 import { resolve } from "node:path";
 import { Args } from "@oclif/core";
-import { exitCodes, LayermixError } from "../../diag/diagnostic.js";
+import { type Diagnostic, exitCodes, LayermixError } from "../../diag/diagnostic.js";
+import { formatCount } from "../../report/format.js";
 import { renderRanking } from "../../report/ranking_table.js";
 import { chooseDevice } from "../../run/device.js";
 import { type PreparedStudy, prepareStudy } from "../../search/prepare_study.js";
 import { loadStudy } from "../../spec/load_study.js";
 import { locating } from "../../spec/locate_error.js";
+import { isFailure } from "../../study/outcome.js";
+import type { StudyDocument } from "../../study/study_document.js";
 import type { TrialStatus } from "../../study/trial_status.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
 import { rankingData, trainingSpeeds, writeRanking } from "../ranked_folder.js";
@@ -55,7 +58,7 @@ export class Sweep extends LayermixCommand {
     const warnings = [...loaded.warnings, ...sharedProxyWarnings(study.document)];
     if (flags["dry-run"]) return dryRun(study, folder, warnings);
     this.note(overviewText(study, folder));
-    const statuses = await runStudy({
+    const { document, statuses, hours } = await runStudy({
       study,
       folder,
       source: loaded.document.value,
@@ -69,8 +72,9 @@ export class Sweep extends LayermixCommand {
       interactive: this.interactive,
       note: (text) => this.note(text),
     });
-    const ranking = writeRanking(folder, study.document);
-    const speeds = trainingSpeeds(folder, study.document);
+    const ranking = writeRanking(folder, document);
+    const speeds = trainingSpeeds(folder, document);
+    const unfinished = budgetWarning(document, hours);
     const failure = failedTrials(statuses, folder);
     return {
       data: { folder, name: spec.name, ...rankingData(ranking, speeds) },
@@ -79,7 +83,7 @@ export class Sweep extends LayermixCommand {
         width: process.stdout.columns ?? 100,
         tokensPerSecond: speeds,
       }),
-      warnings,
+      warnings: [...warnings, ...unfinished],
       ...(failure === undefined ? {} : { failure }),
       next: `layermix rank ${folder}`,
     };
@@ -105,9 +109,28 @@ function dryRun(
   };
 }
 
+/** LMX4021, when the budget has left something out. */
+function budgetWarning({ search, trials }: StudyDocument, hours: number | undefined): readonly Diagnostic[] {
+  const { budget } = search;
+  if (budget === undefined || (!budget.exhausted && hours === undefined)) return [];
+  const spent = hours === undefined ? "" : `, ${hours.toFixed(2)} of them spent`;
+  return [
+    {
+      code: "LMX4021",
+      severity: "warning",
+      message: `The budget of ${formatCount(budget.limit)} ${budget.unit}${spent}, leaves trials out: the ranking shows what is there`,
+      help: [
+        `raise sweep.budget.${budget.unit} and run the same command again: ${trials.length} trials are kept`,
+      ],
+    },
+  ];
+}
+
 /** Exit 5 when trials could not be run to an end; a diverged trial has ended. */
 function failedTrials(statuses: ReadonlyMap<string, TrialStatus>, folder: string): LayermixError | undefined {
-  const failed = [...statuses.values()].filter((status) => status.state === "failed").length;
+  const failed = [...statuses.values()].filter(
+    ({ outcome }) => outcome !== undefined && isFailure(outcome),
+  ).length;
   if (failed === 0) return undefined;
   return new LayermixError(
     {

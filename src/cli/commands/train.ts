@@ -69,7 +69,7 @@ export class Train extends LayermixCommand {
     );
     const folder = flags.out ?? defaultStudyFolder(`${spec.name}-train`);
     this.note(overviewText(study, folder));
-    const statuses = await runStudy({
+    const { statuses } = await runStudy({
       study,
       folder,
       source: loaded.document.value,

@@ -19,6 +19,7 @@ interface RunningTrial {
 
 interface TrialInfo {
   readonly name: readonly string[];
+  /** It is to reach for now, and what that takes. */
   readonly steps: number;
   readonly tokens: number;
 }
@@ -26,25 +27,30 @@ interface TrialInfo {
 const barCells = 24;
 
 export class SweepProgress {
-  readonly #trials: ReadonlyMap<string, TrialInfo>;
+  #trials: ReadonlyMap<string, TrialInfo> = new Map();
   readonly #running = new Map<string, RunningTrial>();
-  readonly #settled = new Set<string>();
+  /** The step each trial has settled at; infinite for one that has ended. */
+  readonly #settled = new Map<string, number>();
   /** Tokens trained in this session by trials that are no longer running. */
   #tokensBehind = 0;
-  /** Tokens of trials that have not settled. */
-  #tokensOpen = 0;
   /** Monotonic seconds of the first training step seen. */
   #begin: number | undefined;
 
   constructor(document: StudyDocument, trials: readonly TrialFile[]) {
+    this.grow(document, trials);
+  }
+
+  /** The study has got further trials, or trials have got further to go. */
+  grow(document: StudyDocument, trials: readonly TrialFile[]): void {
     const names = trialNames(document);
+    const until = new Map(document.trials.map((trial) => [trial.id, trial.until]));
     this.#trials = new Map(
-      trials.map(({ id, definition }) => [
-        id,
-        { name: names.get(id) ?? [id], steps: definition.steps, tokens: trialTokens(definition) },
-      ]),
+      trials.map(({ id, definition }) => {
+        const steps = until.get(id) ?? definition.steps;
+        const tokens = (trialTokens(definition) / definition.steps) * steps;
+        return [id, { name: names.get(id) ?? [id], steps, tokens }];
+      }),
     );
-    for (const trial of this.#trials.values()) this.#tokensOpen += trial.tokens;
   }
 
   /** @param now monotonic, in seconds. */
@@ -71,11 +77,13 @@ export class SweepProgress {
         this.#retire(event.trial);
         return;
       case "settled":
-        this.#retire(event.id);
-        if (this.#settled.has(event.id)) return;
-        this.#settled.add(event.id);
-        this.#tokensOpen -= this.#trials.get(event.id)?.tokens ?? 0;
+        this.#retire(event.job.id);
+        this.#settled.set(
+          event.job.id,
+          event.status.outcome === undefined ? event.job.until : Number.POSITIVE_INFINITY,
+        );
         return;
+      case "idle":
       case "ready":
       case "fatal":
         return;
@@ -83,7 +91,7 @@ export class SweepProgress {
   }
 
   get settled(): number {
-    return this.#settled.size;
+    return [...this.#trials.keys()].filter((id) => this.#hasSettled(id)).length;
   }
 
   get total(): number {
@@ -94,7 +102,8 @@ export class SweepProgress {
   etaSeconds(now: number): number | undefined {
     if (this.#begin === undefined) return undefined;
     let trained = this.#tokensBehind;
-    let open = this.#tokensOpen;
+    let open = 0;
+    for (const [id, trial] of this.#trials) if (!this.#hasSettled(id)) open += trial.tokens;
     for (const [id, running] of this.#running) {
       trained += this.#tokensOf(id, running.step - running.firstStep);
       open -= this.#tokensOf(id, running.step);
@@ -134,7 +143,7 @@ export class SweepProgress {
     for (const [id, trial] of this.#trials) {
       all += trial.tokens;
       const running = this.#running.get(id);
-      if (this.#settled.has(id)) done += trial.tokens;
+      if (this.#hasSettled(id)) done += trial.tokens;
       else if (running !== undefined) done += this.#tokensOf(id, running.step);
     }
     const share = all === 0 ? 1 : done / all;
@@ -143,6 +152,10 @@ export class SweepProgress {
     const bar = `[${"=".repeat(cells)}${" ".repeat(barCells - cells)}]`;
     const rest = eta === undefined ? "" : `  eta ${clockTime(eta)}`;
     return `${bar} ${String(Math.floor(share * 100)).padStart(3)}%  ${settled}/${total} trials${rest}`;
+  }
+
+  #hasSettled(id: string): boolean {
+    return (this.#settled.get(id) ?? 0) >= (this.#trials.get(id)?.steps ?? 0);
   }
 
   #retire(id: string): void {

@@ -2,6 +2,8 @@
 
 import type { PoolEvent } from "../../run/pool.js";
 import type { PreparedStudy } from "../../search/prepare_study.js";
+import type { StudyDocument } from "../../study/study_document.js";
+import type { TrialFile, TrialJob } from "../../study/trial.js";
 import type { TrialStatus } from "../../study/trial_status.js";
 import type { Metrics, PrimaryMetric } from "../../task/task.js";
 import { LiveDisplay } from "./live_display.js";
@@ -10,25 +12,42 @@ import { trialNames } from "./trial_names.js";
 
 export class SweepReporter {
   readonly #progress: SweepProgress;
-  readonly #names: ReadonlyMap<string, readonly string[]>;
-  readonly #primary: ReadonlyMap<string, PrimaryMetric>;
+  #names: ReadonlyMap<string, readonly string[]> = new Map();
+  #primary: ReadonlyMap<string, PrimaryMetric> = new Map();
   readonly #display: LiveDisplay | undefined;
   readonly #note: (text: string) => void;
   /** Trials that this session has worked on; the others had ended before, or were run elsewhere. */
   readonly #touched = new Set<string>();
+  /** Decisions told so far; undefined before the study has been seen in its folder. */
+  #told: number | undefined;
   #reused = 0;
 
   constructor(
-    { document, trials }: PreparedStudy,
+    { document, trials }: Pick<PreparedStudy, "document" | "trials">,
     options: { readonly interactive: boolean; readonly note: (text: string) => void },
   ) {
     this.#progress = new SweepProgress(document, trials);
-    this.#names = trialNames(document);
-    this.#primary = new Map(document.trials.map(({ id, task }) => [id, document.tasks[task]!.primary]));
+    this.#rename(document);
     this.#note = options.note;
     if (options.interactive) {
       this.#display = new LiveDisplay(process.stderr, (width) => this.#progress.lines(seconds(), width));
     }
+  }
+
+  /** The study has grown; what was decided is told, except what was decided before this session. */
+  grow(document: StudyDocument, trials: readonly TrialFile[]): void {
+    this.#rename(document);
+    this.#progress.grow(document, trials);
+    const { decisions } = document.search;
+    if (this.#told !== undefined)
+      for (const reason of decisions.slice(this.#told)) this.say(`decided: ${reason}`);
+    this.#told = decisions.length;
+  }
+
+  #rename(document: StudyDocument): void {
+    this.#names = trialNames(document);
+    const places = [...(document.pilots ?? []), ...document.trials];
+    this.#primary = new Map(places.map(({ id, task }) => [id, document.tasks[task]!.primary]));
   }
 
   apply(event: PoolEvent): void {
@@ -39,7 +58,8 @@ export class SweepReporter {
         this.#touched.add(event.id);
         return;
       case "settled":
-        if (this.#touched.has(event.id) || event.status.state === "failed") this.#printEnd(event.status);
+        if (this.#touched.has(event.job.id) || event.status.state === "failed")
+          this.#printEnd(event.status, event.job);
         else this.#reused++;
         return;
       case "died": {
@@ -47,6 +67,7 @@ export class SweepReporter {
         this.say(`${this.#nameOf(event.trial)}: the worker ended with ${event.end}; ${then}`);
         return;
       }
+      case "idle":
       case "ready":
       case "progress":
       case "ended":
@@ -61,14 +82,19 @@ export class SweepReporter {
     if (this.#reused > 0) this.#note(`${this.#reused} finished trials were there already`);
   }
 
-  #printEnd(status: TrialStatus): void {
+  #printEnd(status: TrialStatus, { until }: TrialJob): void {
     const count = `[${this.#progress.settled}/${this.#progress.total}]`;
-    this.say(`${count} ${this.#nameOf(status.id)}: ${this.#outcomeText(status)}`);
+    const { rung } = status;
+    const text =
+      rung === undefined
+        ? this.#outcomeText(status)
+        : `step ${until}, ${metricsText(rung.metrics, this.#primary.get(status.id))}`;
+    this.say(`${count} ${this.#nameOf(status.id)}: ${text}`);
   }
 
   #outcomeText({ id, state, outcome }: TrialStatus): string {
     if (outcome === undefined) return state;
-    if ("code" in outcome) return `failed, ${outcome.code} ${outcome.message}`;
+    if ("code" in outcome) return `${state}, ${outcome.code} ${outcome.message}`;
     if (outcome.metrics === undefined) return `diverged after ${outcome.steps} steps`;
     return metricsText(outcome.metrics, this.#primary.get(id));
   }

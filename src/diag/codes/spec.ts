@@ -203,6 +203,28 @@ inner width / head_dim) or \`heads\` (inner width = heads x head_dim).`,
     title: "Bounds are empty",
     explanation: "A `where` constraint needs min or max, and min must not be above max.",
   },
+  LMX1307: {
+    title: "Range does not fit",
+    explanation:
+      "An axis of the sweep lists its values. A share (`mix.attention`) can be a range instead, `{ from: 0%, to: 50% }`, which strategies draw points from: `from` below `to`, at most 100%.",
+  },
+  LMX1308: {
+    title: "Range without a number of draws",
+    explanation: `A range holds endlessly many candidates, so the strategy has to say how many to draw:
+
+    strategy: { sobol: { trials: 16 } }
+    strategy: { asha: { rungs: 3, keep: 33%, trials: 27 } }`,
+  },
+  LMX1309: {
+    title: "Bounds of an evolution do not fit",
+    explanation:
+      "`layers` and the entries of `counts` are a number of layers, or [least, most]; `counts` has layer kinds as its keys.",
+  },
+  LMX1310: {
+    title: "Evolution with a proxy of other layers",
+    explanation:
+      "Evolution searches the order of the layers. Its proxies must therefore have the very layers of their candidates; a narrower width is fine (`proxy.model.hidden`), another depth or placement is not.",
+  },
   LMX1401: {
     title: "Tokens do not divide",
     explanation: "A batch holds whole sequences: batch_tokens must be a multiple of sequence.",
@@ -223,6 +245,17 @@ inner width / head_dim) or \`heads\` (inner width = heads x head_dim).`,
   LMX1405: {
     title: "Nothing to rank by",
     explanation: "`rank.by` is score, loss, or the name of one of the tasks of the proxy.",
+  },
+  LMX1406: {
+    title: "Seeds without room",
+    explanation:
+      "`seeds: { min, max, until: decided }` begins with min seeds for every candidate and adds seeds for those tied with the best, up to max: min must be below max.",
+  },
+  LMX1407: {
+    title: "Unknown cost",
+    explanation:
+      "`rank.objectives` names costs that are known from the plan alone: decode_bytes, training_memory and others.",
+    help: "The message lists the costs.",
   },
   LMX1501: {
     title: "Unknown preset",

@@ -61,11 +61,6 @@ failure.json in the trial's folder holds the last lines the worker wrote. A work
     explanation: `Three workers in a row died before they had loaded the native library. That says nothing about the trials; the installation does not work on this machine (a library built for another processor, a missing shared library, no memory).`,
     help: "Run layermix doctor; it loads the native library and says what is wrong with it.",
   },
-  LMX4011: {
-    title: "Strategy not available yet",
-    explanation: `sweep.strategy may be grid (every candidate) or random (a seeded sample of them). Successive halving is a valid value of the format but this version does not run it.`,
-    help: "Use grid or random; for a cheap first look, lower proxy.tokens or proxy.seeds.",
-  },
   LMX4012: {
     title: "Study without a proxy",
     explanation: `sweep and train run the short training runs that the proxy section describes: sequence, tokens, optimizer, tasks. The file has no such section, so there is nothing to train. plan and project need none.
@@ -115,5 +110,17 @@ A diverged trial (its loss was not a finite number) is a result, not a failure: 
     title: "Training run without a result",
     explanation: `layermix train runs one trial, and it ended without held-out figures: its loss became infinite or not a number (it diverged), or it could not be run at all. metrics.jsonl in the trial's folder has every step up to there. The command exits with 5.`,
     help: "When it diverged, lower proxy.optimizer.lr or raise its warmup; layermix status DIR shows a failure's reason.",
+  },
+  LMX4020: {
+    title: "Trial out of memory",
+    explanation: `The device or the host had less memory than the trial asked for, also with the smallest pieces it can be cut into; the message says how much was asked and how much was free. The trial ends as oom and the others go on; the sweep ends with exit code 5 and ranks what is there.`,
+    help: "Lower proxy.batch_tokens, sequence or model.hidden, or run fewer --workers; then run the sweep with --retry-failed.",
+  },
+  LMX4021: {
+    title: "Budget spent",
+    explanation: `sweep.budget is counted over all trials of the study, however often it is resumed. Trials are run in their order while the budget lasts; the first that does not fit ends the search, and the ranking shows what is there: candidates without a finished trial are waiting, or partial.
+
+This is a warning; the exit code is 0. Nothing is lost: with a larger budget the same command goes on from here.`,
+    help: "Raise sweep.budget, or take fewer candidates, tokens or seeds.",
   },
 };

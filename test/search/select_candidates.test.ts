@@ -1,8 +1,7 @@
-// Strategies: grid runs everything; random is a fair, seeded sample without replacement; halving is refused by name.
+// Who takes part: everyone, or a fair, seeded sample without replacement where a strategy wants fewer.
 import assert from "node:assert/strict";
-import { LayermixError } from "../../src/diag/diagnostic.js";
 import { pickWithoutReplacement } from "../../src/search/random_sample.js";
-import { selectCandidates } from "../../src/search/strategy.js";
+import { selectCandidates } from "../../src/search/select_candidates.js";
 
 describe("grid", () => {
   it("keeps every candidate, in order", () => {
@@ -43,20 +42,5 @@ describe("random", () => {
       for (const index of pickWithoutReplacement(10, 3, seed)) taken[index]!++;
     // Binomial(4000, 0.3): mean 1200, standard deviation 29; five of them on either side.
     for (const count of taken) assert.ok(Math.abs(count - 1_200) < 145, `${taken}`);
-  });
-});
-
-describe("halving", () => {
-  it("is refused with what to use instead", () => {
-    assert.throws(
-      () => selectCandidates(["a"], { kind: "halving", rungs: 3, keep: 0.5 }, 0),
-      (error: unknown) => {
-        assert.ok(error instanceof LayermixError);
-        assert.equal(error.exitCode, 4);
-        assert.equal(error.diagnostics[0]?.code, "LMX4011");
-        assert.match(error.diagnostics[0]?.help.join(" ") ?? "", /strategy: grid.*random/);
-        return true;
-      },
-    );
   });
 });
