@@ -27,7 +27,9 @@ export interface PreparedStudy {
 export async function prepareStudy(spec: Spec, options: PrepareOptions): Promise<PreparedStudy> {
   const space = await prepareSpace(spec, options);
   const first = firstDecision(space);
-  const { document, files } = studyState(space, [first], () => undefined, false);
+  const begun = studyState(space, [first], () => undefined, false);
+  const over = decider(space)(begun, 0) === "done";
+  const { document, files } = studyState(space, [first], () => undefined, over);
   return { space, document, trials: files };
 }
 

@@ -67,13 +67,14 @@ export function studyState(
   const admitted = entries.slice(0, paid);
   const measuresOf = seedMeasures(space, candidates, rateOf, known);
   const exhausted = paid < entries.length;
+  const pending = admitted.some(({ file }) => file === undefined);
   return {
     document: describe(),
     files: [
       ...new Map(entries.flatMap(({ file }) => (file === undefined ? [] : [[file.id, file]]))).values(),
     ],
     jobs: jobsOf(admitted),
-    pending: admitted.some(({ file }) => file === undefined),
+    pending,
     exhausted,
     settled: () =>
       admitted.every(({ file, until }) => file !== undefined && known(file.id, until) !== undefined),
@@ -114,7 +115,7 @@ export function studyState(
         strategy: space.strategy.kind,
         rungs: space.rungShares,
         decisions: decisions.map(({ reason }) => reason),
-        over: over || exhausted,
+        over: (over && !pending) || exhausted,
         ...(budget === undefined
           ? {}
           : {

@@ -42,6 +42,10 @@ describe("layermix status", () => {
       failed: 1,
       running: 1,
       interrupted: 1,
+      killed: 0,
+      oom: 0,
+      paused: 0,
+      pruned: 0,
       waiting: 7,
       total: 12,
     });
