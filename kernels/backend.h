@@ -17,6 +17,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <stdexcept>
 
 namespace lmx {
 
@@ -124,12 +125,17 @@ struct StepScalars {
   double clip_scale;                          // out: min(1, clip_norm / grad_norm)
 };
 
+class Inference;
+
 class Backend {
  public:
   virtual ~Backend() = default;
 
   virtual Precision precision() const = 0;
   virtual const char* name() const = 0;  // "cpu", "cuda:0"
+
+  // What generating needs beside the operations below (inference.h); lives as long as the backend. Throws where there is none.
+  virtual Inference& inference() { throw std::logic_error("this backend only trains"); }
 
   // ---- memory -------------------------------------------------------------------------------------------------
   virtual void* allocate(std::size_t bytes) = 0;  // 256-byte aligned; throws lmx::OutOfMemory
@@ -194,7 +200,7 @@ class Backend {
 
   // ---- SSD scan (arXiv 2405.21060, section 6) -------------------------------------------------------------------
   // y (rows, inner); states (state_elements) stat, saved for backward. initial_state and final_state
-  // (batch, heads, head_dim, state) stat may be null.
+  // (batch, heads, head_dim, state) stat may be null, and may be the same buffer.
   virtual void ssd_scan_forward(const SsdShape&, const void* xbc, ConstStrided dt, const void* a_log, const void* d,
                                 const void* dt_bias, const void* initial_state, void* y, void* states,
                                 void* final_state) = 0;

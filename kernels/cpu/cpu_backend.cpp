@@ -2,8 +2,6 @@
 // vectorised float operation where T is float, and the plain template where T is double.
 #include "cpu_backend.h"
 
-#include <unistd.h>
-
 #include <cstdlib>
 #include <cstring>
 #include <new>
@@ -13,6 +11,7 @@
 #include "attention.h"
 #include "blas.h"
 #include "causal_conv1d.h"
+#include "cpu_inference.h"
 #include "cross_entropy.h"
 #include "embedding.h"
 #include "gated_rms_norm.h"
@@ -28,16 +27,6 @@ namespace lmx {
 namespace {
 
 constexpr std::size_t alignment_bytes = 256;
-
-// Physical memory nobody uses; 0 where the system does not tell.
-std::size_t free_bytes() {
-#if defined(_SC_AVPHYS_PAGES)
-  return static_cast<std::size_t>(sysconf(_SC_AVPHYS_PAGES)) *
-         static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-#else
-  return 0;
-#endif
-}
 
 template <class T>
 const T* in(const void* pointer) {
@@ -63,12 +52,13 @@ class CpuBackend final : public Backend {
 
   Precision precision() const override { return {dtype, dtype, dtype}; }
   const char* name() const override { return "cpu"; }
+  Inference& inference() override { return *inference_; }
 
   void* allocate(std::size_t bytes) override {
     const std::size_t rounded = (bytes + alignment_bytes - 1) / alignment_bytes * alignment_bytes;
     void* pointer =
         rounded < bytes ? nullptr : std::aligned_alloc(alignment_bytes, rounded ? rounded : alignment_bytes);
-    if (!pointer) throw OutOfMemory(bytes, free_bytes());
+    if (!pointer) throw OutOfMemory(bytes, cpu::free_memory_bytes());
     return pointer;
   }
   void release(void* pointer) override { std::free(pointer); }
@@ -240,6 +230,7 @@ class CpuBackend final : public Backend {
 
   ThreadPool pool_;
   cpu::Context context_;
+  const std::unique_ptr<Inference> inference_ = cpu::make_inference<T>(*this, context_);
 };
 
 }  // namespace

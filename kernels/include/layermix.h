@@ -139,6 +139,100 @@ lmx_status lmx_trainer_write(lmx_trainer* trainer, const char* name, int32_t par
 int64_t lmx_trainer_step_index(const lmx_trainer* trainer);
 lmx_status lmx_trainer_set_step_index(lmx_trainer* trainer, int64_t step);
 
+// ---- generating ------------------------------------------------------------------------------------------------------
+
+// Element type of SSM states: the precision's statistics (fp32; fp64 in fp64), or bf16 where the device offers it.
+typedef enum lmx_state_type { LMX_STATE_FULL = 0, LMX_STATE_BF16 = 1 } lmx_state_type;
+
+typedef struct lmx_decoder_config {
+  lmx_model_config model;
+  int64_t batch;       // sequences, all at the same position
+  int64_t context;     // tokens a sequence can reach: what the KV cache has room for
+  int64_t prompt;      // the longest prompt given at once, tokens per sequence; at most context
+  int32_t precision;   // lmx_precision
+  int32_t state_type;  // lmx_state_type
+  const char* device;  // "cpu" or "cuda:N"
+  int32_t threads;     // CPU threads; 0 = all cores
+  uint64_t seed;       // initial weights: those of a trainer with this seed
+  double init_std;
+} lmx_decoder_config;
+
+// Bytes of one decoder, exact: what is allocated is the sum (kernels/model/DECODING.md).
+typedef struct lmx_decoder_memory {
+  int64_t weights, cache, state, scratch, workspace, total;
+} lmx_decoder_memory;
+
+typedef struct lmx_decoder lmx_decoder;
+
+lmx_status lmx_decoder_memory_plan(const lmx_decoder_config* config, lmx_decoder_memory* out);
+// Fails with LMX_OUT_OF_MEMORY before anything is allocated where the device has not enough free.
+lmx_status lmx_decoder_create(const lmx_decoder_config* config, lmx_decoder** out);
+void lmx_decoder_destroy(lmx_decoder* decoder);
+lmx_status lmx_decoder_memory_of(const lmx_decoder* decoder, lmx_decoder_memory* out);
+int64_t lmx_decoder_tensor_count(const lmx_decoder* decoder);
+lmx_status lmx_decoder_tensor_info(const lmx_decoder* decoder, int64_t index, lmx_tensor_info* out);
+lmx_status lmx_decoder_write(lmx_decoder* decoder, const char* name, const void* data, int32_t bytes_per_element);
+int64_t lmx_decoder_position(const lmx_decoder* decoder);
+
+// Feeds (batch, time) tokens from the current position on; logits (batch, vocab), of the last position, may be null.
+lmx_status lmx_decoder_prefill(lmx_decoder* decoder, int64_t time, const int32_t* tokens, double* logits);
+// Feeds one token per sequence.
+lmx_status lmx_decoder_step(lmx_decoder* decoder, const int32_t* tokens, double* logits);
+// Feeds `count` tokens per sequence, each the most likely one after those before it; tokens (count, batch) are what was fed.
+lmx_status lmx_decoder_generate(lmx_decoder* decoder, int64_t count, int32_t* tokens);
+// Back to an empty context.
+lmx_status lmx_decoder_reset(lmx_decoder* decoder);
+// Pretends that `position` tokens were seen: caches and states hold random normal values. For measuring.
+lmx_status lmx_decoder_fill(lmx_decoder* decoder, int64_t position, uint64_t seed);
+// Seconds of each of `count` greedy steps, and of each of `count` prefills of `time` random tokens into an empty context, timed
+// on the device.
+lmx_status lmx_decoder_time_steps(lmx_decoder* decoder, int64_t count, double* seconds);
+lmx_status lmx_decoder_time_prefills(lmx_decoder* decoder, int64_t time, int64_t count, double* seconds);
+
+// ---- measuring -------------------------------------------------------------------------------------------------------
+
+typedef enum lmx_operation_kind {
+  LMX_OP_LINEAR = 0,          // rows, in, out
+  LMX_OP_NORM_LINEAR = 1,     // rows, in, out, logits
+  LMX_OP_MLP_UP = 2,          // rows, in (hidden), out (width), activation, gated
+  LMX_OP_RMS_NORM = 3,        // rows, in
+  LMX_OP_GATED_RMS_NORM = 4,  // rows, in, groups
+  LMX_OP_ATTENTION_PREFILL = 5,
+  LMX_OP_ATTENTION_DECODE = 6,  // time tokens per sequence, the last of them number `context`
+  LMX_OP_CACHE_APPEND = 7,
+  LMX_OP_SSD_PREFILL = 8,
+  LMX_OP_SSD_UPDATE = 9,
+  LMX_OP_CONV_PREFILL = 10,  // in: channels, width: taps
+  LMX_OP_CONV_STEP = 11,
+  LMX_OP_EMBEDDING = 12,  // rows, in, out (vocab)
+  LMX_OP_ARGMAX = 13,     // rows, out (vocab)
+  LMX_OP_COPY = 14,       // bytes
+  LMX_OP_LAUNCH = 15
+} lmx_operation_kind;
+
+// One operation of prefill or decoding at one shape, as a decoder runs it. Fields that a kind does not name are ignored.
+typedef struct lmx_operation {
+  int32_t kind;  // lmx_operation_kind
+  int64_t rows, in, out;
+  int64_t batch, time, context, heads, kv_heads, head_dim, groups, state, width;
+  int64_t bytes;
+  int32_t activation, gated, logits, state_type;
+} lmx_operation;
+
+typedef struct lmx_measurement {
+  double seconds, low, high;  // median, 10th and 90th percentile of the time of one call
+  int64_t samples;
+  double bytes;  // that must move: every input read once, every output written once
+  double flops;
+} lmx_measurement;
+
+// Times operations on one device: random operands, weights and caches rotated so that they come from memory, many calls back
+// to back as in a step (one CUDA graph).
+typedef struct lmx_meter lmx_meter;
+lmx_status lmx_meter_create(const char* device, int32_t threads, lmx_meter** out);
+void lmx_meter_destroy(lmx_meter* meter);
+lmx_status lmx_meter_measure(lmx_meter* meter, const lmx_operation* operation, double seconds, lmx_measurement* out);
+
 #ifdef __cplusplus
 }
 #endif

@@ -70,7 +70,11 @@ class AttentionMixer final : public Mixer {
     backend.linear_backward_input(qkv_shape(rows), dqkv_, parameters_.value(qkv_proj_), dx);
   }
 
+  std::unique_ptr<MixerDecoder> decoder() const override;
+
  private:
+  friend class AttentionDecoder;
+
   LinearShape qkv_shape(index_t rows) const { return {rows, hidden_, attention_.packed_width()}; }
   LinearShape out_shape(index_t rows) const { return {rows, attention_.query_width(), hidden_}; }
   AttentionShape attention(index_t batch, index_t time) const {

@@ -86,6 +86,8 @@ class Head {
   const void* normed() const { return normed_; }
 
  private:
+  friend class ModelDecoder;
+
   index_t chunk_rows(index_t rows) const {
     constexpr index_t granule = 64;
     return std::min(rows, std::max(granule, most_logits_ / vocab_ / granule * granule));

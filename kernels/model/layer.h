@@ -49,6 +49,8 @@ class Layer {
   }
 
  private:
+  friend class ModelDecoder;
+
   NormShape norm_shape(index_t rows) const { return {rows, hidden_, eps_}; }
 
   ParameterTable& parameters_;

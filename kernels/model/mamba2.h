@@ -107,7 +107,11 @@ class Mamba2Mixer final : public Mixer {
     backend.linear_backward_input(in_shape(rows), dprojection_, parameters_.value(in_proj_), dx);
   }
 
+  std::unique_ptr<MixerDecoder> decoder() const override;
+
  private:
+  friend class Mamba2Decoder;
+
   // Columns of in_proj's output: [z (inner) | x B C (channels) | dt (heads)].
   index_t projected() const { return scan_.inner() + scan_.channels() + scan_.heads; }
   index_t dt_column() const { return scan_.inner() + scan_.channels(); }

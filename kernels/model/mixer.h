@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <memory>
 #include <string>
 
 #include "backend.h"
@@ -20,6 +21,8 @@ struct Pass {
   index_t rows() const { return batch * time; }
 };
 
+class MixerDecoder;
+
 class Mixer {
  public:
   virtual ~Mixer() = default;
@@ -34,6 +37,9 @@ class Mixer {
   virtual void forward(const Pass& pass, const void* x, const void* residual, void* y) = 0;
   // dx (rows, hidden) overwritten; parameter gradients +=. Reads what forward saved.
   virtual void backward(const Pass& pass, const void* x, const void* dy, void* dx) = 0;
+
+  // The same function for generating (mixer_decoder.h). Reads this mixer's shapes and parameters: it must outlive the result.
+  virtual std::unique_ptr<MixerDecoder> decoder() const = 0;
 };
 
 // What mixers are built from: the model's widths, this layer's options, and where to declare parameters.

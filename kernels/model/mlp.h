@@ -10,11 +10,22 @@
 
 namespace lmx {
 
+// lmx_activation as the operations name it.
+inline Activation mlp_activation(int32_t name) {
+  switch (name) {
+    case LMX_GELU_TANH: return Activation::gelu_tanh;
+    case LMX_GELU_ERF: return Activation::gelu_erf;
+    case LMX_RELU2: return Activation::relu2;
+    case LMX_SILU: return Activation::silu;
+  }
+  return Activation::silu;  // unreachable: validated
+}
+
 class MlpMixer final : public Mixer {
  public:
   explicit MlpMixer(const MixerContext& context)
       : parameters_(context.parameters),
-        mlp_{0, context.model.hidden, context.layer.width, activation(context.layer.activation),
+        mlp_{0, context.model.hidden, context.layer.width, mlp_activation(context.layer.activation),
              context.layer.gated != 0} {
     const auto name = [&](const char* tail) { return context.prefix + tail; };
     std::vector<TensorSpec> up;
@@ -54,16 +65,11 @@ class MlpMixer final : public Mixer {
     pass.backend.linear_backward_input(up_shape(rows), du_, parameters_.value(up_proj_), dx);
   }
 
+  std::unique_ptr<MixerDecoder> decoder() const override;
+
  private:
-  static Activation activation(int32_t name) {
-    switch (name) {
-      case LMX_GELU_TANH: return Activation::gelu_tanh;
-      case LMX_GELU_ERF: return Activation::gelu_erf;
-      case LMX_RELU2: return Activation::relu2;
-      case LMX_SILU: return Activation::silu;
-    }
-    return Activation::silu;  // unreachable: validated
-  }
+  friend class MlpDecoder;
+
   LinearShape up_shape(index_t rows) const { return {rows, mlp_.hidden, mlp_.up_width()}; }
   LinearShape down_shape(index_t rows) const { return {rows, mlp_.width, mlp_.hidden}; }
   MlpShape mlp(index_t rows) const {

@@ -35,6 +35,8 @@ class Model {
   const ParameterTable& parameters() const { return parameters_; }
 
  private:
+  friend class ModelDecoder;
+
   ModelConfig config_;
   ParameterTable parameters_;
   ParameterId embeddings_{};

@@ -51,6 +51,14 @@ void ParameterTable::plan(Arena& arena, const Precision& precision) {
   gradient_ = arena.take(Region::gradients, total_count(), stat_);
 }
 
+void ParameterTable::plan_inference(Arena& arena, const Precision& precision) {
+  stat_ = precision.stat;
+  weight_ = precision.weight;
+  master_first_ = matrix_count_;
+  working_ = arena.take(Region::weights, matrix_count_, weight_);
+  master_ = arena.take(Region::weights, convolution_count_ + vector_count_, stat_);
+}
+
 const Parameter& ParameterTable::find(const std::string& name) const {
   const auto found = by_name_.find(name);
   if (found == by_name_.end()) throw NotFound("no tensor named " + name);

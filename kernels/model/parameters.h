@@ -53,6 +53,9 @@ class ParameterTable {
   // Takes the flat arrays from the arena; binds the pointers below.
   void plan(Arena& arena, const Precision& precision);
 
+  // The same for a model that only runs: matrices in the weight type alone, everything else in stat, no gradients.
+  void plan_inference(Arena& arena, const Precision& precision);
+
   const std::vector<Parameter>& all() const { return parameters_; }
   // Throws NotFound.
   const Parameter& find(const std::string& name) const;
@@ -62,10 +65,11 @@ class ParameterTable {
   index_t vector_count() const { return vector_count_; }
   index_t total_count() const { return matrix_count_ + convolution_count_ + vector_count_; }
 
-  // What operations read: the working copy of a matrix, the master of anything else.
+  // What operations read: the working copy of a matrix, the master of anything else (planned for inference, matrices have no
+  // master).
   const void* value(ParameterId id) const;
   void* gradient(ParameterId id) const;
-  void* master(const Parameter& parameter) const { return at(master_, parameter.offset, stat_); }
+  void* master(const Parameter& parameter) const { return at(master_, parameter.offset - master_first_, stat_); }
   // Null where the master itself is what operations read.
   void* working(const Parameter& parameter) const;
 
@@ -80,6 +84,7 @@ class ParameterTable {
   std::unordered_map<std::string, std::size_t> by_name_;
   index_t matrix_count_ = 0, convolution_count_ = 0, vector_count_ = 0;
   DType stat_ = DType::f32, weight_ = DType::f32;
+  index_t master_first_ = 0;  // offset of the first element that has a master
   void* master_ = nullptr;
   void* working_ = nullptr;
   void* gradient_ = nullptr;

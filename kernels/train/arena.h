@@ -12,8 +12,9 @@
 
 namespace lmx {
 
-enum class Region { weights, gradients, optimizer, activations, workspace };
-inline constexpr std::size_t region_count = 5;
+// The last two are a decoder's: the KV cache, and recurrent states.
+enum class Region { weights, gradients, optimizer, activations, workspace, cache, state };
+inline constexpr std::size_t region_count = 7;
 inline constexpr std::size_t buffer_alignment = 256;
 
 class Arena {

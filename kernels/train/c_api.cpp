@@ -1,11 +1,10 @@
 // The C ABI over Trainer: exceptions become status codes and lmx_last_error(), null pointers become errors.
 
-#include <new>
 #include <string>
 
-#include "common/error.h"
 #include "cpu/cpu_backend.h"
 #include "layermix.h"
+#include "train/boundary.h"
 #include "train/device.h"
 #include "train/trainer.h"
 
@@ -14,51 +13,10 @@ struct lmx_trainer {
   lmx::Trainer trainer;
 };
 
-namespace {
-
-thread_local std::string last_error;
-
-lmx_status fail(lmx_status status, const char* message) {
-  try {
-    last_error = message;
-  } catch (...) {  // no memory even for the message
-    last_error.clear();
-  }
-  return status;
-}
-
-template <class Action>
-lmx_status guarded(Action action) {
-  try {
-    action();
-    return LMX_OK;
-  } catch (const lmx::InvalidArgument& error) {
-    return fail(LMX_INVALID_ARGUMENT, error.what());
-  } catch (const lmx::NotFound& error) {
-    return fail(LMX_NOT_FOUND, error.what());
-  } catch (const lmx::NoDevice& error) {
-    return fail(LMX_NO_DEVICE, error.what());
-  } catch (const lmx::OutOfMemory& error) {
-    return fail(LMX_OUT_OF_MEMORY, error.what());
-  } catch (const std::bad_alloc&) {
-    return fail(LMX_OUT_OF_MEMORY, "out of host memory");
-  } catch (const std::exception& error) {
-    return fail(LMX_INTERNAL, error.what());
-  } catch (...) {
-    return fail(LMX_INTERNAL, "unknown error");
-  }
-}
-
-template <class... Pointers>
-void require(const Pointers*... pointers) {
-  if (((pointers == nullptr) || ...)) throw lmx::InvalidArgument("expected an argument, got null");
-}
-
-[[noreturn]] void reject_element_bytes(int32_t bytes) {
-  throw lmx::InvalidArgument("expected 4 or 8 bytes per element, got " + std::to_string(bytes));
-}
-
-}  // namespace
+using lmx::boundary::guarded;
+using lmx::boundary::last_error;
+using lmx::boundary::reject_element_bytes;
+using lmx::boundary::require;
 
 const char* lmx_version(void) { return LMX_VERSION; }
 
@@ -136,17 +94,7 @@ int64_t lmx_trainer_tensor_count(const lmx_trainer* trainer) {
 lmx_status lmx_trainer_tensor_info(const lmx_trainer* trainer, int64_t index, lmx_tensor_info* out) {
   return guarded([&] {
     require(trainer, out);
-    const int64_t count = lmx_trainer_tensor_count(trainer);
-    if (index < 0 || index >= count) {
-      throw lmx::NotFound("no tensor " + std::to_string(index) + " of " + std::to_string(count));
-    }
-    const lmx::Parameter& parameter = trainer->trainer.tensors()[static_cast<std::size_t>(index)];
-    *out = {parameter.name.c_str(),
-            static_cast<int32_t>(parameter.shape.size()),
-            {},
-            parameter.count,
-            parameter.decayed() ? 1 : 0};
-    for (std::size_t i = 0; i < parameter.shape.size(); ++i) out->shape[i] = parameter.shape[i];
+    *out = lmx::boundary::describe(lmx::boundary::numbered(trainer->trainer.tensors(), index));
   });
 }
 

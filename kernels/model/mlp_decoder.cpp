@@ -1,0 +1,7 @@
+#include "model/mlp_decoder.h"
+
+namespace lmx {
+
+std::unique_ptr<MixerDecoder> MlpMixer::decoder() const { return std::make_unique<MlpDecoder>(*this); }
+
+}  // namespace lmx
