@@ -1,11 +1,14 @@
-// layermix_cpu.node and layermix_cuda.node: {Trainer, planMemory(config), info(), devices()}. The only place that knows Node-API; everything
+// layermix_cpu.node and layermix_cuda.node: {Trainer, Decoder, Meter, planMemory(config),
+// planDecoderMemory(config), info(), devices()}. The only place that knows Node-API; everything
 // goes through the C ABI of layermix.h. Typed in src/run/native.ts.
 
 #include <napi.h>
 
+#include "decoder_object.h"
 #include "js_config.h"
 #include "js_error.h"
 #include "layermix.h"
+#include "meter_object.h"
 #include "trainer_object.h"
 
 namespace {
@@ -37,6 +40,9 @@ Napi::Value devices(const Napi::CallbackInfo& info) {
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("Trainer", lmx::addon::TrainerObject::define(env));
+  exports.Set("Decoder", lmx::addon::DecoderObject::define(env));
+  exports.Set("Meter", lmx::addon::MeterObject::define(env));
+  exports.Set("planDecoderMemory", Napi::Function::New<lmx::addon::plan_decoder_memory>(env, "planDecoderMemory"));
   exports.Set("planMemory", Napi::Function::New<plan_memory>(env, "planMemory"));
   exports.Set("info", Napi::Function::New<library_info>(env, "info"));
   exports.Set("devices", Napi::Function::New<devices>(env, "devices"));

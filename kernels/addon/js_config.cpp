@@ -10,6 +10,7 @@ const Choices kinds{{"mamba2", LMX_LAYER_MAMBA2}, {"attention", LMX_LAYER_ATTENT
 const Choices activations{
     {"gelu", LMX_GELU_TANH}, {"gelu_erf", LMX_GELU_ERF}, {"relu2", LMX_RELU2}, {"silu", LMX_SILU}};
 const Choices precisions{{"fp32", LMX_FP32}, {"fp64", LMX_FP64}, {"bf16", LMX_BF16}};
+const Choices state_types{{"full", LMX_STATE_FULL}, {"bf16", LMX_STATE_BF16}};
 const Choices schedules{{"constant", LMX_CONSTANT}, {"cosine", LMX_COSINE}, {"wsd", LMX_WSD}};
 
 lmx_layer_config layer_config(const Fields& fields) {
@@ -57,24 +58,46 @@ lmx_optimizer_config optimizer_config(const Fields& fields) {
   return optimizer;
 }
 
-int32_t thread_count(const Fields& fields) {
-  const int64_t threads = fields.integer("threads");
-  return threads < 0 || threads > INT32_MAX ? -1
-                                            : static_cast<int32_t>(threads);  // -1 is refused by the library
+lmx_model_config model_config(const Fields& model, std::vector<lmx_layer_config>& layers) {
+  lmx_model_config config{};
+  config.hidden = model.integer("hidden");
+  config.vocab = model.integer("vocab");
+  config.tie_embeddings = model.boolean("tieEmbeddings") ? 1 : 0;
+  config.norm_eps = model.number("normEps");
+  for (const Fields& layer : model.objects("layers")) layers.push_back(layer_config(layer));
+  config.layer_count = static_cast<int64_t>(layers.size());
+  config.layers = layers.data();
+  return config;
 }
 
 }  // namespace
 
+const Choices& activation_choices() { return activations; }
+const Choices& state_type_choices() { return state_types; }
+
+int32_t thread_count(const Fields& fields) {
+  const int64_t threads = fields.integer("threads");
+  return threads < 0 || threads > INT32_MAX ? -1 : static_cast<int32_t>(threads);
+}
+
+DecoderConfig::DecoderConfig(Napi::Value value) {
+  const Fields fields(value, "config");
+  config.model = model_config(fields.object("model"), layers_);
+  config.batch = fields.integer("batch");
+  config.context = fields.integer("context");
+  config.prompt = fields.integer("prompt");
+  config.precision = fields.choice("precision", precisions);
+  config.state_type = fields.choice("stateType", state_types);
+  device_ = fields.text("device");
+  config.device = device_.c_str();
+  config.threads = thread_count(fields);
+  config.seed = fields.unsigned64("seed");
+  config.init_std = fields.number("initStd");
+}
+
 TrainerConfig::TrainerConfig(Napi::Value value) {
   const Fields fields(value, "config");
-  const Fields model = fields.object("model");
-  config.model.hidden = model.integer("hidden");
-  config.model.vocab = model.integer("vocab");
-  config.model.tie_embeddings = model.boolean("tieEmbeddings") ? 1 : 0;
-  config.model.norm_eps = model.number("normEps");
-  for (const Fields& layer : model.objects("layers")) layers_.push_back(layer_config(layer));
-  config.model.layer_count = static_cast<int64_t>(layers_.size());
-  config.model.layers = layers_.data();
+  config.model = model_config(fields.object("model"), layers_);
   config.optimizer = optimizer_config(fields.object("optimizer"));
   config.batch = fields.integer("batch");
   config.micro_batch = fields.integer("microBatch");

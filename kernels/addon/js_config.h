@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "js_values.h"
 #include "layermix.h"
 
 namespace lmx::addon {
@@ -22,6 +23,26 @@ struct TrainerConfig {
   std::vector<lmx_layer_config> layers_;
   std::string device_;
 };
+
+// A decoder configuration (NativeDecoderConfig).
+struct DecoderConfig {
+  explicit DecoderConfig(Napi::Value value);
+  DecoderConfig(const DecoderConfig&) = delete;
+  DecoderConfig& operator=(const DecoderConfig&) = delete;
+
+  lmx_decoder_config config{};
+
+ private:
+  std::vector<lmx_layer_config> layers_;
+  std::string device_;
+};
+
+// The names of lmx_activation and lmx_state_type.
+const Choices& activation_choices();
+const Choices& state_type_choices();
+
+// The field `threads`; what does not fit is -1, which the library refuses.
+int32_t thread_count(const Fields& fields);
 
 // {weights, gradients, optimizer, activations, workspace, total}, bytes.
 Napi::Object memory_object(Napi::Env env, const lmx_memory& memory);

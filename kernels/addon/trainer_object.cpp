@@ -6,6 +6,7 @@
 #include "js_config.h"
 #include "js_error.h"
 #include "js_values.h"
+#include "tensor_list.h"
 #include "workers.h"
 
 namespace lmx::addon {
@@ -16,14 +17,9 @@ const Choices parts{
     {"value", LMX_VALUE}, {"gradient", LMX_GRADIENT}, {"expAvg", LMX_EXP_AVG}, {"expAvgSq", LMX_EXP_AVG_SQ}};
 const Choices element_bytes{{"float32", 4}, {"float64", 8}};
 
-// The tensor called `name`, or an Error with code "not_found".
 lmx_tensor_info find_tensor(Napi::Env env, const lmx_trainer* trainer, const std::string& name) {
-  for (int64_t i = 0; i < lmx_trainer_tensor_count(trainer); ++i) {
-    lmx_tensor_info info{};
-    check(env, lmx_trainer_tensor_info(trainer, i, &info));
-    if (name == info.name) return info;
-  }
-  throw js_error(env, "not_found", "no tensor named " + name);
+  return lmx::addon::find_tensor(env, name, lmx_trainer_tensor_count(trainer),
+                     [&](int64_t i, lmx_tensor_info* out) { return lmx_trainer_tensor_info(trainer, i, out); });
 }
 
 std::string text_argument(const Napi::CallbackInfo& info, size_t index, const char* field) {
@@ -100,22 +96,8 @@ Napi::Value TrainerObject::memory(const Napi::CallbackInfo& info) {
 Napi::Value TrainerObject::tensors(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const lmx_trainer* const trainer = ready(env);
-  Napi::Array all = Napi::Array::New(env);
-  for (int64_t i = 0; i < lmx_trainer_tensor_count(trainer); ++i) {
-    lmx_tensor_info tensor{};
-    check(env, lmx_trainer_tensor_info(trainer, i, &tensor));
-    Napi::Array shape = Napi::Array::New(env);
-    for (int32_t axis = 0; axis < tensor.rank; ++axis) {
-      shape.Set(static_cast<uint32_t>(axis), static_cast<double>(tensor.shape[axis]));
-    }
-    Napi::Object object = Napi::Object::New(env);
-    object.Set("name", tensor.name);
-    object.Set("shape", shape);
-    object.Set("count", static_cast<double>(tensor.count));
-    object.Set("decayed", tensor.decayed != 0);
-    all.Set(static_cast<uint32_t>(i), object);
-  }
-  return all;
+  return tensor_list(env, lmx_trainer_tensor_count(trainer),
+                     [&](int64_t i, lmx_tensor_info* out) { return lmx_trainer_tensor_info(trainer, i, out); });
 }
 
 Napi::Value TrainerObject::step_index(const Napi::CallbackInfo& info) {
@@ -174,14 +156,8 @@ void TrainerObject::write(const Napi::CallbackInfo& info) {
   const std::string name = text_argument(info, 0, "name");
   const int part = choice_of(info[1], "part", parts);
   const auto count = static_cast<size_t>(find_tensor(env, trainer, name).count);
-  const std::string expected = "a Float32Array or Float64Array of length " + std::to_string(count);
-  if (!info[2].IsTypedArray()) reject(env, "data", expected, info[2]);
-  const auto array = info[2].As<Napi::TypedArray>();
-  const bool real =
-      array.TypedArrayType() == napi_float32_array || array.TypedArrayType() == napi_float64_array;
-  if (!real || array.ElementLength() != count) reject(env, "data", expected, info[2]);
-  const void* const data = static_cast<const std::byte*>(array.ArrayBuffer().Data()) + array.ByteOffset();
-  check(env, lmx_trainer_write(trainer, name.c_str(), part, data, array.ElementSize()));
+  const FloatData data = float_data(env, info[2], count);
+  check(env, lmx_trainer_write(trainer, name.c_str(), part, data.values, data.element_bytes));
 }
 
 void TrainerObject::dispose(const Napi::CallbackInfo& info) {

@@ -136,6 +136,171 @@ export interface NativeTrainer {
   dispose(): void;
 }
 
+export interface NativeDecoderConfig {
+  readonly model: NativeModelConfig;
+  /** Sequences decoded side by side; all are at the same position. */
+  readonly batch: number;
+  /** Tokens a sequence can reach: what the KV cache has room for. */
+  readonly context: number;
+  /** The longest prompt given at once, in tokens per sequence; decides the scratch memory. */
+  readonly prompt: number;
+  /** The CPU runs fp32 and fp64, a GPU bf16; any can be planned. */
+  readonly precision: Precision;
+  /** Type of the SSM state: that of the precision's statistics (fp32; fp64 in fp64), or bf16 on a GPU. */
+  readonly stateType: "full" | "bf16";
+  readonly device: string;
+  readonly threads: number;
+  /** Initial weights: those of a trainer with the same seed. */
+  readonly seed: number | bigint;
+  readonly initStd: number;
+}
+
+/** Bytes of a decoder, exact (kernels/model/DECODING.md). */
+export interface NativeDecoderMemory {
+  readonly weights: number;
+  /** KV cache of all sequences at full context. */
+  readonly cache: number;
+  /** Convolution windows and SSM states of all sequences. */
+  readonly state: number;
+  readonly scratch: number;
+  readonly workspace: number;
+  readonly total: number;
+}
+
+/**
+ * A model that generates. One asynchronous call at a time, as for NativeTrainer. Logits are those of the last position of every
+ * sequence, (batch, vocab).
+ */
+export interface NativeDecoder {
+  readonly memory: NativeDecoderMemory;
+  readonly tensors: readonly NativeTensor[];
+  /** Tokens every sequence has seen. */
+  readonly position: number;
+  /** Writes a parameter. */
+  write(name: string, data: Float32Array | Float64Array): void;
+  /** Feeds (batch, time) tokens, from the current position on. */
+  prefill(tokens: Int32Array): Promise<Float64Array>;
+  /** Feeds one token per sequence. */
+  step(tokens: Int32Array): Promise<Float64Array>;
+  /** `count` steps, each fed with the most likely token of the step before: (count, batch). */
+  generate(count: number): Promise<Int32Array>;
+  /** Back to an empty context. */
+  reset(): void;
+  /** Pretends that `position` tokens were seen: caches and states hold random values. For measuring. */
+  fill(position: number, seed: number): void;
+  /** Seconds of each of `count` greedy steps, timed on the device. */
+  timeSteps(count: number): Promise<Float64Array>;
+  /** Seconds of each of `count` prefills of `time` random tokens per sequence, from an empty context. */
+  timePrefills(time: number, count: number): Promise<Float64Array>;
+  dispose(): void;
+}
+
+/** One operation of prefill or decoding, at one shape. Types are those of the device: bf16 on a GPU, fp32 on the CPU. */
+export type NativeOperation =
+  /** y = x wᵀ + residual: a projection, in prefill (many rows) or in a step (rows = batch). */
+  | { readonly kind: "linear"; readonly rows: number; readonly in: number; readonly out: number }
+  /** y = RMSNorm(x) wᵀ, the first projection of a layer; `logits` writes fp32, as the head does. */
+  | {
+      readonly kind: "norm_linear";
+      readonly rows: number;
+      readonly in: number;
+      readonly out: number;
+      readonly logits: boolean;
+    }
+  /** a = act(RMSNorm(x) w_upᵀ). */
+  | {
+      readonly kind: "mlp_up";
+      readonly rows: number;
+      readonly hidden: number;
+      readonly width: number;
+      readonly activation: "gelu" | "gelu_erf" | "relu2" | "silu";
+      readonly gated: boolean;
+    }
+  | { readonly kind: "rms_norm"; readonly rows: number; readonly cols: number }
+  | { readonly kind: "gated_rms_norm"; readonly rows: number; readonly cols: number; readonly groups: number }
+  | {
+      readonly kind: "attention_prefill";
+      readonly batch: number;
+      readonly time: number;
+      readonly heads: number;
+      readonly kvHeads: number;
+      readonly headDim: number;
+    }
+  /** One token per sequence against `context` cached tokens, its own included. */
+  | {
+      readonly kind: "attention_decode";
+      readonly batch: number;
+      readonly context: number;
+      readonly heads: number;
+      readonly kvHeads: number;
+      readonly headDim: number;
+    }
+  /** Rotates q and k and appends k and v of `time` tokens per sequence to the cache. */
+  | {
+      readonly kind: "cache_append";
+      readonly batch: number;
+      readonly time: number;
+      readonly heads: number;
+      readonly kvHeads: number;
+      readonly headDim: number;
+    }
+  | {
+      readonly kind: "ssd_prefill";
+      readonly batch: number;
+      readonly time: number;
+      readonly heads: number;
+      readonly headDim: number;
+      readonly groups: number;
+      readonly state: number;
+    }
+  | {
+      readonly kind: "ssd_update";
+      readonly batch: number;
+      readonly heads: number;
+      readonly headDim: number;
+      readonly groups: number;
+      readonly state: number;
+      readonly stateType: "full" | "bf16";
+    }
+  | {
+      readonly kind: "conv_prefill";
+      readonly batch: number;
+      readonly time: number;
+      readonly channels: number;
+      readonly width: number;
+    }
+  | { readonly kind: "conv_step"; readonly batch: number; readonly channels: number; readonly width: number }
+  | { readonly kind: "embedding"; readonly rows: number; readonly cols: number; readonly vocab: number }
+  /** The most likely token of every row. */
+  | { readonly kind: "argmax"; readonly rows: number; readonly vocab: number }
+  /** Device memory to device memory; bytes read plus bytes written is twice this. */
+  | { readonly kind: "copy"; readonly bytes: number }
+  /** An operation without work: what one more operation in a step costs. */
+  | { readonly kind: "launch" };
+
+export interface NativeMeasurement {
+  /** Median time of one call among many, back to back as in a step (one CUDA graph). */
+  readonly seconds: number;
+  /** Tenth and ninetieth percentile. */
+  readonly low: number;
+  readonly high: number;
+  /** How many timed samples the median is of; each is the mean of several calls. */
+  readonly samples: number;
+  /** Bytes that must move through memory: every input read once, every output written once. */
+  readonly bytes: number;
+  readonly flops: number;
+}
+
+/**
+ * Times single operations on one device. Operands are random and rotated, so that they come from memory, not from a cache.
+ * One asynchronous call at a time.
+ */
+export interface NativeMeter {
+  /** About `seconds` of measuring, after a warm-up. */
+  measure(operation: NativeOperation, seconds: number): Promise<NativeMeasurement>;
+  dispose(): void;
+}
+
 /** GPUs that "cuda:N" can mean: one line about each. */
 export interface NativeDevices {
   readonly cuda: readonly string[];
@@ -145,8 +310,16 @@ export interface NativeDevices {
 
 export interface NativeLibrary {
   readonly Trainer: new (config: NativeTrainerConfig) => NativeTrainer;
+  readonly Decoder: new (config: NativeDecoderConfig) => NativeDecoder;
+  /** device: "cpu" measures fp32 on `threads` threads (0 = all cores), "cuda:N" bf16. */
+  readonly Meter: new (config: {
+    readonly device: string;
+    readonly threads: number;
+  }) => NativeMeter;
   /** What a trainer would allocate. Needs no device. */
   planMemory(config: NativeTrainerConfig): NativeMemory;
+  /** What a decoder would allocate. Needs no device. */
+  planDecoderMemory(config: NativeDecoderConfig): NativeDecoderMemory;
   /** Version, and one line on how it was built: compiler, vector width, BLAS. */
   info(): { readonly version: string; readonly build: string };
   devices(): NativeDevices;
