@@ -28,8 +28,10 @@ export function resamples(count: number): readonly (readonly number[])[] {
 
 /** The share of sorted values below `value`, values equal to it counted half. */
 function shareBelow(sorted: readonly number[], value: number): number {
-  const below = sorted.filter((other) => other < value).length;
-  const upTo = sorted.filter((other) => other <= value).length;
+  // The same numbers added in another order differ in their last bits, and are still equal.
+  const rounding = 1e-12 * Math.abs(value);
+  const below = sorted.filter((other) => other < value - rounding).length;
+  const upTo = sorted.filter((other) => other <= value + rounding).length;
   return (below + upTo) / (2 * sorted.length);
 }
 
@@ -70,8 +72,5 @@ export function bootstrapMeanInterval(values: readonly number[], confidence: num
     const z = bias + normalQuantile(share);
     return normalProbability(bias + z / (1 - acceleration * z));
   };
-  return [
-    quantile(means, corrected((1 - confidence) / 2)),
-    quantile(means, corrected((1 + confidence) / 2)),
-  ];
+  return [quantile(means, corrected((1 - confidence) / 2)), quantile(means, corrected((1 + confidence) / 2))];
 }

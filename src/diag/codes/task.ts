@@ -95,4 +95,11 @@ export const taskCodes = {
       "A ranking orders candidates by `score` (all tasks, weighted), by `loss` (held-out loss of all tasks, weighted) or " +
       "by one task of the study, named as in the column of the table. `rank.by` in the study file and `--by` take the same names.",
   },
+  LMX7011: {
+    title: "Too little to compare",
+    explanation: `Fidelity says how well one order of candidates predicts another, and an order needs at least three
+candidates whose trials are all done. Against another study, candidates are the same where their names are: the axis values
+of the sweep.`,
+    help: "Finish the study (layermix status DIR shows what is missing), or compare studies of the same sweep.",
+  },
 } as const satisfies CodeTable;
