@@ -6,7 +6,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import standalone from "ajv/dist/standalone/index.js";
 
 const folder = new URL("../schemas/", import.meta.url);
-const schema = JSON.parse(readFileSync(new URL("study.schema.json", folder), "utf8"));
+const read = (name) => JSON.parse(readFileSync(new URL(`${name}.schema.json`, folder), "utf8"));
 const ajv = new Ajv2020({
   allErrors: true,
   allowUnionTypes: true,
@@ -18,10 +18,15 @@ const ajv = new Ajv2020({
   verbose: true,
 });
 ajv.addKeyword({ keyword: "x-expected", schemaType: "string" });
-ajv.addSchema(schema);
+ajv.addSchema(read("study"));
+ajv.addSchema(read("hardware"));
 ajv.addSchema({ $id: "layermix:model", $ref: "layermix:study#/$defs/model" });
 
-const code = standalone.default(ajv, { validateStudy: "layermix:study", validateModel: "layermix:model" });
+const code = standalone.default(ajv, {
+  validateStudy: "layermix:study",
+  validateModel: "layermix:model",
+  validateHardware: "layermix:hardware",
+});
 // ajv's standalone output requires its run-time helpers the CommonJS way even in ES modules.
 const module = code.replace(
   /const (\w+) = require\("([^"]+)"\)\.default;/g,

@@ -40,17 +40,15 @@ model:
 - Relative paths in a file start from the folder of the file.
 `;
 
-const readSchema = () => JSON.parse(readFileSync(schemaFile, "utf8"));
-
 /** Sections of the page in order: heading, path in the schema. */
-const sections = (schema) => [
+const sections = [
   ["The file", ""],
   ["model", "model"],
   ["model.mix", "mix"],
   ["model.norm", "norm"],
-  ["model.scaling", "scaling"],
-  ...Object.keys(schema.$defs.blocks.properties).map((kind) => [`model.blocks.${kind}`, kind]),
-  ["model.blocks.NAME", "namedKind"],
+  ["model.blocks.mamba2", "mamba2"],
+  ["model.blocks.attention", "attention"],
+  ["model.blocks.mlp", "mlp"],
   ["sweep", "sweep"],
   ["proxy", "proxy"],
   ["proxy.model", "proxyModel"],
@@ -100,8 +98,8 @@ function section(root, [title, name]) {
 
 /** The whole page. */
 export function studyFilePage() {
-  const root = readSchema();
-  return [introduction, ...sections(root).map((entry) => section(root, entry))].join("\n");
+  const root = JSON.parse(readFileSync(schemaFile, "utf8"));
+  return [introduction, ...sections.map((entry) => section(root, entry))].join("\n");
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(page, studyFilePage());

@@ -16,18 +16,17 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   plan: ["diag", "block", "spec"],
   estimate: ["diag", "block", "spec", "plan"],
   project: ["diag", "block", "spec", "plan", "estimate"],
-  corpus: ["diag"],
-  task: ["diag", "spec", "corpus"],
+  task: ["diag", "spec"],
   study: ["diag", "block", "spec", "plan", "estimate", "task"],
   rank: ["diag", "block", "spec", "plan", "estimate", "task", "study"],
   search: ["diag", "block", "spec", "plan", "estimate", "task", "study", "rank"],
-  run: ["diag", "block", "spec", "plan", "estimate", "task", "study", "rank", "search"],
+  run: ["diag", "block", "spec", "plan", "estimate", "project", "task", "study", "rank", "search"],
   interop: ["diag", "block", "spec", "plan", "study", "run"],
-  report: ["diag", "block", "spec", "plan", "estimate", "task", "study", "search", "rank"],
+  report: ["diag", "block", "spec", "plan", "estimate", "project", "task", "study", "search", "rank"],
 };
 
 /** A file format that knows nothing of the rest: checkpoints (run) and exchange (interop) both read and write it. */
-const sharedFiles = ["interop/safetensors.js", "interop/safetensors_header.js", "interop/strict_json.js"];
+const sharedFiles = ["interop/safetensors.js", "interop/safetensors_header.js"];
 
 interface Import {
   readonly from: string;

@@ -5,6 +5,7 @@ import type { CodeEntry, CodeTable } from "./code_table.js";
 import { internalCodes } from "./codes/internal.js";
 import { interopCodes } from "./codes/interop.js";
 import { planCodes } from "./codes/plan.js";
+import { projectCodes } from "./codes/project.js";
 import { runCodes } from "./codes/run.js";
 import { specCodes } from "./codes/spec.js";
 import { studyCodes } from "./codes/study.js";
@@ -17,6 +18,7 @@ export const codeTables: Readonly<Record<string, CodeTable>> = {
   internal: internalCodes,
   spec: specCodes,
   plan: planCodes,
+  project: projectCodes,
   run: runCodes,
   study: studyCodes,
   interop: interopCodes,

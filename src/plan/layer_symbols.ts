@@ -1,7 +1,7 @@
-// Every symbol a layer pattern may hold: Megatron's, in the order in which it counts them, then those of the kinds
-// that only layermix knows, then those of the kinds that the model names itself.
+// Every symbol a layer pattern may hold, in the order in which Megatron counts them, and which of them
+// layermix can build.
 
-import { builtInKinds, type LayerKind } from "../block/layer_kinds.js";
+import { blockBySymbol } from "../block/registry.js";
 
 export interface LayerSymbol {
   readonly symbol: string;
@@ -9,8 +9,7 @@ export interface LayerSymbol {
   readonly title: string;
 }
 
-/** Megatron's symbols; counts list them all, zeros included. */
-export const megatronSymbols: readonly LayerSymbol[] = [
+export const layerSymbols: readonly LayerSymbol[] = [
   { symbol: "*", title: "attention" },
   { symbol: "D", title: "DeepSeek sparse attention" },
   { symbol: "G", title: "gated DeltaNet" },
@@ -25,24 +24,17 @@ export const pipelineCut = "|";
 /** Separates the main pattern from the multi-token-prediction suffixes. */
 export const mtpSeparator = "/";
 
-/** The symbols of patterns over these kinds, with their titles. */
-export function layerSymbols(kinds: readonly LayerKind[] = builtInKinds): readonly LayerSymbol[] {
-  const own = kinds.filter(({ symbol }) => !megatronSymbols.some((known) => known.symbol === symbol));
-  return [
-    ...megatronSymbols,
-    ...own.map(({ name, symbol, block }) => ({ symbol, title: name === block.kind ? block.title : name })),
-  ];
-}
+const titles = new Map(layerSymbols.map(({ symbol, title }) => [symbol, title]));
 
 /** The title of a layer symbol, undefined for other characters. */
-export function symbolTitle(symbol: string, kinds?: readonly LayerKind[]): string | undefined {
-  return layerSymbols(kinds).find((known) => known.symbol === symbol)?.title;
+export function symbolTitle(symbol: string): string | undefined {
+  return titles.get(symbol);
 }
 
 /** Symbols that can be planned, with their titles: "M (Mamba-2), * (attention), - (MLP)". */
-export function plannableSymbols(kinds: readonly LayerKind[] = builtInKinds): string {
-  return layerSymbols(kinds)
-    .filter(({ symbol }) => kinds.some((kind) => kind.symbol === symbol))
+export function plannableSymbols(): string {
+  return layerSymbols
+    .filter(({ symbol }) => blockBySymbol(symbol) !== undefined)
     .map(({ symbol, title }) => `${symbol} (${title})`)
     .join(", ");
 }

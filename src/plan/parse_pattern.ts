@@ -1,11 +1,10 @@
-// The layer pattern grammar, with the acceptance and rejection of Megatron-LM main (and further symbols): `<main>(/<mtp>)*`, where
+// The layer pattern grammar, with the acceptance and rejection of Megatron-LM main: `<main>(/<mtp>)*`, where
 // main may hold pipeline cuts `|` (segments may be empty) and every multi-token-prediction suffix repeats the
 // same text. Case sensitive, no white space. Order of checks as there: suffixes equal, then symbols, then
 // attention variants, each part on its own.
 
-import type { LayerKind } from "../block/layer_kinds.js";
 import { type Diagnostic, type DiagnosticCode, exitCodes, LayermixError } from "../diag/diagnostic.js";
-import { layerSymbols, megatronSymbols, mtpSeparator, pipelineCut, symbolTitle } from "./layer_symbols.js";
+import { layerSymbols, mtpSeparator, pipelineCut, symbolTitle } from "./layer_symbols.js";
 
 export interface ParsedPattern {
   /** Main pattern with its pipeline cuts; null where the text has none (it is empty, or starts with "/"). */
@@ -17,7 +16,7 @@ export interface ParsedPattern {
   readonly segments: readonly string[];
   /** Layers of the main pattern. */
   readonly layers: number;
-  /** Layers by symbol, main pattern and all suffixes together; zeros included for Megatron's symbols. */
+  /** Layers by symbol, main pattern and all suffixes together, zeros included. */
   readonly counts: Readonly<Record<string, number>>;
 }
 
@@ -26,15 +25,11 @@ function fail(code: DiagnosticCode, message: string, help: readonly string[]): n
   throw new LayermixError(diagnostic, exitCodes.invalidFile);
 }
 
-type Kinds = readonly LayerKind[] | undefined;
-
-function symbolHelp(symbol: string, kinds: Kinds): readonly string[] {
-  const list = layerSymbols(kinds)
-    .map((entry) => `${entry.symbol} (${entry.title})`)
-    .join(", ");
+function symbolHelp(symbol: string): readonly string[] {
+  const list = layerSymbols.map((entry) => `${entry.symbol} (${entry.title})`).join(", ");
   const upper = symbol.toUpperCase();
-  if (upper !== symbol && symbolTitle(upper, kinds) !== undefined) {
-    return [`symbols are case sensitive; ${symbolTitle(upper, kinds)} is ${upper}`];
+  if (upper !== symbol && symbolTitle(upper) !== undefined) {
+    return [`symbols are case sensitive; ${symbolTitle(upper)} is ${upper}`];
   }
   if (/\s/.test(symbol)) return ["a pattern has no white space; remove it"];
   return [
@@ -43,16 +38,15 @@ function symbolHelp(symbol: string, kinds: Kinds): readonly string[] {
 }
 
 /** Checks the symbols of one part, `offset` characters into the whole text. */
-function checkPart(part: string, offset: number, name: string, cutsAllowed: boolean, kinds?: Kinds): void {
-  const known = new Set(layerSymbols(kinds).map(({ symbol }) => symbol));
+function checkPart(part: string, offset: number, name: string, cutsAllowed: boolean): void {
   for (const [i, symbol] of [...part].entries()) {
-    if (known.has(symbol) || (cutsAllowed && symbol === pipelineCut)) continue;
+    if (symbolTitle(symbol) !== undefined || (cutsAllowed && symbol === pipelineCut)) continue;
     fail(
       "LMX2001",
       `Expected a layer symbol at column ${offset + i + 1} of the ${name}, got ${JSON.stringify(symbol)}`,
       symbol === pipelineCut
         ? ["pipeline cuts belong to the main pattern, in front of the first /"]
-        : symbolHelp(symbol, kinds),
+        : symbolHelp(symbol),
     );
   }
   if (part.includes("*") && /[D+]/.test(part)) {
@@ -71,11 +65,11 @@ function splitPattern(text: string): { main: string | null; suffixes: readonly s
 }
 
 /**
- * Parses a layer pattern; `kinds` are those of the model, the built-in ones by default.
+ * Parses a layer pattern.
  * @throws LayermixError LMX2001 (symbol), LMX2002 (suffixes differ), LMX2003 (attention variants mixed), with
  * the column
  */
-export function parsePattern(text: string, kinds?: Kinds): ParsedPattern {
+export function parsePattern(text: string): ParsedPattern {
   const { main, suffixes } = splitPattern(text);
   const [first = ""] = suffixes;
   const different = suffixes.findIndex((suffix) => suffix !== first);
@@ -86,19 +80,17 @@ export function parsePattern(text: string, kinds?: Kinds): ParsedPattern {
       ["multi-token prediction repeats one suffix: write the same text after every /"],
     );
   }
-  checkPart(main ?? "", 0, "main pattern", true, kinds);
-  checkPart(first, (main ?? "").length + 1, "suffix", false, kinds);
+  checkPart(main ?? "", 0, "main pattern", true);
+  checkPart(first, (main ?? "").length + 1, "suffix", false);
   const mtpDepths = first === "" ? 0 : suffixes.length;
   const all = (main ?? "") + first.repeat(mtpDepths);
-  const counted = layerSymbols(kinds).map(({ symbol }) => [symbol, all.split(symbol).length - 1] as const);
-  const megatron = new Set(megatronSymbols.map(({ symbol }) => symbol));
-  const counts = Object.fromEntries(counted.filter(([symbol, count]) => count > 0 || megatron.has(symbol)));
+  const counts = Object.fromEntries(layerSymbols.map(({ symbol }) => [symbol, all.split(symbol).length - 1]));
   return {
     main,
     mtp: mtpDepths === 0 ? null : first,
     mtpDepths,
     segments: (main ?? "").split(pipelineCut),
-    layers: mainLayers(text, kinds),
+    layers: mainLayers(text),
     counts,
   };
 }
@@ -107,9 +99,9 @@ export function parsePattern(text: string, kinds?: Kinds): ParsedPattern {
  * Layers of the main pattern alone, whatever follows it.
  * @throws LayermixError as parsePattern, for the main pattern
  */
-export function mainLayers(text: string, kinds?: Kinds): number {
+export function mainLayers(text: string): number {
   const main = splitPattern(text).main ?? "";
-  checkPart(main, 0, "main pattern", true, kinds);
+  checkPart(main, 0, "main pattern", true);
   return main.replaceAll(pipelineCut, "").length;
 }
 

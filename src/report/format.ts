@@ -60,3 +60,15 @@ function digits(value: number): string {
   const size = Math.abs(value);
   return value.toFixed(size < 9.995 ? 2 : size < 99.95 ? 1 : 0);
 }
+
+/** A number of tokens as study files write it: 4096 -> "4K", 131072 -> "128K", 1000 -> "1,000". */
+export function formatLength(tokens: number): string {
+  if (tokens >= 1024 ** 2 && tokens % 1024 ** 2 === 0) return `${tokens / 1024 ** 2}M`;
+  if (tokens >= 1024 && tokens % 1024 === 0) return `${tokens / 1024}K`;
+  return formatInteger(tokens);
+}
+
+/** A ratio: 3.841 -> "3.84x", 31.9 -> "31.9x". */
+export function formatRatio(ratio: number): string {
+  return `${digits(ratio)}x`;
+}

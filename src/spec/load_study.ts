@@ -1,13 +1,11 @@
-// Where studies come from: a file, `preset:NAME`, or stdin ("-"). The only part of spec/ that reads user files; at most
-// one byte more than the limit is ever read, so a device or a checkpoint given by mistake does no harm.
+// Where studies come from: a file, `preset:NAME`, or stdin ("-"). read_source.ts reads them.
 
-import { open, readdir } from "node:fs/promises";
 import { basename, dirname, extname } from "node:path";
 import { type DiagnosticCode, type ExitCode, exitCodes, LayermixError } from "../diag/diagnostic.js";
 import { similarName } from "../diag/suggest.js";
-import { maxFileBytes } from "./guard.js";
 import { type LoadedStudy, type ParseOptions, parseStudy } from "./parse_study.js";
-import { findPreset, listPresets } from "./presets.js";
+import { findPreset, listHardwareNames, listPresets } from "./presets.js";
+import { readFileLimited, readLimited } from "./read_source.js";
 
 export interface LoadOptions {
   /** `--set` overrides, "path=value". */
@@ -34,7 +32,7 @@ function fail(
 export async function loadStudy(source: string, options: LoadOptions = {}): Promise<LoadedStudy> {
   const presets = listPresets().map((preset) => preset.name);
   const { stdin, ...given } = options;
-  const shared = { presets, ...given };
+  const shared = { presets, hardware: listHardwareNames(), ...given };
   if (source === "-") {
     const bytes = await readLimited(stdin ?? process.stdin);
     return parseStudy(bytes, { ...shared, file: "<stdin>", folder: process.cwd() });
@@ -63,44 +61,4 @@ function presetFile(name: string, presets: readonly string[]): string {
     [near ?? "layermix preset list shows all presets"],
     exitCodes.usage,
   );
-}
-
-async function readLimited(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  const read: Uint8Array[] = [];
-  let total = 0;
-  for await (const chunk of chunks) {
-    read.push(Buffer.from(chunk));
-    total += chunk.length;
-    if (total > maxFileBytes) break;
-  }
-  return Buffer.concat(read);
-}
-
-async function readFileLimited(file: string, shown: string): Promise<Uint8Array> {
-  try {
-    const handle = await open(file, "r");
-    try {
-      return await readLimited(handle.createReadStream({ end: maxFileBytes, autoClose: false }));
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    throw await unreadable(error as NodeJS.ErrnoException, file, shown);
-  }
-}
-
-async function unreadable(error: NodeJS.ErrnoException, file: string, shown: string): Promise<LayermixError> {
-  const reasons: Readonly<Record<string, string>> = {
-    ENOENT: "there is no such file",
-    EISDIR: "it is a folder",
-    EACCES: "it may not be read",
-  };
-  const reason = reasons[error.code ?? ""] ?? error.message;
-  const help: string[] = [];
-  if (error.code === "ENOENT") {
-    const siblings = await readdir(dirname(file)).catch(() => []);
-    const near = similarName("file", basename(file), siblings);
-    help.push(near ?? "presets are named preset:NAME; layermix init writes a study file");
-  }
-  return fail("LMX1001", `Cannot read ${shown}: ${reason}`, help, exitCodes.invalidFile);
 }

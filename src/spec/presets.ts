@@ -19,6 +19,8 @@ const folders: readonly (readonly [PresetKind, string])[] = [
   ["study", "studies"],
 ];
 
+const hardwareFolder = fileURLToPath(new URL("../../presets/hardware/", import.meta.url));
+
 /** All presets: models, then studies, each by name. */
 export function listPresets(): readonly Preset[] {
   return folders.flatMap(([kind, folder]) => {
@@ -30,6 +32,17 @@ export function listPresets(): readonly Preset[] {
 
 export function findPreset(name: string): Preset | undefined {
   return listPresets().find((preset) => preset.name === name);
+}
+
+/** Names of the hardware files that come with layermix. */
+export function listHardwareNames(): readonly string[] {
+  const files = readdirSync(hardwareFolder).filter((file) => file.endsWith(".yaml"));
+  return files.map((file) => basename(file, ".yaml")).sort();
+}
+
+/** Absolute path of the hardware file of that name; there may be none. */
+export function hardwareFile(name: string): string {
+  return `${hardwareFolder}${name}.yaml`;
 }
 
 /** The first comment line of a preset says in a sentence what it is. */

@@ -15,7 +15,6 @@ import type {
   ProjectSpec,
   ProxySpec,
   RankSpec,
-  ScalingSpec,
   Spec,
   StrategySpec,
   SweepAxis,
@@ -61,9 +60,6 @@ function resolveModel(model: Section): ModelSpec {
     tieEmbeddings: (model.tie_embeddings ?? defaults.model.tieEmbeddings) as boolean,
     norm: { kind: "rmsnorm", eps: (section(model.norm)?.eps ?? defaults.model.normEps) as number },
     blocks: (model.blocks ?? {}) as BlockOptions,
-    ...(model.scaling === undefined ? {} : { scaling: model.scaling as ScalingSpec }),
-    ...(model.meta_tokens === undefined ? {} : { metaTokens: model.meta_tokens as number }),
-    ...(model.head_bias === undefined ? {} : { headBias: model.head_bias as boolean }),
   };
 }
 
@@ -213,6 +209,9 @@ function resolveRank(rank: Section): RankSpec {
     objectives: (rank.objectives ?? defaults.rank.objectives) as readonly string[],
   };
 }
+
+/** What is projected where a file has no section about it. */
+export const defaultProject: ProjectSpec = resolveProject({});
 
 function resolveProject(project: Section): ProjectSpec {
   return {

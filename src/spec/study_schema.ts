@@ -3,7 +3,10 @@
 import { readFileSync } from "node:fs";
 
 /** The schemas that come with layermix, by the name `schema print` takes. */
-export const schemaFiles: Readonly<Record<string, string>> = { study: "study.schema.json" };
+export const schemaFiles: Readonly<Record<string, string>> = {
+  study: "study.schema.json",
+  hardware: "hardware.schema.json",
+};
 
 /** The text of a schema file. */
 export function readSchemaText(name: keyof typeof schemaFiles): string {

@@ -25,6 +25,7 @@ interface Validator {
 interface CompiledSchemas {
   readonly validateStudy: Validator;
   readonly validateModel: Validator;
+  readonly validateHardware: Validator;
 }
 
 const compiled: CompiledSchemas = await import(
@@ -43,4 +44,9 @@ export function studySchemaErrors(value: unknown): readonly SchemaError[] {
 /** What the schema has against the `model` section alone; paths start at the model. */
 export function modelSchemaErrors(value: unknown): readonly SchemaError[] {
   return errorsOf(compiled.validateModel, value);
+}
+
+/** What the schema has against a hardware file. */
+export function hardwareSchemaErrors(value: unknown): readonly SchemaError[] {
+  return errorsOf(compiled.validateHardware, value);
 }

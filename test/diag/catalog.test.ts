@@ -22,6 +22,7 @@ const ranges: Readonly<Record<string, string>> = {
   internal: "0",
   spec: "1",
   plan: "2",
+  project: "2",
   run: "3",
   study: "4",
   interop: "5",

@@ -37,9 +37,6 @@ describe("proxyPlan", () => {
       conv: 4,
       chunk: 128,
       dtMin: 0,
-      gatedNorm: true,
-      bias: false,
-      convBias: true,
     });
     assert.deepEqual(options("attention"), {
       heads: 4,
@@ -47,13 +44,8 @@ describe("proxyPlan", () => {
       headDim: 64,
       rotaryDim: 0,
       ropeTheta: 10_000,
-      window: 0,
-      gated: false,
-      qkNorm: "none",
-      qkvBias: false,
-      outputBias: false,
     });
-    assert.deepEqual(options("mlp"), { width: 1024, activation: "gelu", gated: false, bias: false });
+    assert.deepEqual(options("mlp"), { width: 1024, activation: "gelu", gated: false });
   });
 
   it("leaves the shape to an override that touches it, and keeps the other options", () => {
@@ -70,9 +62,6 @@ describe("proxyPlan", () => {
       conv: 4,
       chunk: 64,
       dtMin: 0,
-      gatedNorm: true,
-      bias: false,
-      convBias: true,
     });
     assert.deepEqual(options("attention"), {
       heads: 2,
@@ -80,11 +69,6 @@ describe("proxyPlan", () => {
       headDim: 128,
       rotaryDim: 0,
       ropeTheta: 10_000,
-      window: 0,
-      gated: false,
-      qkNorm: "none",
-      qkvBias: false,
-      outputBias: false,
     });
   });
 

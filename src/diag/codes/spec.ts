@@ -156,17 +156,8 @@ groups that do not divide the heads, an inner width that is not a multiple of he
   },
   LMX1207: {
     title: "Unknown layer kind",
-    explanation: `No layer kind has this name, or it is known but not built yet. The kinds, with their symbols in patterns:
-
-    mixers with a state     mamba2 M, mamba1 1, gated_deltanet G, kda K, rg_lru R, short_conv S, lightning L
-    attention               attention *, sliding_attention W, mla +
-    composed                parallel P (mixers side by side), shared_transformer Z (weights shared by layers)
-    feed-forward            mlp -, moe E
-
-A study file can declare further shapes of a kind under model.blocks:
-
-    blocks:
-      global: { kind: attention, symbol: g, heads: 32 }`,
+    explanation:
+      "No layer kind has this name, or it is known but not built yet. The kinds are mamba2, attention and mlp.",
   },
   LMX1208: {
     title: "Heads beside expand",
@@ -178,12 +169,6 @@ inner width / head_dim) or \`heads\` (inner width = heads x head_dim).`,
     title: "Options of a kind that is not used",
     explanation:
       "`model.blocks` has options for a layer kind that neither the mix, the pattern nor the sweep uses.",
-  },
-  LMX1211: {
-    title: "Symbol that another kind has",
-    explanation: `A kind that model.blocks names has a symbol for patterns, one letter or digit. Symbols of built-in kinds
-(layermix explain LMX1207) and of other named kinds are taken.`,
-    help: "Choose another letter or digit.",
   },
   LMX1301: {
     title: "Sweep path does not exist",
@@ -276,5 +261,17 @@ inner width / head_dim) or \`heads\` (inner width = heads x head_dim).`,
     title: "Unknown preset",
     explanation: "The file names a preset that does not exist.",
     help: "`layermix preset list` shows all presets.",
+  },
+  LMX1502: {
+    title: "Unknown hardware",
+    explanation: `project.hardware, and --hardware, name a device that comes with layermix (h200), or a hardware file with its
+path or extension (./my-gpu.yaml).`,
+    help: "`layermix hardware list` shows all devices; `layermix calibrate` writes a file for this machine.",
+  },
+  LMX1503: {
+    title: "Malformed hardware file",
+    explanation: `A hardware file holds the numbers of one device (schemas/hardware.schema.json) and, where it was calibrated,
+how long operations took on it. Operations have the kinds and fields that \`layermix calibrate\` writes.`,
+    help: "Write the file anew with `layermix calibrate`, or correct the value at the place of the message.",
   },
 };

@@ -1,0 +1,70 @@
+// What a served model keeps in the memory of one device: weights, and per sequence the KV cache of its context and its
+// recurrent state.
+
+import { blockContext } from "../estimate/layer_groups.js";
+import { type ElementTypes, elementBytes } from "./element_types.js";
+import type { Hardware } from "./hardware.js";
+import type { DeviceModel } from "./model_operations.js";
+
+export interface Footprint {
+  readonly weightBytes: number;
+  /** Bytes that one more token of a short context adds to one sequence. */
+  readonly kvBytesPerToken: number;
+  /** Recurrent state and convolution windows of one sequence. */
+  readonly stateBytesPerSequence: number;
+  /** KV cache of one sequence at a context; windows bound what a layer keeps. */
+  kvBytes(context: number): number;
+}
+
+/**
+ * Part of device memory that weights, caches and states may fill; the rest is for activations, the runtime and
+ * fragmentation (vLLM's gpu_memory_utilization has the same default).
+ */
+export const defaultMemoryShare = 0.9;
+
+/** Bytes on one device. Matrices of layers have the weight type; other parameters that of activations. */
+export function footprint(
+  model: DeviceModel,
+  types: ElementTypes,
+  arithmetic: Hardware["arithmetic"],
+): Footprint {
+  const { plan, groups, vocab } = model;
+  const context = blockContext(plan);
+  const bytes = (which: Parameters<typeof elementBytes>[0]) => elementBytes(which, types, arithmetic);
+  let weights = 0;
+  let parameters = plan.hidden + vocab * plan.hidden * (plan.tieEmbeddings ? 1 : 2);
+  let state = 0;
+  let window = 0;
+  for (const { block, options, count } of groups) {
+    for (const { shape } of block.parameters(options, context)) {
+      const elements = shape.reduce((product, length) => product * length, 1);
+      if (shape.length === 2) weights += count * elements;
+      else parameters += count * elements;
+    }
+    const recurrent = block.recurrentElementsPerSequence(options);
+    state += count * recurrent;
+    window += count * (block.stateElementsPerSequence(options) - recurrent);
+  }
+  const kvBytes = (tokens: number): number => {
+    let elements = 0;
+    for (const { block, options, count } of groups) {
+      const cached = block.cachedTokens?.(options, tokens) ?? tokens;
+      elements += count * cached * block.kvElementsPerToken(options);
+    }
+    return elements * bytes("kv");
+  };
+  return {
+    weightBytes: weights * bytes("weights") + parameters * bytes("parameters"),
+    kvBytesPerToken: kvBytes(1),
+    stateBytesPerSequence: state * bytes("state") + window * bytes("window"),
+    kvBytes,
+  };
+}
+
+/** The largest batch whose weights, caches and states fit into `available` bytes at a context; 0 if none does. */
+export function largestBatch(print: Footprint, context: number, available: number): number {
+  const perSequence = print.kvBytes(context) + print.stateBytesPerSequence;
+  const free = available - print.weightBytes;
+  if (free < 0) return 0;
+  return perSequence === 0 ? Number.MAX_SAFE_INTEGER : Math.floor(free / perSequence);
+}
