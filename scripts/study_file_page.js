@@ -40,15 +40,17 @@ model:
 - Relative paths in a file start from the folder of the file.
 `;
 
+const readSchema = () => JSON.parse(readFileSync(schemaFile, "utf8"));
+
 /** Sections of the page in order: heading, path in the schema. */
-const sections = [
+const sections = (schema) => [
   ["The file", ""],
   ["model", "model"],
   ["model.mix", "mix"],
   ["model.norm", "norm"],
-  ["model.blocks.mamba2", "mamba2"],
-  ["model.blocks.attention", "attention"],
-  ["model.blocks.mlp", "mlp"],
+  ["model.scaling", "scaling"],
+  ...Object.keys(schema.$defs.blocks.properties).map((kind) => [`model.blocks.${kind}`, kind]),
+  ["model.blocks.NAME", "namedKind"],
   ["sweep", "sweep"],
   ["proxy", "proxy"],
   ["proxy.model", "proxyModel"],
@@ -98,8 +100,8 @@ function section(root, [title, name]) {
 
 /** The whole page. */
 export function studyFilePage() {
-  const root = JSON.parse(readFileSync(schemaFile, "utf8"));
-  return [introduction, ...sections.map((entry) => section(root, entry))].join("\n");
+  const root = readSchema();
+  return [introduction, ...sections(root).map((entry) => section(root, entry))].join("\n");
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(page, studyFilePage());

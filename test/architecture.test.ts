@@ -16,7 +16,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   plan: ["diag", "block", "spec"],
   estimate: ["diag", "block", "spec", "plan"],
   project: ["diag", "block", "spec", "plan", "estimate"],
-  task: ["diag", "spec"],
+  corpus: ["diag"],
+  task: ["diag", "spec", "corpus"],
   study: ["diag", "block", "spec", "plan", "estimate", "task"],
   rank: ["diag", "block", "spec", "plan", "estimate", "task", "study"],
   search: ["diag", "block", "spec", "plan", "estimate", "task", "study", "rank"],
@@ -26,7 +27,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** A file format that knows nothing of the rest: checkpoints (run) and exchange (interop) both read and write it. */
-const sharedFiles = ["interop/safetensors.js", "interop/safetensors_header.js"];
+const sharedFiles = ["interop/safetensors.js", "interop/safetensors_header.js", "interop/strict_json.js"];
 
 interface Import {
   readonly from: string;

@@ -1,5 +1,7 @@
 // Causal softmax attention with grouped queries: q, k, v projections, optional RoPE, softmax(q k' /
-// sqrt(head_dim)) v, o projection. No biases. heads * head_dim may differ from the hidden width. Sources:
+// sqrt(head_dim)) v, o projection. heads * head_dim may differ from the hidden width. Options of published
+// hybrids: a sliding window, a sigmoid gate on the output (Qwen3-Next: q_proj is twice as wide), RMSNorm of q and
+// k (one weight per head's channel, or one per channel of all heads), biases. Sources:
 // arXiv 1706.03762 (attention), 2305.13245 (grouped queries), 2104.09864 (RoPE, "rotate half" convention).
 
 import type {
@@ -14,6 +16,8 @@ import type {
   Workload,
 } from "./block.js";
 import { passTokens } from "./block.js";
+import { causalPairs } from "./operations.js";
+import { choiceOption, countOption, flagOption, type KindSchema, positionOption } from "./option_schema.js";
 import {
   given,
   indivisible,
@@ -23,6 +27,7 @@ import {
   type RawOptions,
   scaledHeads,
 } from "./raw_options.js";
+import { inward, matrix, outward, preNorm, vector } from "./tensors.js";
 
 export interface AttentionOptions {
   readonly heads: number;
@@ -31,6 +36,13 @@ export interface AttentionOptions {
   /** Channels of each head that are rotated; 0 = no position embedding. */
   readonly rotaryDim: number;
   readonly ropeTheta: number;
+  /** Keys that a query sees at most, its own included; 0 = all. */
+  readonly window: number;
+  /** The output is multiplied by a sigmoid gate of its own projection. */
+  readonly gated: boolean;
+  readonly qkNorm: "none" | "head" | "all";
+  readonly qkvBias: boolean;
+  readonly outputBias: boolean;
 }
 
 /**
@@ -44,6 +56,7 @@ function defaultHeadDim(hidden: number): number {
   return hidden;
 }
 
+/** RoPE of a position option, for heads of `headDim` channels. */
 function positionOf(raw: RawOptions, headDim: number): Pick<AttentionOptions, "rotaryDim" | "ropeTheta"> {
   const position = raw.position;
   const rope: RawOptions =
@@ -61,7 +74,17 @@ function resolve(raw: RawOptions, context: BlockContext): AttentionOptions {
       ? context.hidden / numberOr(raw, "heads", 1)
       : defaultHeadDim(context.hidden);
   const heads = numberOr(raw, "heads", context.hidden / headDim);
-  return { heads, kvHeads: numberOr(raw, "kv_heads", heads), headDim, ...positionOf(raw, headDim) };
+  return {
+    heads,
+    kvHeads: numberOr(raw, "kv_heads", heads),
+    headDim,
+    ...positionOf(raw, headDim),
+    window: numberOr(raw, "window", 0),
+    gated: raw.gated === true,
+    qkNorm: (raw.qk_norm as AttentionOptions["qkNorm"] | undefined) ?? "none",
+    qkvBias: raw.qkv_bias === true,
+    outputBias: raw.output_bias === true,
+  };
 }
 
 function check(o: AttentionOptions, context: BlockContext): readonly BlockIssue[] {
@@ -101,28 +124,39 @@ function check(o: AttentionOptions, context: BlockContext): readonly BlockIssue[
   return issues;
 }
 
-function parameters(o: AttentionOptions, { hidden }: BlockContext): readonly ParameterTensor[] {
+/** Columns of the projection in: queries (twice with a gate), keys, values. */
+const packedWidth = (o: AttentionOptions): number =>
+  ((o.gated ? 2 : 1) * o.heads + 2 * o.kvHeads) * o.headDim;
+
+function parameters(o: AttentionOptions, context: BlockContext): readonly ParameterTensor[] {
+  const { hidden } = context;
   const queries = o.heads * o.headDim;
   const keys = o.kvHeads * o.headDim;
+  const rows = { q: o.gated ? 2 * queries : queries, k: keys, v: keys };
+  const normed = o.qkNorm === "head" ? { q: o.headDim, k: o.headDim } : { q: queries, k: keys };
   return [
-    { name: "norm.weight", shape: [hidden], decayed: false },
-    { name: "mixer.q_proj.weight", shape: [queries, hidden], decayed: true, fused: "qkv" },
-    { name: "mixer.k_proj.weight", shape: [keys, hidden], decayed: true, fused: "qkv" },
-    { name: "mixer.v_proj.weight", shape: [keys, hidden], decayed: true, fused: "qkv" },
-    { name: "mixer.o_proj.weight", shape: [hidden, queries], decayed: true },
+    preNorm(context),
+    ...Object.entries(rows).flatMap(([name, out]) => [
+      { ...matrix(`mixer.${name}_proj.weight`, out, hidden), fused: "qkv" },
+      ...vector(`mixer.${name}_proj.bias`, out, o.qkvBias),
+    ]),
+    ...vector("mixer.q_norm.weight", normed.q, o.qkNorm !== "none"),
+    ...vector("mixer.k_norm.weight", normed.k, o.qkNorm !== "none"),
+    matrix("mixer.o_proj.weight", hidden, queries),
+    ...vector("mixer.o_proj.bias", hidden, o.outputBias),
   ];
 }
 
-// Projections, and q k' and p v over the sequence * (sequence + 1) / 2 pairs that the causal mask leaves.
+// Projections, and q k' and p v over the pairs that the causal mask and the window leave.
 function flops(o: AttentionOptions, { hidden }: BlockContext, { batch, sequence }: Workload): LayerFlops {
   const queries = o.heads * o.headDim;
-  const projections = batch * sequence * 2 * hidden * (2 * queries + 2 * o.kvHeads * o.headDim);
-  const pairs = (batch * sequence * (sequence + 1)) / 2;
+  const projections = batch * sequence * 2 * hidden * (packedWidth(o) + queries);
+  const pairs = batch * causalPairs(sequence, o.window === 0 ? sequence : o.window);
   const forward = projections + pairs * 4 * queries;
   return { forward, backward: 2 * forward };
 }
 
-// attn_layer_flops of Megatron's training.py (main), operation for operation.
+// attn_layer_flops of Megatron's training.py (main), operation for operation; windows and gates are not counted.
 function megatronForwardFlops(o: AttentionOptions, { hidden }: BlockContext, work: Workload): number {
   const tokens = BigInt(work.batch) * BigInt(work.sequence);
   const squared = tokens * BigInt(work.sequence);
@@ -139,7 +173,7 @@ function trainingBuffers(
   { batch, sequence }: Workload,
 ): TrainingBuffers {
   const queries = batch * sequence * o.heads * o.headDim;
-  const packed = batch * sequence * (o.heads + 2 * o.kvHeads) * o.headDim;
+  const packed = batch * sequence * packedWidth(o);
   return {
     savedActivations: [packed, queries],
     savedStatistics: [batch * o.heads * sequence],
@@ -178,21 +212,69 @@ function inference(
   const rows = passTokens(pass);
   const { batch } = pass;
   const queries = o.heads * o.headDim;
-  const packed = (o.heads + 2 * o.kvHeads) * o.headDim;
   const heads = { batch, heads: o.heads, kvHeads: o.kvHeads, headDim: o.headDim };
   const time = pass.phase === "prefill" ? pass.time : 1;
+  const window = o.window === 0 ? {} : { window: o.window };
+  const elementwise = (width: number, reads: number): LayerOperation => ({
+    operation: { kind: "elementwise", rows, reads: reads * width, writes: width },
+  });
   return [
-    { operation: { kind: "norm_linear", rows, in: hidden, out: packed, logits: false } },
+    inward(rows, hidden, packedWidth(o)),
+    ...(o.qkNorm === "none" ? [] : [elementwise((o.heads + o.kvHeads) * o.headDim, 1)]),
     { operation: { kind: "cache_append", ...heads, time } },
     {
       operation:
         pass.phase === "prefill"
-          ? { kind: "attention_prefill", ...heads, time }
-          : { kind: "attention_decode", ...heads, context: pass.context },
+          ? { kind: "attention_prefill", ...heads, time, ...window }
+          : { kind: "attention_decode", ...heads, context: cachedTokens(o, pass.context) },
     },
-    { operation: { kind: "linear", rows, in: queries, out: hidden }, partial: true },
+    ...(o.gated ? [elementwise(queries, 2)] : []),
+    outward(rows, queries, hidden),
   ];
 }
+
+const cachedTokens = (o: AttentionOptions, context: number): number =>
+  o.window === 0 ? context : Math.min(context, o.window);
+
+function nativeGap(o: AttentionOptions): string | undefined {
+  if (o.window > 0) return "a sliding window";
+  if (o.gated) return "a gate on the output";
+  if (o.qkNorm !== "none") return "norms of q and k";
+  return o.qkvBias || o.outputBias ? "biases" : undefined;
+}
+
+/** Options of attention; the kinds that are composed of it have them too. */
+export const attentionSchema: KindSchema = {
+  title: "Attention options",
+  description: "Causal softmax attention with grouped queries.",
+  properties: {
+    heads: countOption("Heads", "Query heads. Default: hidden / head_dim.", { example: 32 }),
+    kv_heads: countOption(
+      "Key-value heads",
+      "Heads of keys and values; must divide heads. Default: heads (multi-head attention).",
+      { example: 8 },
+    ),
+    head_dim: countOption("Head dimension", "Channels per head. Default: hidden / heads.", {
+      maximum: 4096,
+      example: 128,
+    }),
+    position: positionOption,
+    window: countOption(
+      "Window",
+      "Sliding window: a query sees this many keys, its own included. Default: all of them.",
+      { maximum: 1_073_741_824, example: 4096 },
+    ),
+    gated: flagOption("Gated", "true: a sigmoid gate on the output, as in Qwen3-Next."),
+    qk_norm: choiceOption(
+      "Norm of q and k",
+      "RMSNorm of queries and keys: none, head (over each head, one weight for all heads) or all (over all heads at once).",
+      ["none", "head", "all"],
+    ),
+    qkv_bias: flagOption("Bias of q, k, v", "true: the q, k and v projections have a bias."),
+    output_bias: flagOption("Bias of the output", "true: the output projection has a bias."),
+  },
+  examples: [{ heads: 32, kv_heads: 8, head_dim: 128, position: "none" }],
+};
 
 /** The attention layer kind. */
 export const attention: Block<AttentionOptions> = {
@@ -200,19 +282,30 @@ export const attention: Block<AttentionOptions> = {
   symbol: "*",
   title: "Attention",
   source: "arXiv 1706.03762; grouped queries: arXiv 2305.13245",
+  role: "attention",
+  schema: attentionSchema,
   resolve,
   check,
   notes: () => [],
   parameters,
   flops,
-  megatronForwardFlops,
+  megatron: { order: 1, forwardFlops: megatronForwardFlops },
   trainingBuffers,
   kvElementsPerToken: (o) => 2 * o.kvHeads * o.headDim,
   stateElementsPerSequence: () => 0,
   recurrentElementsPerSequence: () => 0,
+  cachedTokens,
   shard,
   inference,
   widthOptions: ["heads", "kv_heads", "head_dim"],
   rescale,
-  toNative: (o) => ({ kind: "attention", ...o }),
+  toNative: ({ heads, kvHeads, headDim, rotaryDim, ropeTheta }) => ({
+    kind: "attention",
+    heads,
+    kvHeads,
+    headDim,
+    rotaryDim,
+    ropeTheta,
+  }),
+  nativeGap,
 };

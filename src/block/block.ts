@@ -3,6 +3,7 @@
 // state - is asked through this interface, so a new kind is one new file here and one in kernels/.
 
 import type { Operation } from "./operations.js";
+import type { KindSchema } from "./option_schema.js";
 
 /** What a block needs to know about the model around it. */
 export interface BlockContext {
@@ -32,6 +33,8 @@ export interface ParameterTensor {
    * "gate_up").
    */
   readonly fused?: string;
+  /** Of the slices along the first dimension (experts), how many one token visits; all where absent. */
+  readonly visited?: number;
 }
 
 /** Sequences and tokens of one forward pass. */
@@ -118,6 +121,23 @@ export type NativeLayer =
       readonly gated: boolean;
     };
 
+/**
+ * What a kind does along the sequence, which is what placement goes by: it carries a state of fixed size, it
+ * looks back at tokens, or it treats every token on its own.
+ */
+export type LayerRole = "recurrent" | "attention" | "feed_forward";
+
+/** How Megatron counts the FLOPs of a kind. */
+export interface MegatronCount<O> {
+  /** Place in the sum over kinds; doubles do not forgive another order. */
+  readonly order: number;
+  /**
+   * Forward FLOPs (num_floating_point_operations / 3), same order of IEEE operations. A bigint where Python
+   * stays in integers, so that numbers above 2^53 round once, when the layers are added up, and not on the way.
+   */
+  forwardFlops(options: O, context: BlockContext, work: Workload): number | bigint;
+}
+
 /** A layer kind. `O` is its resolved options: every field present, numbers checked. */
 export interface Block<O = unknown> {
   /** Name in study files: "mamba2". */
@@ -127,6 +147,9 @@ export interface Block<O = unknown> {
   readonly title: string;
   /** Where the definition comes from (paper and section). */
   readonly source: string;
+  readonly role: LayerRole;
+  /** The options as study files write them. */
+  readonly schema: KindSchema;
   /** Fills defaults. `raw` has passed the schema; never throws, problems are reported by check(). */
   resolve(raw: Readonly<Record<string, unknown>>, context: BlockContext): O;
   check(options: O, context: BlockContext): readonly BlockIssue[];
@@ -136,14 +159,12 @@ export interface Block<O = unknown> {
   notes(raw: Readonly<Record<string, unknown>>, options: O, context: BlockContext): readonly string[];
   /** Every tensor of the layer, its pre-norm included. */
   parameters(options: O, context: BlockContext): readonly ParameterTensor[];
+  /** Tensors that the `layers` layers of this kind hold together, once per model. */
+  sharedParameters?(options: O, context: BlockContext, layers: number): readonly ParameterTensor[];
   /** Exact FLOPs of the layer for the whole workload, forward and backward (definition in docs/flops.md). */
   flops(options: O, context: BlockContext, work: Workload): LayerFlops;
-  /**
-   * Megatron's forward FLOPs (num_floating_point_operations / 3), same order of IEEE operations. A bigint
-   * where Python stays in integers, so that numbers above 2^53 round once, when the layers are added up, and
-   * not on the way.
-   */
-  megatronForwardFlops(options: O, context: BlockContext, work: Workload): number | bigint;
+  /** Absent where Megatron has no such layer. */
+  readonly megatron?: MegatronCount<O>;
   /** `work` is one micro-batch. */
   trainingBuffers(options: O, context: BlockContext, work: Workload): TrainingBuffers;
   /** Elements added to the KV cache per token (0 for kinds without one). */
@@ -177,5 +198,8 @@ export interface Block<O = unknown> {
     from: BlockContext,
     to: BlockContext,
   ): Record<string, unknown>;
-  toNative(options: O, context: BlockContext): NativeLayer;
+  /** What the native library is told; absent for kinds that are planned only. */
+  toNative?(options: O, context: BlockContext): NativeLayer;
+  /** An option that the native library does not build ("a sliding window"); undefined where it builds all. */
+  nativeGap?(options: O): string | undefined;
 }

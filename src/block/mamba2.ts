@@ -1,7 +1,7 @@
 // Mamba-2 (state space duality): in_proj -> causal conv + SiLU -> SSD scan -> gated grouped RMSNorm ->
 // out_proj. d = heads * head_dim inner channels, c = d + 2 * groups * state channels through the convolution.
 // Parameters are those of NemotronH's and Megatron's mixer: no bias on the projections, a bias on the
-// convolution. Source: arXiv 2405.21060, sections 5 to 7; FLOPs as defined in docs/flops.md.
+// convolution; published hybrids differ in these and in the gated norm, which are options. Source: arXiv 2405.21060, sections 5 to 7; FLOPs as defined in docs/flops.md.
 
 import type {
   Block,
@@ -16,6 +16,7 @@ import type {
 } from "./block.js";
 import { passTokens } from "./block.js";
 import { convolutionWorkspace, normWorkspace, scanWorkspace } from "./cpu_workspace.js";
+import { convOption, countOption, expandOption, flagOption, type KindSchema } from "./option_schema.js";
 import {
   given,
   indivisible,
@@ -25,6 +26,7 @@ import {
   type RawOptions,
   scaledHeads,
 } from "./raw_options.js";
+import { convolution, convolutionFlops, matrix, outward, preNorm, vector } from "./tensors.js";
 
 export interface Mamba2Options {
   readonly heads: number;
@@ -39,6 +41,11 @@ export interface Mamba2Options {
   readonly chunk: number;
   /** Lower clamp of the discretisation step: 0 as Megatron, 0.001 as Hugging Face's NemotronH in prefill. */
   readonly dtMin: number;
+  /** A gated norm in front of the output projection; a gate alone without it. */
+  readonly gatedNorm: boolean;
+  /** Biases of the two projections. */
+  readonly bias: boolean;
+  readonly convBias: boolean;
 }
 
 const megatronGroups = 8;
@@ -85,6 +92,9 @@ function resolve(raw: RawOptions, context: BlockContext): Mamba2Options {
     conv: numberOr(raw, "conv", 4),
     chunk: numberOr(raw, "chunk", defaultChunk(state)),
     dtMin: numberOr(raw, "dt_min", 0),
+    gatedNorm: raw.gated_norm !== false,
+    bias: raw.bias === true,
+    convBias: raw.conv_bias !== false,
   };
 }
 
@@ -124,32 +134,33 @@ function notes(raw: RawOptions, o: Mamba2Options): readonly string[] {
   return adapted.map((text) => `mamba2: ${text}`);
 }
 
-function parameters(o: Mamba2Options, { hidden }: BlockContext): readonly ParameterTensor[] {
+function parameters(o: Mamba2Options, context: BlockContext): readonly ParameterTensor[] {
+  const { hidden } = context;
   const d = inner(o);
-  const c = channels(o);
+  const rows = d + channels(o) + o.heads;
   return [
-    { name: "norm.weight", shape: [hidden], decayed: false },
-    { name: "mixer.in_proj.weight", shape: [d + c + o.heads, hidden], decayed: true },
-    { name: "mixer.conv1d.weight", shape: [c, 1, o.conv], decayed: true },
-    { name: "mixer.conv1d.bias", shape: [c], decayed: false },
-    { name: "mixer.dt_bias", shape: [o.heads], decayed: false },
-    { name: "mixer.A_log", shape: [o.heads], decayed: false },
-    { name: "mixer.D", shape: [o.heads], decayed: false },
-    { name: "mixer.norm.weight", shape: [d], decayed: false },
-    { name: "mixer.out_proj.weight", shape: [hidden, d], decayed: true },
+    preNorm(context),
+    matrix("mixer.in_proj.weight", rows, hidden),
+    ...vector("mixer.in_proj.bias", rows, o.bias),
+    ...convolution(channels(o), o.conv, o.convBias),
+    ...vector("mixer.dt_bias", o.heads),
+    ...vector("mixer.A_log", o.heads),
+    ...vector("mixer.D", o.heads),
+    ...vector("mixer.norm.weight", d, o.gatedNorm),
+    matrix("mixer.out_proj.weight", hidden, d),
+    ...vector("mixer.out_proj.bias", hidden, o.bias),
   ];
 }
 
 // Projections 2 in out per token; the convolution 2 per channel and tap inside the sequence; the scan as the
 // recurrence h <- a h + (dt x) B', y = h C + D x, whose FLOPs per token docs/flops.md derives: 5 d N + 3 d
 // forward, 11 d N + 7 d backward.
-function flops(o: Mamba2Options, { hidden }: BlockContext, { batch, sequence }: Workload): LayerFlops {
-  const tokens = batch * sequence;
+function flops(o: Mamba2Options, { hidden }: BlockContext, work: Workload): LayerFlops {
+  const tokens = work.batch * work.sequence;
   const d = inner(o);
   const c = channels(o);
-  const ramp = Math.min(sequence, o.conv); // the first tokens reach 1, 2, ... taps back
-  const taps = batch * ((ramp * (ramp + 1)) / 2 + (sequence - ramp) * o.conv);
-  const products = tokens * (2 * hidden * (d + c + o.heads) + 2 * d * hidden) + taps * 2 * c;
+  const projections = tokens * (2 * hidden * (d + c + o.heads) + 2 * d * hidden);
+  const products = projections + convolutionFlops(work, c, o.conv);
   return {
     forward: products + tokens * (5 * d * o.state + 3 * d),
     backward: 2 * products + tokens * (11 * d * o.state + 7 * d),
@@ -233,10 +244,55 @@ function inference(
   return [
     { operation: { kind: "norm_linear", rows, in: hidden, out: d + c + o.heads, logits: false } },
     ...mixer,
-    { operation: { kind: "gated_rms_norm", rows, cols: d, groups: o.groups } },
-    { operation: { kind: "linear", rows, in: d, out: hidden }, partial: true },
+    // Without the norm there is still a gate to read.
+    o.gatedNorm
+      ? { operation: { kind: "gated_rms_norm", rows, cols: d, groups: o.groups } }
+      : { operation: { kind: "elementwise", rows, reads: 2 * d, writes: d } },
+    outward(rows, d, hidden),
   ];
 }
+
+const schema: KindSchema = {
+  title: "Mamba-2 options",
+  description: "Mamba-2 layers (arXiv 2405.21060).",
+  properties: {
+    state: countOption("State", "State dimension N of every channel.", { maximum: 4096, default: 128 }),
+    head_dim: countOption("Head dimension", "Channels per head.", { maximum: 4096, default: 64 }),
+    groups: countOption(
+      "Groups",
+      "Groups of heads that share B and C. Default: 8, or the largest divisor of the heads below it.",
+      { example: 8 },
+    ),
+    expand: expandOption,
+    heads: countOption("Heads", "Inner width = heads x head_dim. Not together with expand.", {
+      example: 128,
+    }),
+    conv: convOption,
+    chunk: countOption(
+      "Chunk",
+      "Tokens per chunk of the scan: changes speed and memory, never the result. Default: the state dimension, rounded up to a power of two within 64 to 256.",
+      { maximum: 4096, example: 128 },
+    ),
+    dt_min: {
+      title: "Smallest time step",
+      description:
+        "Lower clamp of the discretisation step: 0 as in Megatron, 0.001 as in Hugging Face's NemotronH.",
+      type: "number",
+      minimum: 0,
+      maximum: 1,
+      default: 0,
+      examples: [0.001],
+    },
+    gated_norm: flagOption(
+      "Gated norm",
+      "true: a grouped RMSNorm behind the gate; false: the gate alone, as in Falcon-H1.",
+      true,
+    ),
+    bias: flagOption("Bias", "true: both projections have a bias."),
+    conv_bias: flagOption("Convolution bias", "true: the convolution has a bias.", true),
+  },
+  examples: [{ state: 128, head_dim: 64, groups: 8, expand: 2, conv: 4 }],
+};
 
 /** The Mamba-2 layer kind. */
 export const mamba2: Block<Mamba2Options> = {
@@ -244,12 +300,14 @@ export const mamba2: Block<Mamba2Options> = {
   symbol: "M",
   title: "Mamba-2",
   source: "arXiv 2405.21060, sections 5-7",
+  role: "recurrent",
+  schema,
   resolve,
   check,
   notes,
   parameters,
   flops,
-  megatronForwardFlops,
+  megatron: { order: 3, forwardFlops: megatronForwardFlops },
   trainingBuffers,
   kvElementsPerToken: () => 0,
   // The SSM state and the conv - 1 inputs the next token's convolution looks back at.
@@ -269,4 +327,10 @@ export const mamba2: Block<Mamba2Options> = {
     chunk: o.chunk,
     dtMin: o.dtMin,
   }),
+  nativeGap: (o) =>
+    o.gatedNorm
+      ? o.bias || !o.convBias
+        ? "biases other than that of the convolution"
+        : undefined
+      : "a gate without a norm",
 };

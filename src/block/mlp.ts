@@ -1,5 +1,5 @@
 // The feed-forward layer: hidden -> width, activation, width -> hidden; gated: act(gate x) * (up x) in the
-// middle. No biases. Sources: arXiv 1706.03762 section 3.3; gated: arXiv 2002.05202; squared ReLU: arXiv
+// middle. Biases are an option. Sources: arXiv 1706.03762 section 3.3; gated: arXiv 2002.05202; squared ReLU: arXiv
 // 2109.08668.
 
 import type {
@@ -13,7 +13,16 @@ import type {
   Workload,
 } from "./block.js";
 import { passTokens } from "./block.js";
+import {
+  choiceOption,
+  countOption,
+  flagOption,
+  type KindSchema,
+  type OptionSchema,
+  widestLayer,
+} from "./option_schema.js";
 import { given, indivisible, nearestMultiple, numberOr, type RawOptions } from "./raw_options.js";
+import { matrix, outward, preNorm, vector } from "./tensors.js";
 
 export type MlpActivation = "gelu" | "gelu_erf" | "relu2" | "silu";
 
@@ -22,6 +31,7 @@ export interface MlpOptions {
   /** "gelu" is the tanh form. */
   readonly activation: MlpActivation;
   readonly gated: boolean;
+  readonly bias: boolean;
 }
 
 /**
@@ -38,21 +48,22 @@ function resolve(raw: RawOptions, { hidden }: BlockContext): MlpOptions {
     width: numberOr(raw, "width", defaultWidth(hidden, gated)),
     activation: (raw.activation as MlpActivation | undefined) ?? "gelu",
     gated,
+    bias: raw.bias === true,
   };
 }
 
-function parameters(o: MlpOptions, { hidden }: BlockContext): readonly ParameterTensor[] {
-  const inward = (name: string): ParameterTensor => ({
-    name: `mixer.${name}_proj.weight`,
-    shape: [o.width, hidden],
-    decayed: true,
-    fused: "gate_up",
-  });
+function parameters(o: MlpOptions, context: BlockContext): readonly ParameterTensor[] {
+  const { hidden } = context;
+  const into = (name: string): readonly ParameterTensor[] => [
+    { ...matrix(`mixer.${name}_proj.weight`, o.width, hidden), fused: "gate_up" },
+    ...vector(`mixer.${name}_proj.bias`, o.width, o.bias),
+  ];
   return [
-    { name: "norm.weight", shape: [hidden], decayed: false },
-    ...(o.gated ? [inward("gate")] : []),
-    inward("up"),
-    { name: "mixer.down_proj.weight", shape: [hidden, o.width], decayed: true },
+    preNorm(context),
+    ...(o.gated ? into("gate") : []),
+    ...into("up"),
+    matrix("mixer.down_proj.weight", hidden, o.width),
+    ...vector("mixer.down_proj.bias", hidden, o.bias),
   ];
 }
 
@@ -85,9 +96,33 @@ function inference(o: MlpOptions, { hidden }: BlockContext, pass: InferencePass)
   const { width, activation, gated } = o;
   return [
     { operation: { kind: "mlp_up", rows, hidden, width, activation, gated } },
-    { operation: { kind: "linear", rows, in: width, out: hidden }, partial: true },
+    outward(rows, width, hidden),
   ];
 }
+
+/** The activation of a feed-forward layer. */
+export const activationOption: OptionSchema = choiceOption(
+  "Activation",
+  "gelu (tanh form), gelu_erf (exact form), relu2 (squared ReLU) or silu.",
+  ["gelu", "gelu_erf", "relu2", "silu"],
+  "relu2",
+);
+
+const schema: KindSchema = {
+  title: "MLP options",
+  description: "Feed-forward layers.",
+  properties: {
+    width: countOption(
+      "Width",
+      "Inner width. Default: 4 x hidden; gated: two thirds of that, in steps of 64.",
+      { maximum: widestLayer, example: 16_384 },
+    ),
+    activation: activationOption,
+    gated: flagOption("Gated", "true: a third matrix gates the inner activations (with silu: SwiGLU)."),
+    bias: flagOption("Bias", "true: every matrix has a bias."),
+  },
+  examples: [{ width: 16_384, activation: "gelu", gated: false }],
+};
 
 /** The feed-forward layer kind. */
 export const mlp: Block<MlpOptions> = {
@@ -95,12 +130,14 @@ export const mlp: Block<MlpOptions> = {
   symbol: "-",
   title: "MLP",
   source: "arXiv 1706.03762, section 3.3; gated: arXiv 2002.05202",
+  role: "feed_forward",
+  schema,
   resolve,
   check: () => [],
   notes: () => [],
   parameters,
   flops,
-  megatronForwardFlops,
+  megatron: { order: 2, forwardFlops: megatronForwardFlops },
   trainingBuffers,
   kvElementsPerToken: () => 0,
   stateElementsPerSequence: () => 0,
@@ -109,5 +146,6 @@ export const mlp: Block<MlpOptions> = {
   inference,
   widthOptions: ["width"],
   rescale,
-  toNative: (o) => ({ kind: "mlp", ...o }),
+  toNative: ({ width, activation, gated }) => ({ kind: "mlp", width, activation, gated }),
+  nativeGap: (o) => (o.bias ? "biases" : undefined),
 };

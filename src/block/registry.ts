@@ -1,11 +1,17 @@
-// The layer kinds there are, in the order in which counts and tables list them.
+// The layer kinds there are, in the order in which counts and tables list them: mixers, composed kinds, feed-forward
+// kinds.
 
-import { attention } from "./attention.js";
 import type { Block } from "./block.js";
-import { mamba2 } from "./mamba2.js";
-import { mlp } from "./mlp.js";
+import { parallel } from "./parallel.js";
+import { sharedTransformer } from "./shared_transformer.js";
+import { feedForwards, mixers } from "./simple_kinds.js";
 
-export const blocks: readonly Block[] = [mamba2, attention, mlp];
+export const blocks: readonly Block[] = [
+  ...mixers,
+  parallel as Block,
+  sharedTransformer as Block,
+  ...feedForwards,
+];
 
 const byKind = new Map(blocks.map((block) => [block.kind, block]));
 const bySymbol = new Map(blocks.map((block) => [block.symbol, block]));

@@ -7,7 +7,10 @@ export interface ParameterCount {
   readonly active: number;
   readonly embedding: number;
   readonly nonEmbedding: number;
-  /** By block kind, norms counted with their layer; the final norm and the head are under "other". */
+  /**
+   * By kind (as counts list them), norms counted with their layer; the final norm, the head and meta tokens are under
+   * "other".
+   */
   readonly byKind: Readonly<Record<string, number>>;
 }
 
@@ -18,8 +21,8 @@ export interface FlopCount {
   readonly forward: number;
   /** Exact forward + backward FLOPs. */
   readonly train: number;
-  /** Megatron's num_floating_point_operations, bit for bit. */
-  readonly megatronTrain: number;
+  /** Megatron's num_floating_point_operations, bit for bit; null where it has no such layer. */
+  readonly megatronTrain: number | null;
   readonly trainPerToken: number;
 }
 
@@ -36,8 +39,10 @@ export interface Cost {
   readonly flops: FlopCount;
   readonly memory: {
     readonly training: TrainingMemory;
-    /** KV cache bytes per token and sequence, 16-bit. */
+    /** KV cache bytes that one more token of a sequence takes in a long context, 16-bit. */
     readonly kvBytesPerToken: number;
+    /** KV cache bytes of layers with a sliding window, once it is full, 16-bit; they grow no further. */
+    readonly windowBytesPerSequence: number;
     /** Recurrent state bytes per sequence (conv + SSM), 16-bit. */
     readonly stateBytesPerSequence: number;
   };

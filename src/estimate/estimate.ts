@@ -4,7 +4,7 @@ import type { Workload } from "../block/block.js";
 import type { Plan } from "../plan/plan_types.js";
 import type { Cost } from "./cost.js";
 import { countFlops } from "./flops.js";
-import { layerGroups } from "./layer_groups.js";
+import { type LayerGroup, layerGroups } from "./layer_groups.js";
 import { countParameters } from "./parameters.js";
 import { type TrainingPrecision, trainingMemory } from "./training_memory.js";
 
@@ -20,9 +20,28 @@ export const defaultEstimateOptions: EstimateOptions = { sequence: 4096, batch: 
 
 const cacheBytes = 2; // KV cache and recurrent state are counted in 16 bits per element
 
-/** KV cache bytes that one token of one sequence adds, 16-bit. */
+/** A context longer than any sliding window. */
+const longContext = 2 ** 31;
+
+/** KV cache elements of a layer at a context. */
+function cachedElements({ block, options }: LayerGroup, context: number): number {
+  return block.kvElementsPerToken(options) * (block.cachedTokens?.(options, context) ?? context);
+}
+
+/** KV cache bytes of one sequence of `context` tokens, 16-bit. */
+export function kvBytes(plan: Plan, context: number): number {
+  return sumOverLayers(plan, (group) => cachedElements(group, context)) * cacheBytes;
+}
+
+/** KV cache bytes that one more token takes where no window is full yet, and where all are. */
 export function kvBytesPerToken(plan: Plan): number {
-  return sumOverLayers(plan, (group) => group.block.kvElementsPerToken(group.options)) * cacheBytes;
+  return kvBytes(plan, longContext + 1) - kvBytes(plan, longContext);
+}
+
+/** KV cache bytes of layers with a sliding window, when it is full, 16-bit. */
+export function windowBytesPerSequence(plan: Plan): number {
+  const growing = kvBytesPerToken(plan);
+  return kvBytes(plan, longContext) - growing * longContext;
 }
 
 /** Recurrent state bytes of one sequence, whatever its length: SSM state and convolution inputs, 16-bit. */
@@ -30,10 +49,7 @@ export function stateBytesPerSequence(plan: Plan): number {
   return sumOverLayers(plan, (group) => group.block.stateElementsPerSequence(group.options)) * cacheBytes;
 }
 
-function sumOverLayers(
-  plan: Plan,
-  elements: (group: ReturnType<typeof layerGroups>[number]) => number,
-): number {
+function sumOverLayers(plan: Plan, elements: (group: LayerGroup) => number): number {
   return layerGroups(plan).reduce((sum, group) => sum + group.count * elements(group), 0);
 }
 
@@ -45,6 +61,7 @@ export function estimate(plan: Plan, options: EstimateOptions = defaultEstimateO
     memory: {
       training: trainingMemory(plan, options, options.precision),
       kvBytesPerToken: kvBytesPerToken(plan),
+      windowBytesPerSequence: windowBytesPerSequence(plan),
       stateBytesPerSequence: stateBytesPerSequence(plan),
     },
   };

@@ -22,21 +22,17 @@ export function exactFlops(plan: Plan, work: Workload): { forward: number; backw
   return { forward, backward };
 }
 
-/** The order in which Megatron adds up the kinds; doubles do not forgive another one. */
-const megatronOrder = ["attention", "mlp", "mamba2"];
-
 /**
  * Megatron's training FLOPs of `work`: 3 * (layers by kind + logits). Its padded_vocab_size is the plan's
- * vocab.
+ * vocab. Null where the plan has a kind of layer that Megatron has not.
  */
-export function megatronTrainFlops(plan: Plan, work: Workload): number {
+export function megatronTrainFlops(plan: Plan, work: Workload): number | null {
   const context = blockContext(plan);
-  const groups = [...layerGroups(plan)].sort(
-    (a, b) => megatronOrder.indexOf(a.block.kind) - megatronOrder.indexOf(b.block.kind),
-  );
+  const groups = layerGroups(plan).map((group) => ({ ...group, rule: group.block.megatron }));
   let forward = 0;
-  for (const { block, options, count } of groups) {
-    const layer = block.megatronForwardFlops(options, context, work);
+  for (const { rule, options, count } of groups.sort((a, b) => (a.rule?.order ?? 0) - (b.rule?.order ?? 0))) {
+    if (rule === undefined) return null;
+    const layer = rule.forwardFlops(options, context, work);
     forward += typeof layer === "bigint" ? Number(BigInt(count) * layer) : count * layer;
   }
   const tokens = BigInt(work.batch) * BigInt(work.sequence);

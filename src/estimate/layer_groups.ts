@@ -6,6 +6,8 @@ import type { Block, BlockContext } from "../block/block.js";
 import type { Plan } from "../plan/plan_types.js";
 
 export interface LayerGroup {
+  /** The name of the kind. */
+  readonly kind: string;
   readonly block: Block;
   readonly options: unknown;
   readonly count: number;
@@ -13,10 +15,10 @@ export interface LayerGroup {
 
 /** The groups of a plan, in the order in which their first layers appear. */
 export function layerGroups(plan: Plan): readonly LayerGroup[] {
-  const groups: { block: Block; options: unknown; count: number }[] = [];
-  for (const { block, options } of plan.layers) {
-    const group = groups.find((known) => known.options === options && known.block === block);
-    if (group === undefined) groups.push({ block, options, count: 1 });
+  const groups: { kind: string; block: Block; options: unknown; count: number }[] = [];
+  for (const { kind, block, options } of plan.layers) {
+    const group = groups.find((known) => known.options === options && known.kind === kind);
+    if (group === undefined) groups.push({ kind, block, options, count: 1 });
     else group.count += 1;
   }
   return groups;

@@ -19,13 +19,24 @@ function trainFlops(plan: Plan, options: EstimateOptions): number {
   return forward + backward;
 }
 
+function megatronFlops(plan: Plan, options: EstimateOptions): number {
+  const flops = megatronTrainFlops(plan, options);
+  if (flops !== null) return flops;
+  throw infeasible(
+    "LMX2018",
+    `Expected layers that Megatron counts for megatron_flops, got others in ${plan.name}`,
+    ["use flops, the exact count, which knows every layer kind"],
+    "sweep.where",
+  );
+}
+
 /** Every metric: counts, FLOPs of one training step, bytes. */
 export const metrics: Readonly<Record<string, Metric>> = {
   params: (plan) => countParameters(plan).total,
   active_params: (plan) => countParameters(plan).active,
   flops: trainFlops,
   flops_per_token: (plan, options) => trainFlops(plan, options) / (options.batch * options.sequence),
-  megatron_flops: megatronTrainFlops,
+  megatron_flops: megatronFlops,
   training_memory: (plan, options) => trainingMemory(plan, options, options.precision).total,
   kv_bytes_per_token: kvBytesPerToken,
   state_bytes: stateBytesPerSequence,

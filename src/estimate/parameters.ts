@@ -2,38 +2,62 @@
 // (no padding of the vocabulary). total = embedding + layers + final norm + head; the head is the embedding
 // when tied.
 
-import type { Block, BlockContext } from "../block/block.js";
-import { blocks } from "../block/registry.js";
+import type { Block, BlockContext, ParameterTensor } from "../block/block.js";
 import type { Plan } from "../plan/plan_types.js";
 import type { ParameterCount } from "./cost.js";
 import { blockContext, layerGroups } from "./layer_groups.js";
 
-const known = new WeakMap<object, { readonly hidden: number; readonly count: number }>();
+interface Parameters {
+  readonly total: number;
+  /** Without the experts that a token does not visit. */
+  readonly active: number;
+}
 
-/**
- * Parameters of one layer, its pre-norm included. Remembered by the options object (see
- * plan/resolve_blocks.ts).
- */
-export function layerParameters(block: Block, options: unknown, context: BlockContext): number {
+const none: Parameters = { total: 0, active: 0 };
+const known = new WeakMap<object, { readonly hidden: number; readonly counted: Parameters }>();
+
+function count(tensors: readonly ParameterTensor[]): Parameters {
+  return tensors.reduce(({ total, active }, { shape, visited }) => {
+    const elements = shape.reduce((a, b) => a * b, 1);
+    return {
+      total: total + elements,
+      active: active + (visited === undefined ? elements : (elements / shape[0]!) * visited),
+    };
+  }, none);
+}
+
+/** What one layer holds for itself. Remembered by the options object (see plan/resolve_blocks.ts). */
+function layerCount(block: Block, options: unknown, context: BlockContext): Parameters {
   const key = options as object;
   const remembered = known.get(key);
-  if (remembered !== undefined && remembered.hidden === context.hidden) return remembered.count;
-  let count = 0;
-  for (const { shape } of block.parameters(options, context)) count += shape.reduce((a, b) => a * b, 1);
-  known.set(key, { hidden: context.hidden, count });
-  return count;
+  if (remembered !== undefined && remembered.hidden === context.hidden) return remembered.counted;
+  const counted = count(block.parameters(options, context));
+  known.set(key, { hidden: context.hidden, counted });
+  return counted;
+}
+
+/** Parameters of one layer, its pre-norm included; what layers share is not. */
+export function layerParameters(block: Block, options: unknown, context: BlockContext): number {
+  return layerCount(block, options, context).total;
 }
 
 /** Exact parameters of a plan, by kind. */
 export function countParameters(plan: Plan): ParameterCount {
   const context = blockContext(plan);
-  const byKind: Record<string, number> = Object.fromEntries(blocks.map((block) => [block.kind, 0]));
-  for (const { block, options, count } of layerGroups(plan)) {
-    byKind[block.kind] = (byKind[block.kind] ?? 0) + count * layerParameters(block, options, context);
+  const byKind: Record<string, number> = Object.fromEntries(
+    Object.keys(plan.counts).map((kind) => [kind, 0]),
+  );
+  let unvisited = 0;
+  for (const { kind, block, options, count: layers } of layerGroups(plan)) {
+    const own = layerCount(block, options, context);
+    const shared = count(block.sharedParameters?.(options, context, layers) ?? []);
+    byKind[kind] = (byKind[kind] ?? 0) + layers * own.total + shared.total;
+    unvisited += layers * (own.total - own.active) + shared.total - shared.active;
   }
   const embedding = plan.vocab * plan.hidden;
-  byKind.other = plan.hidden + (plan.tieEmbeddings ? 0 : embedding);
-  const nonEmbedding = Object.values(byKind).reduce((sum, count) => sum + count, 0);
+  const head = (plan.tieEmbeddings ? 0 : embedding) + (plan.headBias === true ? plan.vocab : 0);
+  byKind.other = plan.hidden + head + (plan.metaTokens ?? 0) * plan.hidden;
+  const nonEmbedding = Object.values(byKind).reduce((sum, elements) => sum + elements, 0);
   const total = embedding + nonEmbedding;
-  return { total, active: total, embedding, nonEmbedding, byKind };
+  return { total, active: total - unvisited, embedding, nonEmbedding, byKind };
 }

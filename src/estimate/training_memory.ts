@@ -39,17 +39,24 @@ const elementCount = ({ shape }: ParameterTensor): number => shape.reduce((a, b)
 function parameterElements(plan: Plan, context: BlockContext): { all: number; matrices: number } {
   let matrices = blockElements(plan.vocab * plan.hidden) * (plan.tieEmbeddings ? 1 : 2);
   let others = blockElements(plan.hidden); // the final norm
-  for (const { block, options, count } of layerGroups(plan)) {
+  const store = (tensors: readonly ParameterTensor[], times: number) => {
     const stored = new Map<string, { elements: number; matrix: boolean }>();
-    for (const tensor of block.parameters(options, context)) {
-      const name = tensor.fused ?? tensor.name;
+    for (const tensor of tensors) {
+      const name = tensor.fused !== undefined && tensor.shape.length === 2 ? tensor.fused : tensor.name;
       const elements = (stored.get(name)?.elements ?? 0) + elementCount(tensor);
-      stored.set(name, { elements, matrix: tensor.decayed && tensor.shape.length === 2 });
+      const isMatrix = tensor.decayed && (tensor.shape.length === 2 || tensor.visited !== undefined);
+      stored.set(name, { elements, matrix: isMatrix });
     }
     for (const { elements, matrix } of stored.values()) {
-      if (matrix) matrices += count * blockElements(elements);
-      else others += count * blockElements(elements);
+      if (matrix) matrices += times * blockElements(elements);
+      else others += times * blockElements(elements);
     }
+  };
+  if (plan.headBias === true) others += blockElements(plan.vocab);
+  others += blockElements((plan.metaTokens ?? 0) * plan.hidden);
+  for (const { block, options, count } of layerGroups(plan)) {
+    store(block.parameters(options, context), count);
+    store(block.sharedParameters?.(options, context, count) ?? [], 1);
   }
   return { all: matrices + others, matrices };
 }

@@ -2,10 +2,10 @@
 // config.json and model.safetensors under the hub's names (backbone.*), then reads it back and compares every bit. A
 // file is written beside its place and renamed, so a folder never holds half a file.
 
-import { existsSync, mkdirSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { exitCodes, LayermixError } from "../diag/diagnostic.js";
-import { publish, temporaryPath, writeFileAtomic } from "../study/atomic_file.js";
+import { discard, publish, temporaryPath, writeFileAtomic } from "../study/atomic_file.js";
 import { onDisk } from "../study/storage_error.js";
 import { HuggingFaceCheckpoint } from "./huggingface_checkpoint.js";
 import type { ModelWeights, NamedShape } from "./model_weights.js";
@@ -52,7 +52,7 @@ export function exportHuggingFace(
     writeSafetensors(temporary, sources, { format: "pt" }, { sync: true });
     publish(temporary, weightsPath);
   } catch (error) {
-    rmSync(temporary, { force: true });
+    discard(temporary);
     throw error;
   }
   writeFileAtomic(configPath, configText(config));

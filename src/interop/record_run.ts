@@ -2,11 +2,10 @@
 // the weights. `layermix verify DIR` and bench/check_export.py compare with it. Holds input_ids, logits, loss, every
 // hidden state, and greedy.prompt with the tokens that greedy decoding appends to it (greedy.tokens).
 
-import { rmSync } from "node:fs";
 import { join } from "node:path";
 import type { NativeLibrary, NativeTrainer } from "../run/native.js";
 import { fromNativeError } from "../run/native_error.js";
-import { publish, temporaryPath } from "../study/atomic_file.js";
+import { discard, publish, temporaryPath } from "../study/atomic_file.js";
 import { HuggingFaceCheckpoint } from "./huggingface_checkpoint.js";
 import { weightsOnly } from "./model_weights.js";
 import { type TensorSource, writeSafetensors } from "./safetensors.js";
@@ -95,7 +94,7 @@ function write(path: string, tensors: readonly TensorSource[]): void {
     writeSafetensors(temporary, tensors, {}, { sync: true });
     publish(temporary, path);
   } catch (error) {
-    rmSync(temporary, { force: true });
+    discard(temporary);
     throw error;
   }
 }

@@ -1,7 +1,7 @@
-// Every symbol a layer pattern may hold, in the order in which Megatron counts them, and which of them
-// layermix can build.
+// Every symbol a layer pattern may hold: Megatron's, in the order in which it counts them, then those of the kinds
+// that only layermix knows, then those of the kinds that the model names itself.
 
-import { blockBySymbol } from "../block/registry.js";
+import { builtInKinds, type LayerKind } from "../block/layer_kinds.js";
 
 export interface LayerSymbol {
   readonly symbol: string;
@@ -9,7 +9,8 @@ export interface LayerSymbol {
   readonly title: string;
 }
 
-export const layerSymbols: readonly LayerSymbol[] = [
+/** Megatron's symbols; counts list them all, zeros included. */
+export const megatronSymbols: readonly LayerSymbol[] = [
   { symbol: "*", title: "attention" },
   { symbol: "D", title: "DeepSeek sparse attention" },
   { symbol: "G", title: "gated DeltaNet" },
@@ -24,17 +25,24 @@ export const pipelineCut = "|";
 /** Separates the main pattern from the multi-token-prediction suffixes. */
 export const mtpSeparator = "/";
 
-const titles = new Map(layerSymbols.map(({ symbol, title }) => [symbol, title]));
+/** The symbols of patterns over these kinds, with their titles. */
+export function layerSymbols(kinds: readonly LayerKind[] = builtInKinds): readonly LayerSymbol[] {
+  const own = kinds.filter(({ symbol }) => !megatronSymbols.some((known) => known.symbol === symbol));
+  return [
+    ...megatronSymbols,
+    ...own.map(({ name, symbol, block }) => ({ symbol, title: name === block.kind ? block.title : name })),
+  ];
+}
 
 /** The title of a layer symbol, undefined for other characters. */
-export function symbolTitle(symbol: string): string | undefined {
-  return titles.get(symbol);
+export function symbolTitle(symbol: string, kinds?: readonly LayerKind[]): string | undefined {
+  return layerSymbols(kinds).find((known) => known.symbol === symbol)?.title;
 }
 
 /** Symbols that can be planned, with their titles: "M (Mamba-2), * (attention), - (MLP)". */
-export function plannableSymbols(): string {
-  return layerSymbols
-    .filter(({ symbol }) => blockBySymbol(symbol) !== undefined)
+export function plannableSymbols(kinds: readonly LayerKind[] = builtInKinds): string {
+  return layerSymbols(kinds)
+    .filter(({ symbol }) => kinds.some((kind) => kind.symbol === symbol))
     .map(({ symbol, title }) => `${symbol} (${title})`)
     .join(", ");
 }

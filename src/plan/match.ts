@@ -3,11 +3,11 @@
 // that meet the tolerance, its blocks rescaled with it - and, where even steps of 8 are too coarse, another
 // MLP width.
 
+import { layerKinds } from "../block/layer_kinds.js";
 import { nearestMultiple } from "../block/raw_options.js";
-import { blocks } from "../block/registry.js";
 import { LayermixError } from "../diag/diagnostic.js";
 import type { MatchOn, ModelSpec } from "../spec/spec.js";
-import { layOut } from "./layout.js";
+import { type Layout, layOut } from "./layout.js";
 import { assemblePlan } from "./plan.js";
 import type { Plan, PlanNote } from "./plan_types.js";
 import type { BlockResolver } from "./resolve_blocks.js";
@@ -29,15 +29,20 @@ const hiddenSteps = [256, 128, 64, 32, 16, 8];
 const noOptions = {};
 
 /** `model` at another hidden width, every block rescaled with it. */
-function withHidden(model: ModelSpec, hidden: number, layers: number, resolver: BlockResolver): ModelSpec {
+function withHidden(
+  model: ModelSpec,
+  hidden: number,
+  { counts, pattern }: Layout,
+  resolver: BlockResolver,
+): ModelSpec {
   if (hidden === model.hidden) return model;
+  const layers = pattern.length;
   const from = { hidden: model.hidden, layers };
-  const rescaled: Record<string, Readonly<Record<string, unknown>>> = {};
-  for (const block of blocks) {
-    rescaled[block.kind] = resolver.rescale(block, model.blocks[block.kind] ?? noOptions, from, {
-      hidden,
-      layers,
-    });
+  const rescaled: Record<string, Readonly<Record<string, unknown>>> = { ...model.blocks };
+  for (const kind of layerKinds(model.blocks)) {
+    if ((counts[kind.name] ?? 0) === 0) continue;
+    const raw = model.blocks[kind.name] ?? noOptions;
+    rescaled[kind.name] = resolver.rescale(kind, raw, from, { hidden, layers });
   }
   return { ...model, hidden, blocks: rescaled };
 }
@@ -62,7 +67,7 @@ export function matchSize(
   metric: MetricOf,
   resolver: BlockResolver,
 ): Plan {
-  const layout = layOut(model.layout);
+  const layout = layOut(model.layout, layerKinds(model.blocks));
   const size = (sized: ModelSpec): Sized => {
     const plan = assemblePlan(sized, name, layout, resolver);
     const cost = metric(plan, target.on);
@@ -71,7 +76,7 @@ export function matchSize(
   const declared = size(model);
   if (declared.miss <= target.tolerance) return declared.plan;
   const wider = searchHidden(declared, target, (hidden) =>
-    sizeIfPossible(() => size(withHidden(model, hidden, layout.pattern.length, resolver))),
+    sizeIfPossible(() => size(withHidden(model, hidden, layout, resolver))),
   );
   const best = wider.miss <= target.tolerance ? wider : searchMlpWidth(wider, target, size);
   return { ...best.plan, notes: [...best.plan.notes, matchNote(declared, best, target)] };

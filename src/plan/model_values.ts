@@ -2,7 +2,7 @@
 // "blocks.mamba2.state"): what the axes of a sweep and the overrides of a proxy do. Returns a changed copy;
 // the values are those of the file, percentages already fractions.
 
-import { blockByKind } from "../block/registry.js";
+import { layerKinds } from "../block/layer_kinds.js";
 import type { LayoutSource, Mix, ModelSpec, Placement } from "../spec/spec.js";
 import { parsePattern } from "./parse_pattern.js";
 import { infeasible } from "./plan_error.js";
@@ -59,12 +59,18 @@ function withMix(model: ModelSpec, mix: Mix): ModelSpec {
   const layout: MixLayout =
     model.layout.kind === "mix"
       ? { ...model.layout, mix }
-      : { kind: "mix", mix, layers: parsePattern(model.layout.pattern).layers, placement: { kind: "even" } };
+      : {
+          kind: "mix",
+          mix,
+          layers: parsePattern(model.layout.pattern, layerKinds(model.blocks)).layers,
+          placement: { kind: "even" },
+        };
   return { ...model, layout };
 }
 
 function withBlock(model: ModelSpec, kind: string, options: Values): ModelSpec {
-  if (blockByKind(kind) === undefined) reject(`blocks.${kind}`, "a layer kind", options);
+  if (!layerKinds(model.blocks).some(({ name }) => name === kind))
+    reject(`blocks.${kind}`, "a layer kind", options);
   return { ...model, blocks: { ...model.blocks, [kind]: { ...model.blocks[kind], ...options } } };
 }
 
@@ -73,7 +79,7 @@ function withBlock(model: ModelSpec, kind: string, options: Values): ModelSpec {
  * @throws LayermixError LMX2013 when there is no such place or the value does not fit it
  */
 export function setModelValue(model: ModelSpec, path: string, value: unknown): ModelSpec {
-  const [first, second, third, ...rest] = path.split(".");
+  const [first, second, third, fourth, ...rest] = path.split(".");
   if (rest.length > 0) reject(path, "a place of the model", value);
   switch (first) {
     case "layers":
@@ -104,7 +110,11 @@ export function setModelValue(model: ModelSpec, path: string, value: unknown): M
           model,
         );
       }
-      return withBlock(model, second, third === undefined ? object(path, value) : { [third]: value });
+      if (third === undefined) return withBlock(model, second, object(path, value));
+      if (fourth === undefined) return withBlock(model, second, { [third]: value });
+      return withBlock(model, second, {
+        [third]: { ...(model.blocks[second]?.[third] as Values | undefined), [fourth]: value },
+      });
     default:
       return reject(path, "a place of the model", value);
   }

@@ -7,12 +7,17 @@
 //   every: N   layers N, 2N, 3N ... (counted from 1) are attention; MLPs go between as in `even`.
 //   at: [...]  the listed layers (counted from 0) are attention; MLPs go between as in `even`.
 //
+// They place roles: recurrent kinds (written M here), attending kinds (*) and feed-forward kinds (-). Where a role has
+// several kinds, its places are dealt out evenly among them (dealOut), each kind in the middle of its share.
+//
 // "Its share": after i of n mixers there are floor(i * mlps / n) MLPs, so that with as many MLPs as mixers
 // every mixer is followed by one, as in a Transformer block. Sources: halves and alternate as in MaskMamba
 // (arXiv 2409.19937), `at` as the hybrids of arXiv 2407.05489.
 
+import type { LayerRole } from "../block/block.js";
+import { builtInKinds, type LayerKind } from "../block/layer_kinds.js";
 import type { Mix, Placement } from "../spec/spec.js";
-import { allocate, type LayerCounts, ratiosOf } from "./allocation.js";
+import { allocate, isClassic, type LayerCounts, ratiosOf } from "./allocation.js";
 import { patternFromRatios, placeMlps } from "./pattern_from_ratios.js";
 import { infeasible } from "./plan_error.js";
 import { percent } from "./words.js";
@@ -21,11 +26,63 @@ import { percent } from "./words.js";
  * The layer pattern for shares that have passed checkMix.
  * @throws LayermixError LMX2010 when the shares cannot be placed this way, with shares or placements that can
  */
-export function placeLayers(layers: number, mix: Mix, placement: Placement): string {
-  const counts = allocate(layers, mix);
+export function placeLayers(
+  layers: number,
+  mix: Mix,
+  placement: Placement,
+  kinds: readonly LayerKind[] = builtInKinds,
+): string {
+  const counts = allocate(layers, mix, kinds);
+  const roles = placeRoles(layers, mix, placement, roleCounts(counts, kinds));
+  return isClassic(mix) ? roles : dealOut(roles, counts, kinds);
+}
+
+const roleSymbols: Readonly<Record<LayerRole, string>> = {
+  recurrent: "M",
+  attention: "*",
+  feed_forward: "-",
+};
+
+interface RoleCounts {
+  readonly mamba2: number;
+  readonly attention: number;
+  readonly mlp: number;
+}
+
+function roleCounts(counts: LayerCounts, kinds: readonly LayerKind[]): RoleCounts {
+  const of = (role: LayerRole) =>
+    kinds.filter(({ block }) => block.role === role).reduce((sum, { name }) => sum + (counts[name] ?? 0), 0);
+  return { mamba2: of("recurrent"), attention: of("attention"), mlp: of("feed_forward") };
+}
+
+/**
+ * The symbols of the kinds in the places of their roles: the i-th of n layers of a kind stands at (i + 1/2) / n of the
+ * role's places, ties going to the kind that is listed first.
+ */
+function dealOut(roles: string, counts: LayerCounts, kinds: readonly LayerKind[]): string {
+  const symbols = new Map<string, string[]>();
+  for (const role of Object.keys(roleSymbols) as LayerRole[]) {
+    const dealt = kinds
+      .filter(({ block }) => block.role === role)
+      .flatMap(({ name, symbol }) => {
+        const count = counts[name] ?? 0;
+        return Array.from({ length: count }, (_, i) => ({ symbol, at: (i + 0.5) / count }));
+      });
+    symbols.set(
+      roleSymbols[role],
+      dealt.sort((a, b) => a.at - b.at).map(({ symbol }) => symbol),
+    );
+  }
+  return [...roles].map((role) => symbols.get(role)!.shift()!).join("");
+}
+
+function placeRoles(layers: number, mix: Mix, placement: Placement, counts: RoleCounts): string {
   switch (placement.kind) {
     case "even": {
-      const { attention, mlp } = ratiosOf(mix);
+      // The ratios as asked where they are Megatron's own, so that its pattern comes out even where it misses them.
+      const { attention, mlp } = isClassic(mix)
+        ? ratiosOf(mix)
+        : ratiosOf({ attention: counts.attention / layers, mlp: counts.mlp / layers });
       return patternFromRatios(layers, attention, mlp);
     }
     case "alternate":
@@ -44,7 +101,7 @@ function everyNth(layers: number, n: number): number[] {
   return Array.from({ length: Math.floor(layers / n) }, (_, i) => (i + 1) * n - 1);
 }
 
-function alternating({ mamba2, attention, mlp }: LayerCounts, layers: number): string {
+function alternating({ mamba2, attention, mlp }: RoleCounts, layers: number): string {
   if (Math.abs(mamba2 - attention) > 1) {
     const fair = percent((layers - mlp) / 2 / layers);
     throw infeasible(
@@ -67,7 +124,7 @@ function withMlps(mixers: string, mlps: number): string {
   return [...mixers].map((mixer, i) => mixer + "-".repeat(before(i + 1) - before(i))).join("");
 }
 
-function atIndices(indices: readonly number[], counts: LayerCounts, layers: number, what: string): string {
+function atIndices(indices: readonly number[], counts: RoleCounts, layers: number, what: string): string {
   const outside = indices.find((index) => !Number.isInteger(index) || index < 0 || index >= layers);
   if (outside !== undefined) {
     throw infeasible(

@@ -1,7 +1,7 @@
 // Spec -> Plan: the layers in order, each with its resolved options. Pure; everything that costs time to work
 // out once per sweep (option resolution) is behind the resolver that the caller may share.
 
-import { blocks } from "../block/registry.js";
+import { layerKinds } from "../block/layer_kinds.js";
 import { exitCodes, LayermixError } from "../diag/diagnostic.js";
 import type { ModelSpec, Spec } from "../spec/spec.js";
 import { declaredModel } from "./axes.js";
@@ -23,7 +23,7 @@ export function planModel(
   name: string,
   resolver: BlockResolver = createBlockResolver(),
 ): Plan {
-  return assemblePlan(model, name, layOut(model.layout), resolver);
+  return assemblePlan(model, name, layOut(model.layout, layerKinds(model.blocks)), resolver);
 }
 
 const noOptions = {};
@@ -34,19 +34,22 @@ export function assemblePlan(model: ModelSpec, name: string, layout: Layout, res
   const context = { hidden: model.hidden, layers: pattern.length };
   const used = new Map<string, ResolvedBlock>();
   const notes: PlanNote[] = [...layout.notes];
-  for (const block of blocks) {
-    if (counts[block.kind] === 0) continue;
-    const resolved = resolver.resolve(block, model.blocks[block.kind] ?? noOptions, context);
+  const kinds = layerKinds(model.blocks);
+  for (const kind of kinds) {
+    if ((counts[kind.name] ?? 0) === 0) continue;
+    const resolved = resolver.resolve(kind, model.blocks[kind.name] ?? noOptions, context);
     refuseProblems(resolved);
-    used.set(block.symbol, resolved);
+    used.set(kind.symbol, resolved);
     for (const message of resolved.notes) notes.push({ code: "LMX2103", message });
   }
   const layers: PlannedLayer[] = [];
   for (let index = 0; index < pattern.length; index += 1) {
     layers.push(used.get(pattern.charAt(index))!.layerAt(index));
   }
+  const mix = model.layout.kind === "mix" ? model.layout.mix : undefined;
   return {
     name,
+    kinds: kinds.filter(({ name: kind }) => (counts[kind] ?? 0) > 0 || (mix?.[kind] ?? 0) > 0),
     pattern,
     layers,
     counts,
@@ -54,7 +57,10 @@ export function assemblePlan(model: ModelSpec, name: string, layout: Layout, res
     vocab: model.vocab,
     tieEmbeddings: model.tieEmbeddings,
     normEps: model.norm.eps,
-    ...(model.layout.kind === "mix" ? { mix: model.layout.mix } : {}),
+    ...(model.scaling === undefined ? {} : { scaling: model.scaling }),
+    ...(model.metaTokens === undefined ? {} : { metaTokens: model.metaTokens }),
+    ...(model.headBias === undefined ? {} : { headBias: model.headBias }),
+    ...(mix === undefined ? {} : { mix }),
     notes,
   };
 }

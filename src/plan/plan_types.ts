@@ -2,10 +2,14 @@
 // room.
 
 import type { Block } from "../block/block.js";
+import type { LayerKind } from "../block/layer_kinds.js";
+import type { ScalingSpec } from "../spec/spec.js";
 
 /** One layer of the pattern with its block and resolved options. */
 export interface PlannedLayer {
   readonly index: number;
+  /** The name of its kind in the model: the block's own, or one that the study file gives. */
+  readonly kind: string;
   readonly block: Block;
   readonly options: unknown;
 }
@@ -13,15 +17,22 @@ export interface PlannedLayer {
 export interface Plan {
   /** Candidate name: the study's name, or the axis values ("attention=8%") in a sweep. */
   readonly name: string;
+  /** The kinds that the model has, or asks for, in the order in which tables list them. */
+  readonly kinds: readonly LayerKind[];
   /** Layer symbols as given or derived, pipeline cuts and MTP suffix removed. */
   readonly pattern: string;
   readonly layers: readonly PlannedLayer[];
-  /** Layers by block kind, in registry order, zeros included. */
+  /** Layers by kind: the founding three always, other kinds where there are any. */
   readonly counts: Readonly<Record<string, number>>;
   readonly hidden: number;
   readonly vocab: number;
   readonly tieEmbeddings: boolean;
   readonly normEps: number;
+  /** Multipliers, where they are not 1. */
+  readonly scaling?: ScalingSpec;
+  /** Trained tokens in front of every sequence. */
+  readonly metaTokens?: number;
+  readonly headBias?: boolean;
   /** Shares asked for, by kind; absent where the pattern was given. */
   readonly mix?: Readonly<Record<string, number>>;
   /** What the reader should know: rounded shares, counts the algorithm missed, sizes changed by `match`. */

@@ -3,7 +3,7 @@
 // matches sizes, proxies are matched too: they are what is trained and compared, and their target is the
 // declared model's proxy.
 
-import { blockByKind, blocks } from "../block/registry.js";
+import { countLayers, layerKinds } from "../block/layer_kinds.js";
 import type { ModelSpec, Spec } from "../spec/spec.js";
 import { declaredModel, pointModel } from "./axes.js";
 import { type MetricOf, matchSize } from "./match.js";
@@ -12,7 +12,7 @@ import { parsePattern } from "./parse_pattern.js";
 import { planModel } from "./plan.js";
 import { infeasible } from "./plan_error.js";
 import type { Candidate, Plan, PlanNote } from "./plan_types.js";
-import { countLayers, createBlockResolver } from "./resolve_blocks.js";
+import { createBlockResolver } from "./resolve_blocks.js";
 
 type Values = Readonly<Record<string, unknown>>;
 
@@ -65,9 +65,10 @@ export function proxyModel(
  */
 function replan(model: ModelSpec, layers: number): { model: ModelSpec; notes: readonly PlanNote[] } {
   if (model.layout.kind !== "pattern") return { model, notes: [] };
-  const parsed = parsePattern(model.layout.pattern);
+  const kinds = layerKinds(model.blocks);
+  const parsed = parsePattern(model.layout.pattern, kinds);
   if (layers === parsed.layers) return { model, notes: [] };
-  const counts = countLayers((parsed.main ?? "").replaceAll("|", ""));
+  const counts = countLayers((parsed.main ?? "").replaceAll("|", ""), kinds);
   const unit = Object.values(counts).reduce(greatestCommonDivisor, 0);
   const smallest = parsed.layers / unit;
   if (!(layers > 0) || layers % smallest !== 0) {
@@ -98,21 +99,22 @@ function greatestCommonDivisor(a: number, b: number): number {
 
 /** Another hidden width: blocks are rescaled, except the shape of those whose shape the overrides decide. */
 function resize(model: ModelSpec, hidden: unknown, overrides: Readonly<Record<string, Values>>): ModelSpec {
-  const unknown = Object.keys(overrides).find((kind) => blockByKind(kind) === undefined);
+  const kinds = layerKinds(model.blocks);
+  const unknown = Object.keys(overrides).find((name) => !kinds.some((kind) => kind.name === name));
   if (unknown !== undefined) return setModelValue(model, `blocks.${unknown}`, overrides[unknown]); // throws LMX2013
   const to = hidden === undefined ? model : setModelValue(model, "hidden", hidden);
   const layers =
-    model.layout.kind === "mix" ? model.layout.layers : parsePattern(model.layout.pattern).layers;
-  const options = blocks.map((block) => {
-    const raw = model.blocks[block.kind] ?? {};
-    const override = overrides[block.kind] ?? {};
+    model.layout.kind === "mix" ? model.layout.layers : parsePattern(model.layout.pattern, kinds).layers;
+  const options = kinds.map(({ name, block }) => {
+    const raw = model.blocks[name] ?? {};
+    const override = overrides[name] ?? {};
     const decided = block.widthOptions.some((option) => option in override);
     const base = decided
       ? Object.fromEntries(Object.entries(raw).filter(([option]) => !block.widthOptions.includes(option)))
       : to.hidden === model.hidden
         ? raw
         : block.rescale(raw, { hidden: model.hidden, layers }, { hidden: to.hidden, layers });
-    return [block.kind, { ...base, ...override }] as const;
+    return [name, { ...base, ...override }] as const;
   });
   return { ...to, blocks: Object.fromEntries(options) };
 }

@@ -2,12 +2,12 @@
 // many candidates share them: planning a sweep asks for the same few again and again. Equal inputs give the
 // same object, which is what estimate/ keys its own sums on.
 
-import type { Block, BlockContext } from "../block/block.js";
-import { blocks } from "../block/registry.js";
+import type { BlockContext } from "../block/block.js";
+import type { LayerKind } from "../block/layer_kinds.js";
 import type { PlannedLayer } from "./plan_types.js";
 
 export interface ResolvedBlock {
-  readonly block: Block;
+  readonly kind: LayerKind;
   readonly options: unknown;
   readonly notes: readonly string[];
   /** The layer of this kind at `index`; equal layers of different candidates are one object. */
@@ -22,9 +22,9 @@ export interface ResolvedBlock {
 
 /** Resolves and rescales block options, remembering what it has done; see createBlockResolver. */
 export interface BlockResolver {
-  resolve(block: Block, raw: RawOptions, context: BlockContext): ResolvedBlock;
+  resolve(kind: LayerKind, raw: RawOptions, context: BlockContext): ResolvedBlock;
   /** Block.rescale. */
-  rescale(block: Block, raw: RawOptions, from: BlockContext, to: BlockContext): RawOptions;
+  rescale(kind: LayerKind, raw: RawOptions, from: BlockContext, to: BlockContext): RawOptions;
 }
 
 type RawOptions = Readonly<Record<string, unknown>>;
@@ -36,13 +36,13 @@ export function createBlockResolver(): BlockResolver {
   const rescaled = new Map<string, RawOptions>();
   const textOf = (raw: RawOptions): string => remember(texts, raw, () => JSON.stringify(raw));
   return {
-    resolve: (block, raw, context) =>
-      remember(resolved, `${block.kind} ${context.hidden} ${context.layers} ${textOf(raw)}`, () =>
-        resolveBlock(block, raw, context),
+    resolve: (kind, raw, context) =>
+      remember(resolved, `${kind.name} ${context.hidden} ${context.layers} ${textOf(raw)}`, () =>
+        resolveBlock(kind, raw, context),
       ),
-    rescale: (block, raw, from, to) =>
-      remember(rescaled, `${block.kind} ${from.hidden} ${to.hidden} ${to.layers} ${textOf(raw)}`, () =>
-        block.rescale(raw, from, to),
+    rescale: (kind, raw, from, to) =>
+      remember(rescaled, `${kind.name} ${from.hidden} ${to.hidden} ${to.layers} ${textOf(raw)}`, () =>
+        kind.block.rescale(raw, from, to),
       ),
   };
 }
@@ -62,31 +62,21 @@ function remember<K, V>(
 }
 
 function resolveBlock(
-  block: Block,
+  kind: LayerKind,
   raw: Readonly<Record<string, unknown>>,
   context: BlockContext,
 ): ResolvedBlock {
+  const { name, block } = kind;
   const options = block.resolve(raw, context);
   const problems = block.check(options, context).map(({ option, message, help }) => ({
-    path: `model.blocks.${block.kind}${option === "" ? "" : `.${option}`}`,
+    path: `model.blocks.${name}${option === "" ? "" : `.${option}`}`,
     message,
     help,
   }));
   const layers: PlannedLayer[] = [];
   const layerAt = (index: number): PlannedLayer => {
-    layers[index] ??= { index, block, options };
+    layers[index] ??= { index, kind: name, block, options };
     return layers[index];
   };
-  return { block, options, notes: block.notes(raw, options, context), problems, layerAt };
-}
-
-/** Layers by kind of a pattern, in registry order, zeros included. */
-export function countLayers(pattern: string): Record<string, number> {
-  const counts: Record<string, number> = {};
-  for (const { kind, symbol } of blocks) {
-    let count = 0;
-    for (let at = pattern.indexOf(symbol); at !== -1; at = pattern.indexOf(symbol, at + 1)) count += 1;
-    counts[kind] = count;
-  }
-  return counts;
+  return { kind, options, notes: block.notes(raw, options, context), problems, layerAt };
 }

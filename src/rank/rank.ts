@@ -4,10 +4,19 @@
 
 import { exitCodes, LayermixError } from "../diag/diagnostic.js";
 import { similarName } from "../diag/suggest.js";
+import { bootstrapMeanInterval } from "./bootstrap.js";
 import { type CandidateRecord, collectRecords } from "./collect.js";
 import { comparePairs, orderByMean, type SeedValues, significantPairs } from "./compare.js";
 import { measureDirection } from "./measure.js";
-import type { Comparison, RankedCandidate, RankInput, Ranking, RankTask, TaskColumn } from "./rank_types.js";
+import type {
+  Comparison,
+  PairedDifference,
+  RankedCandidate,
+  RankInput,
+  Ranking,
+  RankTask,
+  TaskColumn,
+} from "./rank_types.js";
 import { formulaOf, primaryValue } from "./score.js";
 import { mean, meanInterval } from "./statistics.js";
 
@@ -26,7 +35,7 @@ export function rank(input: RankInput): Ranking {
   const ordered = orderByMean(measures, direction);
   const comparisons = comparePairs(ordered, direction, confidence);
   const ranking = [
-    ...rankGroups(ordered, comparisons, records, input),
+    ...rankGroups(ordered, comparisons, records, direction, input),
     ...prunedCandidates(records, ordered.length, direction, input),
     ...unranked(records, "waiting", null, input),
     ...unranked(records, "failed", records.filter((record) => record.state !== "failed").length + 1, input),
@@ -74,6 +83,7 @@ function rankGroups(
   ordered: readonly SeedValues[],
   comparisons: readonly Comparison[],
   records: readonly CandidateRecord[],
+  direction: "higher" | "lower",
   input: RankInput,
 ): readonly RankedCandidate[] {
   const differs = significantPairs(comparisons);
@@ -92,9 +102,26 @@ function rankGroups(
       rank: rankNumber,
       score: mean(list),
       interval: meanInterval(list, input.confidence),
+      bootstrap: bootstrapMeanInterval(list, input.confidence),
+      behindBest: position === 0 ? null : pairedDifference(ordered[0]!.values, values, direction, input),
       tiedWith: others.filter((other) => !differs(candidate, other)),
     };
   });
+}
+
+/** How much better `best` is, over the seeds that both have; null where they share none. */
+function pairedDifference(
+  best: ReadonlyMap<number, number>,
+  other: ReadonlyMap<number, number>,
+  direction: "higher" | "lower",
+  { confidence }: RankInput,
+): PairedDifference | null {
+  const sign = direction === "higher" ? 1 : -1;
+  const gains = [...best].flatMap(([seed, value]) =>
+    other.has(seed) ? [sign * (value - other.get(seed)!)] : [],
+  );
+  if (gains.length === 0) return null;
+  return { mean: mean(gains), interval: meanInterval(gains, confidence), seeds: gains.length };
 }
 
 /** Those a search left behind: who came farther first, then by the measure there. */
@@ -115,9 +142,7 @@ function prunedCandidates(
       ...describe(record, input),
       rank: ranked + i + 1,
       prunedAt: at,
-      score: null,
-      interval: null,
-      tiedWith: [],
+      ...nothingMeasured,
     }));
 }
 
@@ -132,13 +157,19 @@ function unranked(
     .map((record) => ({
       ...describe(record, input),
       rank: rankNumber,
-      score: null,
-      interval: null,
-      tiedWith: [],
+      ...nothingMeasured,
     }));
 }
 
-type Described = Omit<RankedCandidate, "rank" | "score" | "interval" | "tiedWith">;
+const nothingMeasured = {
+  score: null,
+  interval: null,
+  bootstrap: null,
+  behindBest: null,
+  tiedWith: [],
+} as const;
+
+type Described = Omit<RankedCandidate, "rank" | keyof typeof nothingMeasured>;
 
 function describe(record: CandidateRecord, input: RankInput): Described {
   const { name, pattern, params, flopsPerToken, proxy, costs } = record.candidate;

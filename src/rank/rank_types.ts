@@ -96,11 +96,22 @@ export interface RankedCandidate extends ModelFigures {
   /** In units of `by`; null while waiting, pruned or failed. */
   readonly score: number | null;
   readonly interval: Interval | null;
+  /** BCa bootstrap over seeds, beside Student's `interval`; null for fewer than three seeds. */
+  readonly bootstrap: Interval | null;
+  /** What is missing to the best by mean, paired over seeds; null for the best itself and where there is no score. */
+  readonly behindBest: PairedDifference | null;
   /** Every ranked candidate whose difference from this one is not significant, best first. */
   readonly tiedWith: readonly string[];
   readonly tasks: Readonly<Record<string, TaskColumn>>;
   /** What is missing or went wrong, one sentence each. */
   readonly problems: readonly string[];
+}
+
+/** How much better the best is, seed by seed, in units of the measure; Student's interval, null for one seed. */
+export interface PairedDifference {
+  readonly mean: number;
+  readonly interval: Interval | null;
+  readonly seeds: number;
 }
 
 /** Two candidates on one measure; better and worse by the mean. */

@@ -1,13 +1,19 @@
 // A planned model for the terminal: the pattern strip, layers with shares asked and got, parameters, FLOPs,
 // training memory, inference state, and the notes of the plan.
 
-import { blocks } from "../block/registry.js";
+import type { LayerRole } from "../block/block.js";
+import { builtInKinds, type LayerKind } from "../block/layer_kinds.js";
 import type { EstimateOptions } from "../estimate/estimate.js";
+import { nativeGaps } from "../plan/native_model.js";
 import { columns, type Paint, paint, type TextStyle } from "./columns.js";
 import { formatBytes, formatCount, formatFlops, formatInteger, formatShare } from "./format.js";
 import type { PlannedModel } from "./plan_json.js";
 
-const kindPaint: Readonly<Record<string, Paint>> = { mamba2: "cyan", attention: "yellow", mlp: "dim" };
+const rolePaint: Readonly<Record<LayerRole, Paint>> = {
+  recurrent: "cyan",
+  attention: "yellow",
+  feed_forward: "dim",
+};
 const stripGroup = 8;
 
 /** The whole report of one model, without a newline at the end. */
@@ -15,16 +21,25 @@ export function planText(model: PlannedModel, options: EstimateOptions, style: T
   const { name, plan, cost } = model;
   const depth = plan.layers.length;
   const size = `${depth} layer${depth === 1 ? "" : "s"}, hidden ${plan.hidden}, vocabulary ${formatInteger(plan.vocab)}`;
-  const title = `${paint(name, "bold", style)}  ${size}, ${formatInteger(cost.params.total)} parameters`;
+  const { total, active } = cost.params;
+  const visited = active === total ? "" : ` (${formatInteger(active)} active)`;
+  const title = `${paint(name, "bold", style)}  ${size}, ${formatInteger(total)} parameters${visited}`;
+  const notes = [...plan.notes.map(({ message }) => message), ...plannedOnly(model)];
   const sections = [
-    patternStrip(plan.pattern, style),
+    patternStrip(plan.pattern, style, plan.kinds),
     layerTable(model, style),
     flopsTable(model, style),
     trainingTable(model, options, style),
     inferenceTable(model, style),
-    ...(plan.notes.length === 0 ? [] : [plan.notes.map(({ message }) => `note: ${message}`).join("\n")]),
+    ...(notes.length === 0 ? [] : [notes.map((message) => `note: ${message}`).join("\n")]),
   ];
   return [title, ...sections.map(indent)].join("\n\n");
+}
+
+/** What the reader would otherwise find out from a sweep that is refused. */
+function plannedOnly({ plan }: PlannedModel): readonly string[] {
+  const gaps = nativeGaps(plan);
+  return gaps.length === 0 ? [] : [`planned only, the native library does not run them: ${gaps.join(", ")}`];
 }
 
 function indent(text: string): string {
@@ -35,14 +50,17 @@ function indent(text: string): string {
  * The pattern in groups of eight layers, coloured by kind, with the index of each line's first layer when
  * there are several.
  */
-export function patternStrip(pattern: string, style: TextStyle): string {
-  const kinds = new Map(blocks.map((block) => [block.symbol, block.kind]));
+export function patternStrip(
+  pattern: string,
+  style: TextStyle,
+  kinds: readonly LayerKind[] = builtInKinds,
+): string {
+  const roles = new Map(kinds.map(({ symbol, block }) => [symbol, block.role]));
+  const paintOf = (symbol: string): Paint => rolePaint[roles.get(symbol) ?? "recurrent"];
   const groups: string[] = [];
   for (let start = 0; start < pattern.length; start += stripGroup) {
     const symbols = [...pattern.slice(start, start + stripGroup)];
-    groups.push(
-      symbols.map((symbol) => paint(symbol, kindPaint[kinds.get(symbol) ?? ""] ?? "bold", style)).join(""),
-    );
+    groups.push(symbols.map((symbol) => paint(symbol, paintOf(symbol), style)).join(""));
   }
   const perLine = Math.max(1, Math.floor((style.width - 10) / (stripGroup + 1)));
   if (groups.length <= perLine) return groups.join(" ");
@@ -66,25 +84,28 @@ function layerTable({ plan, cost }: PlannedModel, style: TextStyle): string {
     ...(asked ? [wanted] : []),
   ];
   const rows: string[][] = [["layers", ...cells("", "share", "asked"), "parameters"].map(dim)];
-  for (const { kind, symbol } of blocks) {
-    const count = plan.counts[kind] ?? 0;
-    const share = plan.mix?.[kind] ?? 0;
-    if (count === 0 && share === 0) continue;
-    const label = `${paint(symbol, kindPaint[kind] ?? "bold", style)} ${kind}`;
+  for (const { name, symbol, block } of plan.kinds) {
+    const count = plan.counts[name] ?? 0;
+    const share = plan.mix?.[name] ?? 0;
+    const label = `${paint(symbol, rolePaint[block.role], style)} ${name}`;
     rows.push([
       label,
       ...cells(String(count), formatShare(count / depth), formatShare(share)),
-      formatCount(params.byKind[kind] ?? 0),
+      formatCount(params.byKind[name] ?? 0),
     ]);
   }
-  const head = plan.tieEmbeddings ? "final norm" : "final norm, head";
+  const rest = ["final norm"];
+  if (!plan.tieEmbeddings || plan.headBias === true) rest.push("head");
+  if ((plan.metaTokens ?? 0) > 0) rest.push("meta tokens");
   rows.push([
     plan.tieEmbeddings ? "  embedding (tied)" : "  embedding",
     ...cells("", "", ""),
     formatCount(params.embedding),
   ]);
-  rows.push([`  ${head}`, ...cells("", "", ""), formatCount(params.byKind.other ?? 0)]);
+  rows.push([`  ${rest.join(", ")}`, ...cells("", "", ""), formatCount(params.byKind.other ?? 0)]);
   rows.push([paint("  total", "bold", style), ...cells(String(depth), "", ""), formatCount(params.total)]);
+  if (params.active !== params.total)
+    rows.push(["  active per token", ...cells("", "", ""), formatCount(params.active)]);
   return columns(rows, ["left", ...rows[0]!.slice(1).map(() => "right" as const)]);
 }
 
@@ -97,7 +118,7 @@ function flopsTable({ cost }: PlannedModel, style: TextStyle): string {
       ["forward", formatFlops(flops.forward)],
       ["training, exact", formatFlops(flops.train)],
       ["training, per token", formatFlops(flops.trainPerToken)],
-      ["training, as Megatron counts", formatFlops(flops.megatronTrain)],
+      ["training, as Megatron counts", flops.megatronTrain === null ? "-" : formatFlops(flops.megatronTrain)],
     ],
     ["left", "right"],
   );
@@ -127,6 +148,9 @@ function inferenceTable({ cost }: PlannedModel, style: TextStyle): string {
     [
       [paint("inference memory, 16 bits", "dim", style), ""],
       ["KV cache per token", formatBytes(cost.memory.kvBytesPerToken)],
+      ...(cost.memory.windowBytesPerSequence === 0
+        ? []
+        : [["KV cache of full windows", formatBytes(cost.memory.windowBytesPerSequence)]]),
       ["state per sequence", formatBytes(cost.memory.stateBytesPerSequence)],
     ],
     ["left", "right"],

@@ -1,6 +1,5 @@
 // The candidates of a sweep as a table, and what was dropped, with the reasons.
 
-import { blocks } from "../block/registry.js";
 import type { DroppedCandidate } from "../plan/plan_types.js";
 import { columns, paint, type TextStyle } from "./columns.js";
 import { formatBytes, formatCount, formatFlops } from "./format.js";
@@ -31,7 +30,10 @@ export function sweepText(
 
 /** Where the terminal is narrow, memory gives way first, then the width, then the cost of training. */
 function candidateTable(candidates: readonly PlannedModel[], style: TextStyle): string {
-  const kinds = blocks.filter(({ kind }) => candidates.some(({ plan }) => (plan.counts[kind] ?? 0) > 0));
+  const listed = new Map(candidates.flatMap(({ plan }) => plan.kinds.map((kind) => [kind.name, kind])));
+  const kinds = [...listed.values()].filter(({ name }) =>
+    candidates.some(({ plan }) => (plan.counts[name] ?? 0) > 0),
+  );
   const number = (title: string, dropOrder: number): Column => ({ title, align: "right", dropOrder });
   const head: readonly Column[] = [
     {
@@ -50,7 +52,7 @@ function candidateTable(candidates: readonly PlannedModel[], style: TextStyle): 
   const rows = candidates.slice(0, longestTable).map(({ name, plan, cost }) => ({
     cells: [
       name,
-      ...kinds.map(({ kind }) => String(plan.counts[kind] ?? 0)),
+      ...kinds.map(({ name: kind }) => String(plan.counts[kind] ?? 0)),
       String(plan.hidden),
       formatCount(cost.params.total),
       formatFlops(cost.flops.trainPerToken),

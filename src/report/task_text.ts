@@ -73,6 +73,7 @@ function snippet(kind: TaskKind): string {
 
 function defaultText(option: TaskOption): string {
   if (option.kind === "files") return "(required)";
+  if (option.kind === "text" && option.default === "") return "(none)";
   return option.kind === "share" ? `${option.default * 100}%` : String(option.default);
 }
 

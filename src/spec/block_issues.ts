@@ -13,17 +13,18 @@ const standIns: readonly { readonly option: number | undefined; readonly hidden:
 ];
 
 /**
- * The issues of a block of `model`; `doubtful` says so of a path below the model ("hidden",
+ * The issues of the block that `model` has under the name `kind`; `doubtful` says so of a path below the model ("hidden",
  * "blocks.attention.heads"). No issue is returned twice.
  */
 export function blockIssues(
+  kind: string,
   block: Block,
   raw: Section,
   model: Section,
   doubtful: (path: string) => boolean,
 ): readonly BlockIssue[] {
   const keys = new Set([...Object.keys(raw), ...block.widthOptions]);
-  const inDoubt = [...keys].filter((key) => doubtful(`blocks.${block.kind}.${key}`));
+  const inDoubt = [...keys].filter((key) => doubtful(`blocks.${kind}.${key}`));
   const hiddenInDoubt = typeof model.hidden !== "number" || doubtful("hidden");
   const layers = typeof model.layers === "number" ? model.layers : 1;
   const judge = ({ option, hidden }: (typeof standIns)[number]): readonly BlockIssue[] => {

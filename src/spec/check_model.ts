@@ -1,10 +1,11 @@
 // The meaning of `model`: one layout, shares that total 100%, a placement inside the model, block options that fit the
 // hidden width. What only shows once layers are allocated (counts a placement cannot honour) is left to plan/.
 
-import { blockByKind, blockBySymbol, blocks } from "../block/registry.js";
+import { type LayerKind, takenSymbols } from "../block/layer_kinds.js";
 import { blockIssues } from "./block_issues.js";
 import type { Checker, Section } from "./checker.js";
 import { listNames } from "./describe.js";
+import { declaredKinds } from "./kind_names.js";
 import type { Path } from "./path.js";
 import { parseShare, showShare } from "./quantity.js";
 
@@ -18,8 +19,10 @@ export function checkModel(checker: Checker, sweptPaths: readonly string[], fill
   checkLayout(checker, model);
   checkTotal(checker);
   checkPlacement(checker, model);
-  const used = usedKinds(model, sweptPaths, fill);
-  checkBlocks(checker, model, used, sweptPaths);
+  const kinds = declaredKinds(model.blocks);
+  checkSymbols(checker, kinds);
+  const used = usedKinds(model, kinds, sweptPaths, fill);
+  checkBlocks(checker, model, kinds, used, sweptPaths);
 }
 
 function checkLayout(checker: Checker, model: Section): void {
@@ -67,7 +70,7 @@ function checkTotal(checker: Checker): void {
   if (Math.abs(total - 1) <= shareTolerance) return;
   const rest = showShare(Math.abs(1 - total));
   const kinds = Object.keys(mix);
-  const others = kinds.length < blocks.length ? ", or add another kind" : "";
+  const others = kinds.length < 3 ? ", or add another kind" : "";
   const help =
     total > 1
       ? `${rest} too much: lower ${kinds.length === 1 ? kinds[0] : `one of ${listNames(kinds)}`}`
@@ -103,17 +106,41 @@ function checkPlacement(checker: Checker, model: Section): void {
   });
 }
 
+/** Symbols of named kinds stand for one kind only. */
+function checkSymbols(checker: Checker, kinds: readonly LayerKind[]): void {
+  const seen = new Map<string, string>();
+  for (const { name, symbol, block } of kinds) {
+    if (name === block.kind) continue;
+    const place = ["model", "blocks", name, "symbol"];
+    const other =
+      seen.get(symbol) ??
+      (takenSymbols.includes(symbol)
+        ? (kinds.find((kind) => kind.symbol === symbol)?.name ?? "Megatron")
+        : undefined);
+    if (other !== undefined) {
+      checker.error(
+        place,
+        "LMX1211",
+        `Expected a symbol of its own for ${name}, got ${symbol}, the symbol of ${other}`,
+        ["choose a letter or digit that no other kind has"],
+      );
+    }
+    seen.set(symbol, name);
+  }
+}
+
 /** Kinds that at least one candidate can have; undefined if the layout does not say. */
 function usedKinds(
   model: Section,
+  kinds: readonly LayerKind[],
   sweptPaths: readonly string[],
   fill: string | undefined,
 ): ReadonlySet<string> {
   const used = new Set<string>();
   if (typeof model.pattern === "string") {
     for (const symbol of model.pattern) {
-      const block = blockBySymbol(symbol);
-      if (block !== undefined) used.add(block.kind);
+      const kind = kinds.find((known) => known.symbol === symbol);
+      if (kind !== undefined) used.add(kind.name);
     }
   } else if (typeof model.mix === "object" && model.mix !== null) {
     for (const [kind, share] of Object.entries(model.mix)) if (parseShare(share) > 0) used.add(kind);
@@ -127,11 +154,12 @@ function usedKinds(
 function checkBlocks(
   checker: Checker,
   model: Section,
+  kinds: readonly LayerKind[],
   used: ReadonlySet<string>,
   sweptPaths: readonly string[],
 ): void {
   const options = checker.section(["model", "blocks"]) ?? {};
-  const given = Object.keys(options).filter((kind) => blockByKind(kind) !== undefined);
+  const given = Object.keys(options).filter((name) => kinds.some((kind) => kind.name === name));
   const layoutDoubtful =
     used.size === 0 || ["mix", "pattern"].some((key) => checker.doubtful(["model", key]));
   for (const kind of layoutDoubtful ? [] : given.filter((name) => !used.has(name))) {
@@ -146,11 +174,11 @@ function checkBlocks(
   const doubtful = (path: string) =>
     sweptPaths.includes(path) || checker.doubtful(["model", ...path.split(".")]);
   for (const kind of new Set([...used, ...(layoutDoubtful ? given : [])])) {
-    const block = blockByKind(kind);
+    const block = kinds.find(({ name }) => name === kind)?.block;
     const place = ["model", "blocks", kind];
     const raw = options[kind] === undefined ? {} : checker.section(place);
     if (block === undefined || raw === undefined || widthGivenTwice(checker, place, raw)) continue;
-    for (const issue of blockIssues(block, raw, model, doubtful)) {
+    for (const issue of blockIssues(kind, block, raw, model, doubtful)) {
       const option = issue.option === "" ? [] : issue.option.split(".");
       checker.error([...place, ...option], "LMX1206", `${issue.message}, at ${place.join(".")}`, issue.help);
     }
@@ -158,12 +186,15 @@ function checkBlocks(
 }
 
 function widthGivenTwice(checker: Checker, place: Path, raw: Section): boolean {
-  if (raw.heads === undefined || raw.expand === undefined) return false;
+  const key = ["heads", "width"].find((name) => raw[name] !== undefined);
+  if (key === undefined || raw.expand === undefined) return false;
   checker.error(
-    [...place, "heads"],
+    [...place, key],
     "LMX1208",
-    `Expected either heads or expand for ${place.at(-1)}, got both`,
-    ["heads x head_dim and expand x hidden are the same width; remove one of the two"],
+    `Expected either ${key} or expand for ${place.at(-1)}, got both`,
+    [
+      `${key === "heads" ? "heads x head_dim" : key} and expand x hidden are the same width; remove one of the two`,
+    ],
     "key",
   );
   return true;

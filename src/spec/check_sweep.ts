@@ -1,11 +1,12 @@
 // The meaning of `sweep`: axes that exist below model and take values that the model accepts, a kind that fills what
 // swept shares leave, metrics that are known before any training.
 
-import { blockByKind, blocks } from "../block/registry.js";
+import { blocks } from "../block/registry.js";
 import { similarName } from "../diag/suggest.js";
 import { checkStrategy } from "./check_strategy.js";
 import type { Checker, Section } from "./checker.js";
 import { listNames } from "./describe.js";
+import { declaredKinds } from "./kind_names.js";
 import { modelPaths } from "./model_paths.js";
 import { parseAmount, parseShare, showShare } from "./quantity.js";
 import { schemaProblems } from "./schema_problems.js";
@@ -37,7 +38,8 @@ export function checkSweep(checker: Checker): void {
   for (const path of paths) checkAxis(checker, path);
   const shareAxes = paths.filter((path) => path.startsWith("mix."));
   // A misspelt axis is reported as such; what it leaves of 100% cannot be judged.
-  if (shareAxes.every((path) => modelPaths().includes(path))) {
+  const known = modelPaths(kindsOf(checker));
+  if (shareAxes.every((path) => known.includes(path))) {
     checkFill(checker, sweep, shareAxes);
     checkShares(checker, sweep, shareAxes);
   }
@@ -45,9 +47,14 @@ export function checkSweep(checker: Checker): void {
   checkStrategy(checker, sweep, paths);
 }
 
+/** The kinds that the file can name. */
+function kindsOf(checker: Checker) {
+  return declaredKinds(checker.document.at(["model", "blocks"]));
+}
+
 function checkAxis(checker: Checker, path: string): void {
   const place = ["sweep", "over", path];
-  const known = modelPaths();
+  const known = modelPaths(kindsOf(checker));
   if (!known.includes(path)) {
     const withoutModel = path.replace(/^model\./, "");
     const help = known.includes(withoutModel)
@@ -118,8 +125,8 @@ function checkFill(checker: Checker, sweep: Section, shareAxes: readonly string[
     );
     return;
   }
-  const kinds = blocks.map((block) => block.kind);
-  if (blockByKind(String(fill)) === undefined) {
+  const kinds = kindsOf(checker).map(({ name }) => name);
+  if (!kinds.includes(String(fill))) {
     const near = similarName("kind", String(fill), kinds);
     checker.error(place, "LMX1303", `Expected a layer kind at sweep.fill, got ${JSON.stringify(fill)}`, [
       near ?? `the kinds are ${listNames(kinds, "and")}`,

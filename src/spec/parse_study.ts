@@ -10,9 +10,10 @@ import { checkSweep, sweptPaths } from "./check_sweep.js";
 import { Checker, type Section } from "./checker.js";
 import { SpecDocument } from "./document.js";
 import { checkText, decodeSource } from "./guard.js";
+import { unknownKinds } from "./kind_names.js";
 import { withPositions } from "./locate_error.js";
 import { applyOverrides } from "./overrides.js";
-import { fromDots, showPath } from "./path.js";
+import { fromDots, showPath, toPointer } from "./path.js";
 import { resolveLayout, resolveSpec, resolveTasks } from "./resolve_spec.js";
 import { type SchemaProblem, schemaProblems, toDiagnostic } from "./schema_problems.js";
 import type { LayoutSource, ProxySpec, Spec } from "./spec.js";
@@ -71,7 +72,11 @@ export function parseStudy(source: string | Uint8Array, options: ParseOptions): 
   const { document, problems } = applyOverrides(read, options.set ?? []);
   if (problems.length > 0) refuse([...tree.problems, ...problems]);
 
-  const schema = schemaProblems(studySchemaErrors(document.value)).filter(isNews(tree.problems));
+  const kinds = unknownKinds(document.value);
+  const schema = [
+    ...kinds,
+    ...schemaProblems(studySchemaErrors(document.value)).filter(isOutside(kinds)),
+  ].filter(isNews(tree.problems));
   // A file of another format version is not judged by the rules of this one.
   const version = schema.find((problem) => problem.code === "LMX1107");
   if (version !== undefined) refuse([toDiagnostic(version, (path, what) => document.locate(path, what))]);
@@ -92,6 +97,12 @@ export function parseStudy(source: string | Uint8Array, options: ParseOptions): 
   const { folder = ".", defaultName = "study" } = options;
   const spec = resolveSpec(document.value as Section, { file, folder, defaultName });
   return { spec, document, warnings: orderDiagnostics(checker.diagnostics) };
+}
+
+/** What is below a name that is no kind is not judged. */
+function isOutside(kinds: readonly SchemaProblem[]): (found: SchemaProblem) => boolean {
+  const places = kinds.map(({ path }) => toPointer(path));
+  return ({ path }) => !places.some((place) => `${toPointer(path)}/`.startsWith(`${place}/`));
 }
 
 /** Values that could not be read, and keys that a merge might have brought, are not reported a second time. */

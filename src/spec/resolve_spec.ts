@@ -15,6 +15,7 @@ import type {
   ProjectSpec,
   ProxySpec,
   RankSpec,
+  ScalingSpec,
   Spec,
   StrategySpec,
   SweepAxis,
@@ -60,6 +61,9 @@ function resolveModel(model: Section): ModelSpec {
     tieEmbeddings: (model.tie_embeddings ?? defaults.model.tieEmbeddings) as boolean,
     norm: { kind: "rmsnorm", eps: (section(model.norm)?.eps ?? defaults.model.normEps) as number },
     blocks: (model.blocks ?? {}) as BlockOptions,
+    ...(model.scaling === undefined ? {} : { scaling: model.scaling as ScalingSpec }),
+    ...(model.meta_tokens === undefined ? {} : { metaTokens: model.meta_tokens as number }),
+    ...(model.head_bias === undefined ? {} : { headBias: model.head_bias as boolean }),
   };
 }
 

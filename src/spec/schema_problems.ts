@@ -5,7 +5,6 @@ import type { Diagnostic, DiagnosticCode } from "../diag/diagnostic.js";
 import { nearestName, similarName } from "../diag/suggest.js";
 import { describeValue, listNames } from "./describe.js";
 import { fromPointer, type Path, showPath } from "./path.js";
-import { plannedKinds } from "./planned_kinds.js";
 import type { AnnotatedSchema, SchemaError } from "./validators.js";
 
 export interface SchemaProblem {
@@ -70,21 +69,6 @@ function unknownKey(error: SchemaError, path: Path): SchemaProblem {
   const what = "key";
   const nearest = nearestName(key, names);
   const meant = nearest === undefined ? {} : { meant: [...path, nearest] };
-  if (path.at(-1) === "mix" || path.at(-1) === "blocks") {
-    const planned = plannedKinds[key];
-    const message = planned
-      ? `Layers of kind ${key} (${planned}) are not supported yet`
-      : `Unknown layer kind ${key} at ${showPath(path)}`;
-    const near = planned ? undefined : similarName("kind", key, names);
-    return {
-      path: [...path, key],
-      what,
-      code: "LMX1207",
-      message,
-      help: [near ?? `the kinds are ${listNames(names, "and")}`],
-      ...meant,
-    };
-  }
   const message = `Unknown key ${key}${path.length === 0 ? "" : ` at ${showPath(path)}`}`;
   const help = similarName("key", key, names) ?? `expected ${listNames(names)}`;
   return { path: [...path, key], what, code: "LMX1101", message, help: [help], ...meant };

@@ -4,7 +4,10 @@
 /** Shares by block kind, fractions that total 1: {mamba2: 0.43, attention: 0.07, mlp: 0.5}. */
 export type Mix = Readonly<Record<string, number>>;
 
-/** Raw (schema-checked, not yet resolved) options by block kind; blocks resolve them against the hidden width. */
+/**
+ * Raw (schema-checked, not yet resolved) options by layer kind; blocks resolve them against the hidden width. Named kinds
+ * say what they are: { global: { kind: "attention", symbol: "g", ... } }.
+ */
 export type BlockOptions = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
 export type Placement =
@@ -18,6 +21,16 @@ export type LayoutSource =
   | { readonly kind: "mix"; readonly mix: Mix; readonly layers: number; readonly placement: Placement }
   | { readonly kind: "pattern"; readonly pattern: string };
 
+/** Scalars that models multiply with, 1 where absent; they cost nothing and hold no parameters. */
+export interface ScalingSpec {
+  readonly embedding?: number;
+  /** Of the output of every layer, before it is added. */
+  readonly residual?: number;
+  readonly logits?: number;
+  /** Logits are squashed to this range by tanh. */
+  readonly softcap?: number;
+}
+
 export interface ModelSpec {
   readonly layout: LayoutSource;
   readonly hidden: number;
@@ -25,6 +38,11 @@ export interface ModelSpec {
   readonly tieEmbeddings: boolean;
   readonly norm: { readonly kind: "rmsnorm"; readonly eps: number };
   readonly blocks: BlockOptions;
+  readonly scaling?: ScalingSpec;
+  /** Trained tokens in front of every sequence. */
+  readonly metaTokens?: number;
+  /** A bias of the output layer. */
+  readonly headBias?: boolean;
 }
 
 /** A path below `model` and the values it takes, e.g. "mix.attention" over [0, 0.04, 0.08]. */

@@ -26,10 +26,10 @@ export function checkTasks(proxy: Pick<ProxySpec, "sequence" | "tasks">): readon
 }
 
 /**
- * Vocabulary a task needs, known without reading any file.
+ * Vocabulary a task needs, as far as it is known without reading any file.
  * @throws LayermixError (exit 3) when the task is unknown or its options are wrong.
  */
-export function taskVocab(proxy: Pick<ProxySpec, "sequence">, spec: TaskSpec): number {
+export function taskVocab(proxy: Pick<ProxySpec, "sequence">, spec: TaskSpec): number | undefined {
   const { kind, options } = orThrow(resolveTask(proxy, spec, `task ${spec.task}`));
   return kind.vocab(options);
 }

@@ -18,6 +18,7 @@ export type TaskOption =
       readonly maximum: number;
     })
   | (OptionBase & { readonly kind: "choice"; readonly default: string; readonly choices: readonly string[] })
+  | (OptionBase & { readonly kind: "text"; readonly default: string; readonly expected: string })
   | (OptionBase & { readonly kind: "files" });
 
 /** Tokens of held-out data: every task has this option. */
@@ -77,6 +78,8 @@ export function expectation(option: TaskOption): string {
       return `a share from ${option.minimum * 100}% to ${option.maximum * 100}%`;
     case "choice":
       return option.choices.length === 1 ? option.choices[0]! : `one of ${option.choices.join(", ")}`;
+    case "text":
+      return option.expected;
     case "files":
       return "a list of file names or globs";
   }
@@ -93,6 +96,8 @@ function readOption(option: TaskOption, given: unknown): number | string | reado
     }
     case "choice":
       return typeof given === "string" && option.choices.includes(given) ? given : undefined;
+    case "text":
+      return typeof given === "string" ? given : undefined;
     case "files": {
       const list = typeof given === "string" ? [given] : given;
       if (!Array.isArray(list) || list.length === 0) return undefined;

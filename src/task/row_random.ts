@@ -3,8 +3,8 @@
 
 import { philox4x32 } from "./philox.js";
 
-/** Training rows are keyed by the trial's seed; held-out rows by a fixed key, the same for every trial. */
-export const streams = { train: 1, evaluation: 2 } as const;
+/** Training rows are keyed by the trial's seed; held-out rows by a fixed key, the same for every trial; statistics resample. */
+export const streams = { train: 1, evaluation: 2, statistics: 3 } as const;
 export type Stream = (typeof streams)[keyof typeof streams];
 
 /** Uniform draws for one (stream, step, row) at a time; call `start` before drawing. */
@@ -42,12 +42,22 @@ export class RowRandom {
     return this.words[this.next++]!;
   }
 
-  /** A uniform integer in [0, count), count <= 2^32: exact, by rejecting the remainder's words. */
+  /** A uniform integer in [0, count), count <= 2^53: exact, by rejecting the remainder's words. */
   below(count: number): number {
+    if (count > 0x1_0000_0000) return this.belowLarge(count);
     const limit = 0x1_0000_0000 - (0x1_0000_0000 % count);
     let word = this.word();
     while (word >= limit) word = this.word();
     return word % count;
+  }
+
+  /** As below(), from 53 bits: large corpora have more places than a word has values. */
+  private belowLarge(count: number): number {
+    const limit = 2 ** 53 - (2 ** 53 % count);
+    for (;;) {
+      const value = (this.word() >>> 11) * 0x1_0000_0000 + this.word();
+      if (value < limit) return value % count;
+    }
   }
 
   /** A uniform number in (0, 1), 32 bits fine, never 0 or 1. */

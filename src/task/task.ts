@@ -97,8 +97,11 @@ export interface TaskKind {
   readonly source: readonly string[];
   readonly options: readonly TaskOption[];
   readonly primary: PrimaryMetric;
-  /** Token ids the task uses, known without reading anything: the proxy's vocab unless the study sets one. */
-  vocab(options: TaskOptions): number;
+  /**
+   * Token ids the task uses: the proxy's vocab unless the study sets one. Undefined where only the files tell (a
+   * tokenizer, token files); the task that is made always knows.
+   */
+  vocab(options: TaskOptions): number | undefined;
   /** Problems that no single option shows: lengths that do not fit, vocabularies that are too small. */
   check(options: TaskOptions, sequence: number): readonly TaskIssue[];
   /** Makes the task. Throws LayermixError (LMX7xxx) when a corpus cannot be read. */

@@ -1,5 +1,5 @@
-// Which bytes of a corpus are trained on and which are held out, as arithmetic on positions alone.
-// A window needs sequence + 1 bytes: `sequence` tokens and the target after the last one.
+// Which tokens of a corpus are trained on and which are held out, as arithmetic on positions alone (a token is a byte
+// where the tokenizer is bytes). A window needs sequence + 1 tokens: `sequence` and the target after the last one.
 
 import { exitCodes, LayermixError } from "../diag/diagnostic.js";
 
@@ -10,61 +10,81 @@ export interface HeldOutWindow {
 }
 
 export interface TextSplit {
-  readonly windows: readonly HeldOutWindow[];
+  /** Held-out windows in all, and the n-th of them: they are worked out when asked for, however many there are. */
+  readonly windowCount: number;
+  window(n: number): HeldOutWindow;
   /** Places a training window may start, in all. */
   readonly trainStarts: number;
   /** The n-th such place, 0 <= n < trainStarts. */
   trainStart(n: number): number;
-  readonly trainBytes: number;
-  readonly heldOutBytes: number;
+  readonly trainTokens: number;
+  readonly heldOutTokens: number;
 }
 
-const segmentBytes = 65_536;
+const segmentTokens = 65_536;
 const segmentSequences = 32;
 
 /**
- * Cuts [0, byteCount) into equal segments; the last `heldOut` share of each is held out.
+ * Cuts [0, count) into equal segments; the last `heldOut` share of each is held out.
+ * @param unit for the message: "bytes" or "tokens".
  * @throws LayermixError LMX7005 when no training or no held-out window fits.
  */
-export function splitText(byteCount: number, heldOut: number, sequence: number): TextSplit {
-  const wanted = Math.max(segmentBytes, segmentSequences * sequence);
-  const segments = Math.max(1, Math.round(byteCount / wanted));
-  const bound = (segment: number) => Math.floor((segment * byteCount) / segments);
+export function splitText(count: number, heldOut: number, sequence: number, unit = "bytes"): TextSplit {
+  const wanted = Math.max(segmentTokens, segmentSequences * sequence);
+  const segments = Math.max(1, Math.round(count / wanted));
+  const bound = (segment: number) => Math.floor((segment * count) / segments);
   const heldFrom = (segment: number) =>
     bound(segment + 1) - Math.round((bound(segment + 1) - bound(segment)) * heldOut);
 
-  const windows: HeldOutWindow[] = [];
+  const windowsBefore = new Float64Array(segments + 1);
   const startsBefore = new Float64Array(segments + 1);
-  let heldOutBytes = 0;
+  let heldOutTokens = 0;
   for (let segment = 0; segment < segments; segment++) {
     const from = heldFrom(segment);
     const to = bound(segment + 1);
-    heldOutBytes += to - from;
-    for (let start = from; start + 1 < to; start += sequence) {
-      windows.push({ start, length: Math.min(sequence, to - 1 - start) });
-    }
+    heldOutTokens += to - from;
+    windowsBefore[segment + 1] = windowsBefore[segment]! + tiles(to - from, sequence);
     startsBefore[segment + 1] = startsBefore[segment]! + Math.max(0, from - bound(segment) - sequence);
   }
   const trainStarts = startsBefore[segments]!;
-  if (trainStarts === 0 || windows.length === 0) {
-    const message = `Expected a corpus with room for windows of ${sequence + 1} bytes, got ${byteCount} bytes`;
-    const help = [`add text, or shorten the sequence; ${heldOut * 100}% of the text is held out`];
-    throw new LayermixError({ code: "LMX7005", severity: "error", message, help }, exitCodes.invalidFile);
-  }
+  const windowCount = windowsBefore[segments]!;
+  if (trainStarts === 0 || windowCount === 0) throw tooSmall(count, heldOut, sequence, unit);
   return {
-    windows,
+    windowCount,
+    window: (n) => {
+      const segment = lastAtMost(windowsBefore, n);
+      const start = heldFrom(segment) + (n - windowsBefore[segment]!) * sequence;
+      return { start, length: Math.min(sequence, bound(segment + 1) - 1 - start) };
+    },
     trainStarts,
     trainStart: (n) => {
-      let low = 0;
-      let high = segments - 1;
-      while (low < high) {
-        const middle = (low + high) >>> 1;
-        if (n < startsBefore[middle + 1]!) high = middle;
-        else low = middle + 1;
-      }
-      return bound(low) + n - startsBefore[low]!;
+      const segment = lastAtMost(startsBefore, n);
+      return bound(segment) + n - startsBefore[segment]!;
     },
-    trainBytes: byteCount - heldOutBytes,
-    heldOutBytes,
+    trainTokens: count - heldOutTokens,
+    heldOutTokens,
   };
+}
+
+/** Windows that tile a held-out block of `length` tokens; its first one is nobody's target. */
+export function tiles(length: number, sequence: number): number {
+  return Math.max(0, Math.ceil((length - 1) / sequence));
+}
+
+export function tooSmall(count: number, heldOut: number, sequence: number, unit: string): LayermixError {
+  const message = `Expected a corpus with room for windows of ${sequence + 1} ${unit}, got ${count} ${unit}`;
+  const help = [`add text, or shorten the sequence; ${heldOut * 100}% of the text is held out`];
+  return new LayermixError({ code: "LMX7005", severity: "error", message, help }, exitCodes.invalidFile);
+}
+
+/** The last index i with before[i] <= n < before[i + 1]. */
+function lastAtMost(before: Float64Array, n: number): number {
+  let low = 0;
+  let high = before.length - 2;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (n < before[middle + 1]!) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

@@ -3,11 +3,11 @@
 
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { countLayers } from "../../src/block/layer_kinds.js";
 import { LayermixError } from "../../src/diag/diagnostic.js";
 import { allocate } from "../../src/plan/allocation.js";
 import { layOut } from "../../src/plan/layout.js";
 import { placeLayers } from "../../src/plan/placement.js";
-import { countLayers } from "../../src/plan/resolve_blocks.js";
 import type { Placement } from "../../src/spec/spec.js";
 import { refusal } from "./refusal.js";
 
@@ -54,7 +54,7 @@ describe("allocation", () => {
       ["LMX2012", "Expected shares that total 100%, got 90% (mamba2 50%, mlp 40%)"],
     );
     assert.equal(refusal(() => lay(8, { mamba2: 1.5, mlp: -0.5 })).code, "LMX2012");
-    assert.equal(refusal(() => lay(8, { moe: 1 })).code, "LMX2008");
+    assert.equal(refusal(() => lay(8, { cross_attention: 1 })).code, "LMX2008");
   });
 });
 

@@ -37,6 +37,9 @@ describe("proxyPlan", () => {
       conv: 4,
       chunk: 128,
       dtMin: 0,
+      gatedNorm: true,
+      bias: false,
+      convBias: true,
     });
     assert.deepEqual(options("attention"), {
       heads: 4,
@@ -44,8 +47,13 @@ describe("proxyPlan", () => {
       headDim: 64,
       rotaryDim: 0,
       ropeTheta: 10_000,
+      window: 0,
+      gated: false,
+      qkNorm: "none",
+      qkvBias: false,
+      outputBias: false,
     });
-    assert.deepEqual(options("mlp"), { width: 1024, activation: "gelu", gated: false });
+    assert.deepEqual(options("mlp"), { width: 1024, activation: "gelu", gated: false, bias: false });
   });
 
   it("leaves the shape to an override that touches it, and keeps the other options", () => {
@@ -62,6 +70,9 @@ describe("proxyPlan", () => {
       conv: 4,
       chunk: 64,
       dtMin: 0,
+      gatedNorm: true,
+      bias: false,
+      convBias: true,
     });
     assert.deepEqual(options("attention"), {
       heads: 2,
@@ -69,6 +80,11 @@ describe("proxyPlan", () => {
       headDim: 128,
       rotaryDim: 0,
       ropeTheta: 10_000,
+      window: 0,
+      gated: false,
+      qkNorm: "none",
+      qkvBias: false,
+      outputBias: false,
     });
   });
 

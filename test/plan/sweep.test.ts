@@ -134,7 +134,7 @@ describe("planCandidates", () => {
       "hidden=0.5: Expected a whole number above 0 at model.hidden, got 0.5",
     ]);
     assert.deepEqual(one("widht", 3).help, ["widht=3: Expected a place of the model at model.widht, got 3"]);
-    assert.equal(one("blocks.moe.experts", 8).code, "LMX2014");
+    assert.equal(one("blocks.cross_attention.heads", 8).code, "LMX2014");
   });
 });
 

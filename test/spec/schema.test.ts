@@ -8,6 +8,7 @@ import { studyFilePage } from "../../scripts/study_file_page.js";
 import { blocks } from "../../src/block/registry.js";
 import { metrics } from "../../src/estimate/metrics.js";
 import { whereMetrics } from "../../src/spec/check_sweep.js";
+import { type SchemaDocument, withLayerKinds } from "../../src/spec/kind_schemas.js";
 import { modelPaths } from "../../src/spec/model_paths.js";
 import { readStudySchema } from "../../src/spec/study_schema.js";
 
@@ -40,7 +41,7 @@ function keys(): { readonly path: string; readonly pointer: string; readonly nod
       });
     }
     for (const [key, child] of Object.entries(value))
-      if (key !== "examples") visit(child, `${pointer}/${key}`);
+      if (key !== "examples" && key !== "if") visit(child, `${pointer}/${key}`);
   };
   visit(schema, "");
   return found;
@@ -78,6 +79,10 @@ describe("the JSON Schema", () => {
     const kinds = blocks.map((block) => block.kind).sort();
     for (const name of ["mix", "blocks"])
       assert.deepEqual(Object.keys(schema.$defs![name]!.properties!).sort(), kinds);
+  });
+
+  it("says of the layer kinds what they say of themselves (npm run schema writes it anew)", () => {
+    assert.deepEqual(schema, withLayerKinds(schema as unknown as SchemaDocument));
   });
 
   it("lets a sweep vary every value of the model", () => {

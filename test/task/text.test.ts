@@ -4,11 +4,16 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
+import type { TokenStore } from "../../src/corpus/token_store.js";
 import { LayermixError } from "../../src/diag/diagnostic.js";
 import { checkTasks, createTask } from "../../src/task/create_task.js";
 import { expandGlob, matches } from "../../src/task/glob.js";
-import { readCorpus } from "../../src/task/text_files.js";
-import { splitText } from "../../src/task/text_split.js";
+import { resolveTaskOptions } from "../../src/task/options.js";
+import { text, textCorpus } from "../../src/task/text.js";
+import { type HeldOutWindow, splitText, type TextSplit } from "../../src/task/text_split.js";
+
+const windowsOf = (split: TextSplit): HeldOutWindow[] =>
+  Array.from({ length: split.windowCount }, (_, n) => split.window(n));
 
 describe("splitText", () => {
   it("keeps every training window, its last target included, out of the held-out blocks", () => {
@@ -24,7 +29,7 @@ describe("splitText", () => {
             const start = split.trainStart(n);
             assert.ok(start >= 0 && start + sequence < bytes);
             // A window of targets covers the bytes start to start + length.
-            const touched = split.windows.find(
+            const touched = windowsOf(split).find(
               (window) => window.start <= start + sequence && start <= window.start + window.length,
             );
             assert.equal(touched, undefined);
@@ -48,14 +53,14 @@ describe("splitText", () => {
 
   it("asks for every held-out byte after a block's first exactly once", () => {
     const split = splitText(300_000, 0.1, 48);
-    const asked = split.windows.flatMap(({ start, length }) =>
+    const asked = windowsOf(split).flatMap(({ start, length }) =>
       Array.from({ length }, (_, i) => start + 1 + i),
     );
     assert.equal(new Set(asked).size, asked.length);
     // 300,000 / 65,536 rounds to five blocks; each has one byte that nothing predicts.
-    assert.equal(asked.length, split.heldOutBytes - 5);
-    assert.equal(split.trainBytes + split.heldOutBytes, 300_000);
-    assert.ok(Math.abs(split.heldOutBytes / 300_000 - 0.1) < 1e-3);
+    assert.equal(asked.length, split.heldOutTokens - 5);
+    assert.equal(split.trainTokens + split.heldOutTokens, 300_000);
+    assert.ok(Math.abs(split.heldOutTokens / 300_000 - 0.1) < 1e-3);
   });
 
   it("refuses a corpus in which no window fits", () => {
@@ -75,12 +80,18 @@ describe("text", () => {
   afterEach(() => rmSync(folder, { recursive: true }));
   const write = (name: string, content: string | Uint8Array) => writeFileSync(join(folder, name), content);
   const spec = (options: Record<string, unknown>) => ({ task: "text", weight: 1, options });
+  const optionsOf = (options: Record<string, unknown>) => resolveTaskOptions(text.options, options).options;
+  const all = (tokens: TokenStore): number[] => {
+    const out = new Int32Array(tokens.count);
+    tokens.read(0, tokens.count, out, 0);
+    return [...out];
+  };
 
   it("reads bytes, one newline between two files, in the order of the patterns", async () => {
     write("b.txt", "bb");
     write("a.txt", Uint8Array.of(0, 255, 195));
-    const { bytes, files } = await readCorpus(["b.txt", "*.txt"], folder);
-    assert.deepEqual([...bytes], [98, 98, 10, 0, 255, 195]);
+    const { tokens, files } = await textCorpus(optionsOf({ files: ["b.txt", "*.txt"] }), folder);
+    assert.deepEqual(all(tokens), [98, 98, 10, 0, 255, 195]);
     assert.deepEqual(
       files.map(({ name, bytes: count }) => [name, count]),
       [
@@ -94,7 +105,7 @@ describe("text", () => {
   it("takes a file with the same content once, and says so", async () => {
     write("a.txt", "same words");
     write("copy.txt", "same words");
-    const { files, duplicates } = await readCorpus(["*.txt"], folder);
+    const { files, duplicates } = await textCorpus(optionsOf({ files: ["*.txt"] }), folder);
     assert.deepEqual([files.map(({ name }) => name), duplicates], [["a.txt"], ["copy.txt"]]);
   });
 
@@ -138,22 +149,20 @@ describe("text", () => {
   });
 
   it("says which pattern matches nothing and from where it looked", async () => {
-    await assert.rejects(readCorpus(["none/*.txt"], folder), (error) => {
+    const open = (file: string) => textCorpus(optionsOf({ files: [file] }), folder);
+    await assert.rejects(open("none/*.txt"), (error) => {
       assert.ok(error instanceof LayermixError);
       assert.equal(error.diagnostics[0]!.code, "LMX7004");
       assert.equal(error.diagnostics[0]!.message, "Expected files at none/*.txt, found none");
       assert.deepEqual(error.diagnostics[0]!.help, [`relative names start from ${folder}`]);
       return true;
     });
-    await assert.rejects(
-      readCorpus(["none.txt"], folder),
-      /Expected a readable file at none.txt, got ENOENT/,
-    );
-    await assert.rejects(readCorpus(["."], folder), /EISDIR/);
+    await assert.rejects(open("none.txt"), /Expected a readable file at none.txt, got ENOENT/);
+    await assert.rejects(open("."), /EISDIR/);
   });
 
   it("refuses what is not an option, a missing file list and another tokenizer", () => {
-    const tasks = [spec({}), spec({ files: ["a"], file: "b" }), spec({ files: ["a"], tokenizer: "bpe" })];
+    const tasks = [spec({}), spec({ files: ["a"], file: "b" }), spec({ files: ["a"], format: "csv" })];
     assert.deepEqual(
       checkTasks({ sequence: 64, tasks }).map(({ path, message, help }) => [path, message, help[0]]),
       [
@@ -164,9 +173,9 @@ describe("text", () => {
         ],
         ["proxy.tasks[1].file", "Unknown option file", "an option with a similar name exists: files"],
         [
-          "proxy.tasks[2].tokenizer",
-          'Expected bytes for tokenizer, got "bpe"',
-          "How text becomes tokens: bytes. Other tokenizers come later.",
+          "proxy.tasks[2].format",
+          'Expected one of auto, text, jsonl, parquet, megatron, llmc, nanogpt for format, got "csv"',
+          "What the files are; auto goes by name and header. nanoGPT's headerless files have to be named.",
         ],
       ],
     );

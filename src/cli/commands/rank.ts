@@ -4,7 +4,7 @@ import { rankingCsv } from "../../report/ranking_csv.js";
 import { renderRanking } from "../../report/ranking_table.js";
 import { readStudy } from "../../study/study_document.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
-import { usageError } from "../failure.js";
+import { confidenceFlag } from "../confidence_flag.js";
 import { rankingData, trainingSpeeds, trialEnds } from "../ranked_folder.js";
 
 /** `layermix rank DIR`: ranks the finished trials of a study folder again, by any measure; writes nothing. */
@@ -31,16 +31,7 @@ export default class Rank extends LayermixCommand {
       description: "Measure to rank by: score, loss, or a task of the study. Example: --by recall",
       helpValue: "MEASURE",
     }),
-    confidence: Flags.custom<number>({
-      description: "Confidence of intervals and ties. Example: --confidence 90%",
-      helpValue: "SHARE",
-      parse: async (input) => {
-        const share = input.endsWith("%") ? Number(input.slice(0, -1)) / 100 : Number(input);
-        if (share > 0 && share < 1) return share;
-        const message = `Expected --confidence to be a share above 0% and below 100%, got ${input}`;
-        throw usageError("LMX6005", message, ["For example --confidence 95%."]);
-      },
-    })(),
+    confidence: confidenceFlag(),
     csv: Flags.boolean({
       description: "Print the ranking as CSV. Example: --csv > ranking.csv",
       exclusive: ["json"],

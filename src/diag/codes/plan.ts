@@ -3,7 +3,7 @@
 import type { CodeTable } from "../code_table.js";
 
 const symbols =
-  "M Mamba-2, * attention, - MLP, E mixture of experts, G gated DeltaNet, D DeepSeek sparse attention, + multi-head latent attention";
+  "M Mamba-2, * attention, - MLP, E mixture of experts, and further kinds that `layermix explain LMX1207` lists";
 
 export const planCodes: CodeTable = {
   LMX2001: {
@@ -30,9 +30,8 @@ they need different caches.`,
   },
   LMX2004: {
     title: "Layer kind not supported yet",
-    explanation: `The symbol is a known kind of layer, but this version can plan only Mamba-2 (M), attention (*) and
-MLP (-).`,
-    help: "Replace the layer by one of these kinds.",
+    explanation: `The symbol is a known kind of layer (D: DeepSeek sparse attention), but this version cannot plan it.`,
+    help: "Replace the layer by one of the kinds that the message names.",
   },
   LMX2005: {
     title: "Multi-token prediction not supported yet",
@@ -51,9 +50,10 @@ total at most 1.`,
     help: "Give shares as fractions or percentages, and leave the rest to Mamba-2.",
   },
   LMX2008: {
-    title: "Share of a kind that cannot be allocated",
-    explanation: "A mix distributes layers over mamba2, attention and mlp.",
-    help: "Write other layers down with model.pattern.",
+    title: "Share of an unknown kind",
+    explanation:
+      "A mix distributes layers over layer kinds: the built-in ones, and those that model.blocks names.",
+    help: "Correct the name, or declare the kind in model.blocks with kind and symbol.",
   },
   LMX2010: {
     title: "Shares that the placement cannot honour",
@@ -102,6 +102,19 @@ where every kind keeps its share in whole layers; the pattern is then placed ane
     explanation: `sweep.where constrains params, active_params, flops (training FLOPs of one batch), flops_per_token,
 megatron_flops, training_memory, kv_bytes_per_token, state_bytes, layers or hidden.`,
     help: "Use one of these names.",
+  },
+  LMX2017: {
+    title: "Model that can be planned but not run",
+    explanation: `Parameters, FLOPs, memory and inference speed are known for every layer kind. Short runs (sweep, train,
+bench, export) need the native library, which runs mamba2, attention and mlp layers as the schema's
+defaults describe them: no sliding windows, gates on attention, further biases or multipliers.`,
+    help: "Use plan and project, or give proxy.model a mix of these kinds.",
+  },
+  LMX2018: {
+    title: "Megatron does not count these FLOPs",
+    explanation: `megatron_flops is the number that Megatron-LM reports, and Megatron-LM has no such layer. Its kinds are
+mamba2, attention, mlp, moe, gated_deltanet and mla (which it counts as nothing).`,
+    help: "Constrain flops instead.",
   },
   LMX2101: {
     title: "Shares became whole layers",

@@ -156,8 +156,17 @@ groups that do not divide the heads, an inner width that is not a multiple of he
   },
   LMX1207: {
     title: "Unknown layer kind",
-    explanation:
-      "No layer kind has this name, or it is known but not built yet. The kinds are mamba2, attention and mlp.",
+    explanation: `No layer kind has this name, or it is known but not built yet. The kinds, with their symbols in patterns:
+
+    mixers with a state     mamba2 M, mamba1 1, gated_deltanet G, kda K, rg_lru R, short_conv S, lightning L
+    attention               attention *, sliding_attention W, mla +
+    composed                parallel P (mixers side by side), shared_transformer Z (weights shared by layers)
+    feed-forward            mlp -, moe E
+
+A study file can declare further shapes of a kind under model.blocks:
+
+    blocks:
+      global: { kind: attention, symbol: g, heads: 32 }`,
   },
   LMX1208: {
     title: "Heads beside expand",
@@ -169,6 +178,12 @@ inner width / head_dim) or \`heads\` (inner width = heads x head_dim).`,
     title: "Options of a kind that is not used",
     explanation:
       "`model.blocks` has options for a layer kind that neither the mix, the pattern nor the sweep uses.",
+  },
+  LMX1211: {
+    title: "Symbol that another kind has",
+    explanation: `A kind that model.blocks names has a symbol for patterns, one letter or digit. Symbols of built-in kinds
+(layermix explain LMX1207) and of other named kinds are taken.`,
+    help: "Choose another letter or digit.",
   },
   LMX1301: {
     title: "Sweep path does not exist",
