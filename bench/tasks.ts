@@ -14,6 +14,13 @@ const cases: readonly (readonly [sequence: number, task: string, options: TaskSp
   [512, "phonebook", { entries: 24 }],
   [512, "phonebook", { entries: 24, order: "reversed" }],
   [256, "copy", {}],
+  [128, "context_recall", {}],
+  [128, "fuzzy_recall", {}],
+  [128, "noisy_recall", {}],
+  [64, "compression", {}],
+  [32, "memorization", {}],
+  [256, "listops", {}],
+  [2048, "listops", {}],
 ];
 const rows = 32;
 const folder = fileURLToPath(new URL("../presets/corpus", import.meta.url));

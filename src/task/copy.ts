@@ -86,7 +86,7 @@ export const copy: TaskKind = {
     "time-invariant convolutions fail it, selective state spaces and attention can learn it.",
   source: [
     "Poli et al., Mechanistic Design and Scaling of Hybrid Architectures, arXiv 2403.17844, task selective-copying (vocab 16, length 256, 16 tokens to copy)",
-    "differs: places and tokens both come from the seeded generator, and the number of tokens to copy always takes effect",
+    "differs: places and tokens both come from the seeded generator, and the number of tokens to copy always takes effect; places are uniform (there the last data token stands right before the marker)",
   ],
   options: [
     {

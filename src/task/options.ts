@@ -31,6 +31,18 @@ export const evaluationTokens: TaskOption = {
   description: "Held-out tokens to measure on, rounded down to whole sequences (at least one).",
 };
 
+/** Size of the training set: the option of the published suites that train on the same rows for many epochs. */
+export function trainRows(count: number): TaskOption {
+  return {
+    name: "train_rows",
+    kind: "integer",
+    default: count,
+    minimum: 0,
+    maximum: 1e9,
+    description: "Training rows are drawn from this many fixed ones; 0 = every row is new.",
+  };
+}
+
 /**
  * Fills defaults and checks each option by itself.
  * @param raw options as written in the study file, without `task`, `weight` and the budget overrides.

@@ -3,8 +3,12 @@
 
 import { philox4x32 } from "./philox.js";
 
-/** Training rows are keyed by the trial's seed; held-out rows by a fixed key, the same for every trial; statistics resample. */
-export const streams = { train: 1, evaluation: 2, statistics: 3 } as const;
+/**
+ * Training rows are keyed by the trial's seed, those of a finite training set (`set`) too; held-out rows and what
+ * belongs to the task itself (`task`: a mapping to memorise) by a fixed key, the same for every trial; statistics
+ * resample.
+ */
+export const streams = { train: 1, evaluation: 2, statistics: 3, set: 4, task: 5 } as const;
 export type Stream = (typeof streams)[keyof typeof streams];
 
 /** Uniform draws for one (stream, step, row) at a time; call `start` before drawing. */

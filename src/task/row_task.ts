@@ -19,16 +19,21 @@ export type RowTaskMeaning = Pick<Task, "name" | "vocab" | "primary" | "identity
   readonly describe: (evaluationRows: number) => readonly string[];
 };
 
-/** @param heldOut writes the held-out rows where they differ from training rows (`row` counts from 0). */
+/**
+ * @param context with `trainRows` above 0, training rows are drawn from that many fixed ones, so that a model may see a row
+ *   again; 0 or absent = every row is new.
+ * @param heldOut writes the held-out rows where they differ from training rows (`row` counts from 0).
+ */
 export function rowTask(
   meaning: RowTaskMeaning,
-  context: TaskContext & { readonly evaluationTokens: number },
+  context: TaskContext & { readonly evaluationTokens: number; readonly trainRows?: number },
   train: WriteRandomRow,
   heldOut: WriteRandomRow = train,
 ): Task {
-  const { sequence, seed, evaluationTokens } = context;
+  const { sequence, seed, evaluationTokens, trainRows = 0 } = context;
   const evaluationRows = rowsFor(evaluationTokens, sequence);
   const trainRandom = new RowRandom(seed, streams.train);
+  const setRandom = new RowRandom(seed, streams.set);
   const heldOutRandom = new RowRandom(0, streams.evaluation);
   return {
     ...meaning,
@@ -37,7 +42,9 @@ export function rowTask(
     trainBatch: (step, rows) =>
       fillBatch(rows, sequence, 0, (tokens, targets, offset, row) => {
         trainRandom.start(step, row);
-        train(trainRandom, tokens, targets, offset, row);
+        if (trainRows === 0) return train(trainRandom, tokens, targets, offset, row);
+        setRandom.start(0, trainRandom.below(trainRows));
+        train(setRandom, tokens, targets, offset, row);
       }),
     evaluationRows,
     evaluationBatches: (rows) => Math.ceil(evaluationRows / rows),

@@ -16,12 +16,29 @@ describe("layermix task", () => {
         ["recall", "accuracy, higher is better"],
         ["phonebook", "exact match, higher is better"],
         ["copy", "accuracy, higher is better"],
+        ["context_recall", "accuracy, higher is better"],
+        ["fuzzy_recall", "accuracy, higher is better"],
+        ["noisy_recall", "accuracy, higher is better"],
+        ["compression", "accuracy, higher is better"],
+        ["memorization", "accuracy, higher is better"],
+        ["listops", "accuracy, higher is better"],
       ],
     );
     const json = JSON.parse((await layermix(["task", "list", "--json"])).stdout);
     assert.deepEqual(
       json.data.tasks.map((task: { name: string }) => task.name),
-      ["text", "recall", "phonebook", "copy"],
+      [
+        "text",
+        "recall",
+        "phonebook",
+        "copy",
+        "context_recall",
+        "fuzzy_recall",
+        "noisy_recall",
+        "compression",
+        "memorization",
+        "listops",
+      ],
     );
   });
 
@@ -49,6 +66,22 @@ describe("layermix task", () => {
       ],
     );
     assert.equal(data.example.length, 1);
+  });
+
+  it("shows every task with an example, except where the example is the user's own text", async () => {
+    for (const name of [
+      "context_recall",
+      "fuzzy_recall",
+      "noisy_recall",
+      "compression",
+      "memorization",
+      "listops",
+    ]) {
+      const { code, stdout } = await layermix(["task", "show", name]);
+      assert.equal(code, 0, name);
+      assert.match(stdout, /\nExample\n {2}\S/);
+      assert.match(stdout, / -> /);
+    }
   });
 
   it("names the nearest task for a wrong name", async () => {
