@@ -3,9 +3,11 @@
 // only reads differently is said in a note. Defaults on that side: state 128, head_dim 64, groups 8, conv 4 (fixed),
 // gated norm of eps 1e-5 (fixed) in groups, no dt clamp, init N(0, 0.02).
 
-import type { NativeLayer } from "../block/block.js";
+import type { AttentionOptions } from "../block/attention.js";
+import type { Mamba2Options } from "../block/mamba2.js";
+import type { MlpOptions } from "../block/mlp.js";
+import type { MoeOptions } from "../block/moe.js";
 import { type Diagnostic, exitCodes, LayermixError } from "../diag/diagnostic.js";
-import { toNativeModel } from "../plan/native_model.js";
 import type { Plan } from "../plan/plan_types.js";
 import { problem } from "./interop_error.js";
 
@@ -28,25 +30,24 @@ export interface MegatronArguments {
   readonly notes: readonly string[];
 }
 
-type LayerOf<K extends NativeLayer["kind"]> = Extract<NativeLayer, { kind: K }>;
+/** The kinds that the arguments below describe, by their symbols in Megatron. */
+const symbols: Readonly<Record<string, string>> = { mamba2: "M", attention: "*", mlp: "-", moe: "E" };
 
-/** Options that the arguments below carry; others have to be absent or off. */
-const expressed: Readonly<Record<string, readonly string[]>> = {
-  mamba2: ["heads", "headDim", "groups", "state", "conv", "chunk", "dtMin"],
-  attention: ["heads", "kvHeads", "headDim", "rotaryDim", "ropeTheta"],
-  mlp: ["width", "activation", "gated"],
-};
+/** The options of each kind that the plan has. */
+interface Shapes {
+  readonly mamba2?: Mamba2Options;
+  readonly attention?: AttentionOptions;
+  readonly mlp?: MlpOptions;
+  readonly moe?: MoeOptions;
+}
 
 /** Throws LMX5211, one diagnostic per reason, when Megatron cannot run the plan. */
 export function megatronArguments(plan: Plan, options: MegatronOptions): MegatronArguments {
-  const { layers } = toNativeModel(plan);
-  const reasons = [...kindReasons(layers), ...parallelReasons(plan, layers, options)];
-  const mamba = one(layers, "mamba2");
-  const attention = one(layers, "attention");
-  const mlp = one(layers, "mlp");
-  reasons.push(...shapeReasons(mamba, attention, mlp));
-  if (reasons.length > 0) throw refuse(reasons);
-  const pattern = cutIntoStages(plan.pattern, options.pipelineParallel);
+  const { shapes, reasons } = shapesOf(plan);
+  const all = [...reasons, ...shapeReasons(shapes), ...parallelReasons(plan, shapes, options)];
+  if (all.length > 0) throw refuse(all);
+  const whole = plan.layers.map(({ block }) => symbols[block.kind]!).join("");
+  const pattern = cutIntoStages(whole, options.pipelineParallel);
   const vocabulary = vocabularyArguments(plan.vocab, options.tensorParallel);
   return {
     script: "pretrain_hybrid.py",
@@ -57,9 +58,9 @@ export function megatronArguments(plan: Plan, options: MegatronOptions): Megatro
       ["--spec", "megatron.core.models.hybrid.hybrid_layer_specs", "hybrid_stack_spec"],
       ["--use-mcore-models"],
       ["--hidden-size", String(plan.hidden)],
-      ...(mamba === undefined ? [] : mambaArguments(mamba)),
-      ...attentionArguments(attention, options),
-      ...(mlp === undefined ? [] : mlpArguments(mlp)),
+      ...(shapes.mamba2 === undefined ? [] : mambaArguments(shapes.mamba2)),
+      ...attentionArguments(shapes.attention, options),
+      ...feedForwardArguments(shapes),
       ["--normalization", "RMSNorm"],
       ["--norm-epsilon", String(plan.normEps)],
       ["--disable-bias-linear"],
@@ -73,11 +74,11 @@ export function megatronArguments(plan: Plan, options: MegatronOptions): Megatro
       ["--tensor-model-parallel-size", String(options.tensorParallel)],
       ["--pipeline-model-parallel-size", String(options.pipelineParallel)],
     ],
-    notes: [...vocabulary.notes, ...modelNotes(plan, mamba, attention)],
+    notes: [...vocabulary.notes, ...modelNotes(plan, shapes)],
   };
 }
 
-function mambaArguments(layer: LayerOf<"mamba2">): string[][] {
+function mambaArguments(layer: Mamba2Options): string[][] {
   return [
     ["--mamba-state-dim", String(layer.state)],
     ["--mamba-head-dim", String(layer.headDim)],
@@ -87,14 +88,14 @@ function mambaArguments(layer: LayerOf<"mamba2">): string[][] {
 }
 
 // Megatron asks for a number of heads even where no layer has any.
-function attentionArguments(layer: LayerOf<"attention"> | undefined, options: MegatronOptions): string[][] {
+function attentionArguments(layer: AttentionOptions | undefined, options: MegatronOptions): string[][] {
   if (layer === undefined) {
     return [
       ["--num-attention-heads", String(options.tensorParallel)],
       ["--position-embedding-type", "none"],
     ];
   }
-  const { heads, kvHeads, headDim, rotaryDim, ropeTheta } = layer;
+  const { heads, kvHeads, headDim, rotaryDim, ropeTheta, qkNorm, qkvBias } = layer;
   return [
     ["--num-attention-heads", String(heads)],
     ["--kv-channels", String(headDim)],
@@ -106,18 +107,37 @@ function attentionArguments(layer: LayerOf<"attention"> | undefined, options: Me
           ["--rotary-base", String(ropeTheta)],
           ["--rotary-percent", String(rotaryDim / headDim)],
         ]),
+    ...(qkNorm === "head" ? [["--qk-layernorm"]] : []),
+    ...(qkvBias ? [["--add-qkv-bias"]] : []),
   ];
 }
 
-function mlpArguments({ width, activation, gated }: LayerOf<"mlp">): string[][] {
-  const form = gated
+/** MLPs and experts share one activation. */
+function feedForwardArguments({ mlp, moe }: Shapes): string[][] {
+  const form = mlp ?? moe;
+  if (form === undefined) return [];
+  const activation = form.gated
     ? [["--swiglu"]]
-    : activation === "relu2"
+    : form.activation === "relu2"
       ? [["--squared-relu"]]
-      : activation === "gelu" // the tanh form; without a flag Megatron takes the erf form
+      : form.activation === "gelu" // the tanh form; without a flag Megatron takes the erf form
         ? [["--openai-gelu"]]
         : [];
-  return [["--ffn-hidden-size", String(width)], ...form];
+  return [
+    ...(mlp === undefined ? [] : [["--ffn-hidden-size", String(mlp.width)]]),
+    ...(moe === undefined ? [] : moeArguments(moe)),
+    ...activation,
+  ];
+}
+
+function moeArguments({ experts, topK, width, sharedWidth, latent }: MoeOptions): string[][] {
+  return [
+    ["--num-experts", String(experts)],
+    ["--moe-router-topk", String(topK)],
+    ["--moe-ffn-hidden-size", String(width)],
+    ...(sharedWidth === 0 ? [] : [["--moe-shared-expert-intermediate-size", String(sharedWidth)]]),
+    ...(latent === 0 ? [] : [["--moe-latent-size", String(latent)]]),
+  ];
 }
 
 /** Megatron pads the vocabulary to a multiple of divisor * tp: the largest divisor up to 128 that pads nothing. */
@@ -139,11 +159,7 @@ function vocabularyArguments(
   };
 }
 
-function modelNotes(
-  plan: Plan,
-  mamba: LayerOf<"mamba2"> | undefined,
-  attention: LayerOf<"attention"> | undefined,
-): string[] {
+function modelNotes(plan: Plan, { mamba2: mamba, attention, moe }: Shapes): string[] {
   const notes: string[] = [];
   if (mamba !== undefined && plan.normEps !== 1e-5) {
     notes.push(`Megatron's gated norm keeps eps 1e-5; layermix uses ${plan.normEps} there as well`);
@@ -152,6 +168,11 @@ function modelNotes(
     notes.push(
       `Megatron's throughput report assumes 2 x hidden = ${2 * plan.hidden} channels per Mamba layer; this model has ` +
         `${mamba.heads * mamba.headDim} (layermix plan prints both counts)`,
+    );
+  }
+  if (moe !== undefined) {
+    notes.push(
+      "how the router scores, scales and balances is no part of a plan: add --moe-router-score-function and the like",
     );
   }
   if (attention === undefined)
@@ -167,77 +188,98 @@ function cutIntoStages(pattern: string, stages: number): string {
   );
 }
 
-function one<K extends NativeLayer["kind"]>(layers: readonly NativeLayer[], kind: K): LayerOf<K> | undefined {
-  return layers.find((layer): layer is LayerOf<K> => layer.kind === kind);
-}
-
-function kindReasons(layers: readonly NativeLayer[]): string[] {
+/** The options of each kind, and why some of them cannot be said: kinds, and shapes that differ. */
+function shapesOf(plan: Plan): { readonly shapes: Shapes; readonly reasons: readonly string[] } {
   const reasons = new Set<string>();
-  const firsts = new Map<string, string>();
-  for (const layer of layers) {
-    const known = expressed[layer.kind];
-    if (known === undefined) {
-      reasons.add(`${layer.kind} layers, whose options layermix does not write for Megatron`);
+  const shapes: Record<string, unknown> = {};
+  for (const { kind, block, options } of plan.layers) {
+    if (symbols[block.kind] === undefined) {
+      reasons.add(`${kind} layers, whose options layermix does not write for Megatron`);
       continue;
     }
-    const text = JSON.stringify(layer);
-    if ((firsts.get(layer.kind) ?? text) !== text) reasons.add(`${layer.kind} layers of different shapes`);
-    firsts.set(layer.kind, text);
-    for (const [option, value] of Object.entries(layer)) {
-      const off = value === undefined || value === null || value === false || value === 0 || value === "none";
-      if (option !== "kind" && !known.includes(option) && !off) {
-        reasons.add(`${layer.kind} with ${option} ${JSON.stringify(value)}`);
-      }
+    const first = shapes[block.kind] ?? options;
+    if (JSON.stringify(first) !== JSON.stringify(options)) {
+      reasons.add(
+        `${block.kind} layers of different shapes (Megatron has one set of dimensions for each kind)`,
+      );
     }
+    shapes[block.kind] = first;
   }
-  return [...reasons];
+  if (Object.values(plan.scaling ?? {}).some((value) => value !== undefined)) reasons.add("multipliers");
+  if ((plan.metaTokens ?? 0) > 0) reasons.add("meta tokens");
+  if (plan.headBias === true) reasons.add("a bias of the head");
+  return { shapes: shapes as Shapes, reasons: [...reasons] };
 }
 
-function shapeReasons(
-  mamba: LayerOf<"mamba2"> | undefined,
-  attention: LayerOf<"attention"> | undefined,
-  mlp: LayerOf<"mlp"> | undefined,
-): string[] {
+function shapeReasons({ mamba2: mamba, attention, mlp, moe }: Shapes): readonly string[] {
   const reasons: string[] = [];
-  if (mamba !== undefined && mamba.conv !== 4) {
-    reasons.push(`a convolution of ${mamba.conv} taps (Megatron's has 4, and no argument for it)`);
+  const when = (fault: boolean | undefined, reason: string) => {
+    if (fault === true) reasons.push(reason);
+  };
+  when(
+    mamba && mamba.conv !== 4,
+    `a convolution of ${mamba?.conv} taps (Megatron's has 4, and no argument for it)`,
+  );
+  when(mamba && mamba.dtMin > 0, `dt clamped at ${mamba?.dtMin} (Megatron never clamps)`);
+  when(mamba && !mamba.gatedNorm, "a gate without a norm in Mamba-2 layers");
+  when(mamba?.bias, "biases of Mamba-2 projections");
+  when(mamba && !mamba.convBias, "a convolution without bias");
+  if (attention !== undefined) {
+    const { rotaryDim, ropeTheta, window, gated, qkNorm, outputBias } = attention;
+    when(
+      rotaryDim > 0 && !Number.isInteger(ropeTheta),
+      `a RoPE base of ${ropeTheta} (--rotary-base is an integer)`,
+    );
+    when(window > 0, "a sliding window in every attention layer");
+    when(gated, "a gate on the output of attention");
+    when(qkNorm === "all", "norms of q and k over all heads (Megatron's are per head)");
+    when(outputBias, "a bias of the output projection alone");
   }
-  if (mamba !== undefined && mamba.dtMin > 0)
-    reasons.push(`dt clamped at ${mamba.dtMin} (Megatron never clamps)`);
-  if (attention !== undefined && attention.rotaryDim > 0 && !Number.isInteger(attention.ropeTheta)) {
-    reasons.push(`a RoPE base of ${attention.ropeTheta} (--rotary-base is an integer)`);
+  for (const [what, form] of [
+    ["an MLP", mlp],
+    ["experts", moe],
+  ] as const) {
+    if (form === undefined) continue;
+    const { gated, activation } = form;
+    when(
+      gated && activation !== "silu",
+      `${what} with a gate and ${activation} (--swiglu is the gated form)`,
+    );
+    when(
+      !gated && activation === "silu",
+      `${what} with silu and no gate (Megatron has gelu and squared ReLU)`,
+    );
   }
-  if (mlp?.gated === true && mlp.activation !== "silu") {
-    reasons.push(`a gated MLP with ${mlp.activation} (--swiglu is the gated form)`);
+  when(mlp?.bias, "biases of MLPs alone");
+  if (mlp !== undefined && moe !== undefined) {
+    const same = mlp.gated === moe.gated && mlp.activation === moe.activation;
+    when(!same, "MLPs and experts of different activations (Megatron has one for both)");
   }
-  if (mlp?.gated === false && mlp.activation === "silu") {
-    reasons.push("an MLP with silu and no gate (Megatron has gelu and squared ReLU)");
-  }
+  when(moe?.sharedGate, "a gate on the shared experts");
+  when(moe?.routerBias, "a bias of the router");
   return reasons;
 }
 
 function parallelReasons(
   plan: Plan,
-  layers: readonly NativeLayer[],
+  { mamba2: mamba, attention, mlp, moe }: Shapes,
   { tensorParallel, pipelineParallel }: MegatronOptions,
-): string[] {
+): readonly string[] {
   const reasons: string[] = [];
   const divides = (what: string, count: number | undefined) => {
     if (count === undefined || count % tensorParallel === 0) return;
     reasons.push(`${count} ${what} for ${tensorParallel} tensor-parallel ranks (they have to divide evenly)`);
   };
-  const mamba = one(layers, "mamba2");
-  const attention = one(layers, "attention");
   divides("Mamba heads", mamba?.heads);
   divides("Mamba groups", mamba?.groups);
   divides("attention heads", attention?.heads);
   // Fewer KV heads than ranks are replicated; otherwise they divide evenly.
-  if (attention !== undefined && tensorParallel % attention.kvHeads !== 0) {
+  if (attention !== undefined && tensorParallel % attention.kvHeads !== 0)
     divides("KV heads", attention.kvHeads);
-  }
-  divides("MLP channels", one(layers, "mlp")?.width);
-  if (pipelineParallel > plan.pattern.length) {
-    reasons.push(`${plan.pattern.length} layers for ${pipelineParallel} pipeline stages`);
+  divides("MLP channels", mlp?.width);
+  divides("channels of an expert", moe?.width);
+  if (pipelineParallel > plan.layers.length) {
+    reasons.push(`${plan.layers.length} layers for ${pipelineParallel} pipeline stages`);
   }
   return reasons;
 }

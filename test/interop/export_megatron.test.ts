@@ -48,8 +48,16 @@ function megatronParameters(args: Record<string, string>): number {
     M: h + h * (d + c + heads) + c * 4 + c + 3 * heads + d + d * h,
     "*": h + h * kv * (2 * queries + 2 * keys),
     "-": h + h * ffn * (args.swiglu === undefined ? 2 : 3),
+    E: 0,
     "|": 0,
   };
+  if (args["num-experts"] !== undefined) {
+    const experts = n("num-experts");
+    const latent = args["moe-latent-size"] === undefined ? h : n("moe-latent-size");
+    const expert = h + (args.swiglu === undefined ? 2 : 3) * latent * n("moe-ffn-hidden-size");
+    const shared = (args.swiglu === undefined ? 2 : 3) * h * n("moe-shared-expert-intermediate-size", 0);
+    cost.E = h + experts * expert + shared + (latent === h ? 0 : 2 * h * latent);
+  }
   const unit = n("make-vocab-size-divisible-by", 128) * n("tensor-model-parallel-size", 1);
   const padded = Math.ceil(n("vocab-size") / unit) * unit;
   const copies = args["untie-embeddings-and-output-weights"] === undefined ? 1 : 2;
@@ -108,6 +116,29 @@ describe("layermix export megatron", () => {
     assert.equal(flags("relu2")["squared-relu"], "true");
   });
 
+  it("describes mixtures of experts: routed, shared, latent", () => {
+    const planned = planOf(
+      small(
+        "    mlp: { width: 192, activation: relu2 }\n" +
+          "    moe: { experts: 12, top_k: 3, width: 48, shared_width: 96, latent: 32, activation: relu2 }\n",
+      ).replace("M*-M-", "ME*-E"),
+    );
+    const { arguments: list, notes, pattern } = megatronArguments(planned, defaults);
+    const args = readArguments(list);
+    assert.equal(pattern, "ME*-E");
+    assert.equal(megatronParameters(args), countParameters(planned).total);
+    assert.deepEqual([args["moe-router-topk"], args["squared-relu"]], ["3", "true"]);
+    assert.ok(notes.some((note) => note.includes("--moe-router-score-function")));
+  });
+
+  it("names layers by Megatron's symbols, and refuses two shapes of one kind", () => {
+    const blocks = (heads: number) =>
+      `    attention: { heads: 4, head_dim: 16 }\n    global: { kind: attention, symbol: g, heads: ${heads}, head_dim: 16 }\n`;
+    const named = (heads: number) => planOf(small(blocks(heads)).replace("M*-M-", "M*Mg-"));
+    assert.equal(megatronArguments(named(4), defaults).pattern, "M*M*-");
+    assert.throws(() => megatronArguments(named(2), defaults), /attention layers of different shapes/);
+  });
+
   it("cuts the pattern into pipeline stages that Megatron's parser takes apart again", async () => {
     const { spec } = await loadStudy("preset:mamba2-hybrid-8b", { set: [] });
     const planned = plan(spec);
@@ -160,7 +191,12 @@ model:
     );
     assert.deepEqual([code, stderr], [4, ""]);
     const messages = JSON.parse(stdout).errors.map(({ message }: { message: string }) => message);
-    for (const part of ["3 taps", "gated MLP with relu2", "2 Mamba groups for 3", "attention heads for 3"]) {
+    for (const part of [
+      "3 taps",
+      "an MLP with a gate and relu2",
+      "2 Mamba groups for 3",
+      "attention heads for 3",
+    ]) {
       assert.ok(
         messages.some((message: string) => message.includes(part)),
         `${part} in ${messages}`,
