@@ -11,7 +11,7 @@
 //   act    element type of activations and of their gradients (float, double, later bf16)
 //   weight element type of working copies of the weight matrices  (same as act)
 //   stat   element type of everything precision-critical: 1-D parameters, conv weights, all parameter gradients,
-//          optimizer state, statistics, scan states (float; double where act is double)
+//          optimizer state, statistics, states passed in and out (float; double where act is double)
 //   "+="   the operation accumulates into the buffer; otherwise it overwrites every element it owns.
 #pragma once
 
@@ -40,7 +40,13 @@ struct Precision {
   DType act;
   DType weight;
   DType stat;
+
+  // Steps between two states that the SSD scan saves for its backward, in act: GPUs (bf16) have a chunk of their own.
+  index_t scan_chunk(index_t of_layer) const { return act == DType::bf16 ? 128 : of_layer; }
 };
+
+// What GPUs train in, and the reference of cpu/bf16_backend.h with them.
+constexpr Precision bf16_precision() { return {DType::bf16, DType::bf16, DType::f32}; }
 
 template <class Pointer>
 struct StridedOf {
@@ -199,7 +205,7 @@ class Backend {
                                       const void* bias, Strided dx, void* dw, void* dbias) = 0;  // dw, dbias +=
 
   // ---- SSD scan (arXiv 2405.21060, section 6) -------------------------------------------------------------------
-  // y (rows, inner); states (state_elements) stat, saved for backward. initial_state and final_state
+  // y (rows, inner); states (state_elements at the backend's chunk) act, saved for backward. initial_state and final_state
   // (batch, heads, head_dim, state) stat may be null, and may be the same buffer.
   virtual void ssd_scan_forward(const SsdShape&, const void* xbc, ConstStrided dt, const void* a_log, const void* d,
                                 const void* dt_bias, const void* initial_state, void* y, void* states,

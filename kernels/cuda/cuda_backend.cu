@@ -59,7 +59,7 @@ class CudaBackend final : public Backend {
     cudaStreamDestroy(stream_);
   }
 
-  Precision precision() const override { return {DType::bf16, DType::bf16, DType::f32}; }
+  Precision precision() const override { return bf16_precision(); }
   const char* name() const override { return name_.c_str(); }
 
   void* allocate(std::size_t bytes) override {

@@ -73,7 +73,7 @@ typedef struct lmx_trainer_config {
   lmx_optimizer_config optimizer;
   int64_t batch, micro_batch, sequence;  // sequences per step, sequences per forward pass, tokens per sequence
   int32_t precision;   // lmx_precision
-  const char* device;  // "cpu" or "cuda:N"
+  const char* device;  // "cpu" or "cuda:N"; "reference": plain bf16 on the CPU, slow, to measure the error of bf16 by
   int32_t threads;     // CPU threads; 0 = all cores. Results do not depend on it.
   uint64_t seed;       // initial weights
   double init_std;     // standard deviation of weight matrices (Megatron's 0.02)

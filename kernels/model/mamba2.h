@@ -52,7 +52,9 @@ class Mamba2Mixer final : public Mixer {
     xbc_ = take(rows * scan_.channels(), precision.act);
     y_ = take(rows * scan_.inner(), precision.act);
     normed_ = take(rows * scan_.inner(), precision.act);
-    states_ = take(scan(batch, time).state_elements(), precision.stat);
+    SsdShape saved = scan(batch, time);
+    saved.chunk = precision.scan_chunk(saved.chunk);
+    states_ = take(saved.state_elements(), precision.act);
     rstd_ = take(rows * scan_.groups, precision.stat);
   }
 

@@ -7,6 +7,7 @@
 #include <malloc.h>
 #endif
 
+#include "common/gpu_workspace.h"
 #include "model_support.h"
 
 namespace {
@@ -38,12 +39,13 @@ lmx_memory closed_form(const lmx_trainer_config& c) {
     vectors += elem(h);
     if (l.kind == LMX_LAYER_MAMBA2) {
       const int64_t d = l.heads * l.head_dim, ch = d + 2 * l.groups * l.state, p = d + ch + l.heads;
-      const int64_t chunks = (c.sequence + l.chunk - 1) / l.chunk;
+      const int64_t chunk = c.precision == LMX_BF16 ? lmx::gpu::kScanChunk : l.chunk;
+      const int64_t chunks = (c.sequence + chunk - 1) / chunk;
       matrices += elem(p * h) + elem(h * d);
       convolutions += elem(ch * l.conv);
       vectors += elem(ch) + 3 * elem(l.heads) + elem(d);
       saved += buf(R * p, b.act) + buf(R * ch, b.act) + 2 * buf(R * d, b.act) +
-               buf(c.micro_batch * chunks * d * l.state, b.stat) + buf(R * l.groups, b.stat);
+               buf(c.micro_batch * chunks * d * l.state, b.act) + buf(R * l.groups, b.stat);
       transient = std::max(transient, buf(R * ch, b.act) + buf(R * d, b.act) + buf(R * p, b.act));
     } else if (l.kind == LMX_LAYER_ATTENTION) {
       const int64_t q = l.heads * l.head_dim, w = q + 2 * l.kv_heads * l.head_dim;

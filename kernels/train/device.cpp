@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "common/error.h"
+#include "cpu/bf16_backend.h"
 #include "cpu/cpu_backend.h"
 #ifdef LMX_CUDA
 #include "cuda/cuda_backend.h"
@@ -62,6 +63,18 @@ int cuda_count() { return 0; }
 
 std::string describe_cuda(int) { return "this build has no CUDA backend"; }
 #endif
+
+std::unique_ptr<Backend> open_training_device(const std::string& name, const Precision& precision, int threads) {
+  if (name != "reference") return open_device(name, precision, threads);
+  if (precision.act != DType::bf16) {
+    throw InvalidArgument("expected precision bf16 on device reference, got fp32 or fp64");
+  }
+  return make_bf16_backend();
+}
+
+std::unique_ptr<Backend> training_planner(const Precision& precision) {
+  return precision.act == DType::bf16 ? make_bf16_backend() : planning_backend(precision);
+}
 
 std::unique_ptr<Backend> planning_backend(const Precision& precision) {
   return make_cpu_backend(precision.act == DType::f64 ? DType::f64 : DType::f32, 1);

@@ -23,6 +23,13 @@ std::unique_ptr<Backend> open_device(const std::string& name, const Precision& p
 int cuda_count();
 std::string describe_cuda(int device);
 
+// Like open_device, for a trainer, which also knows "reference": what a plain implementation in bf16 computes, slowly, on the
+// CPU (cpu/bf16_backend.h).
+std::unique_ptr<Backend> open_training_device(const std::string& name, const Precision& precision, int threads);
+
+// A backend whose workspace is that of the device a trainer of this precision runs on; needs no device.
+std::unique_ptr<Backend> training_planner(const Precision& precision);
+
 // A backend good for planning workspace alone: needs no device and starts no threads.
 std::unique_ptr<Backend> planning_backend(const Precision& precision);
 

@@ -31,7 +31,7 @@ int64_t count_targets(const int32_t* targets, int64_t count) {
 lmx_memory plan_memory(const lmx_trainer_config& config) {
   Model model(checked_model(config));
   const Precision precision = precision_of(config.precision);
-  const auto backend = planning_backend(precision);
+  const auto backend = training_planner(precision);
   Arena arena;
   void* workspace = nullptr;
   plan_buffers(arena, model, precision, workload_of(config),
@@ -44,7 +44,7 @@ Trainer::Trainer(const lmx_trainer_config& config)
       work_(workload_of(config)),
       optimizer_(config.optimizer),
       model_(checked_model(config)),
-      backend_(open_device(config.device, precision_, config.threads)) {
+      backend_(open_training_device(config.device, precision_, config.threads)) {
   const std::size_t workspace_bytes = model_.workspace_bytes(*backend_, work_.micro_batch, work_.sequence);
   void* workspace = nullptr;
   Arena measured;

@@ -144,7 +144,7 @@ ModelConfig checked_model(const lmx_trainer_config& config) {
 Precision precision_of(int32_t precision) {
   switch (precision) {
     case LMX_FP64: return {DType::f64, DType::f64, DType::f64};
-    case LMX_BF16: return {DType::bf16, DType::bf16, DType::f32};
+    case LMX_BF16: return bf16_precision();
     case LMX_FP32: break;
   }
   return {DType::f32, DType::f32, DType::f32};

@@ -16,6 +16,7 @@ import type {
   Workload,
 } from "./block.js";
 import { passTokens } from "./block.js";
+import { gpuAttentionWorkspace } from "./gpu_workspace.js";
 import { causalPairs } from "./operations.js";
 import { choiceOption, countOption, flagOption, type KindSchema, positionOption } from "./option_schema.js";
 import {
@@ -177,6 +178,7 @@ function trainingBuffers(
   return {
     savedActivations: [packed, queries],
     savedStatistics: [batch * o.heads * sequence],
+    gpuWorkspace: gpuAttentionWorkspace(batch, sequence, o),
     transient: [queries, packed],
     workspace: 0,
   };

@@ -67,6 +67,13 @@ export interface TrainingBuffers {
    * fp32 elements of scratch that the hungriest of the mixer's operations takes (kernels/cpu/WORKSPACE.md).
    */
   readonly workspace: number;
+  /** Scratch in bytes of the hungriest operation on a GPU, beside matrix products (kernels/cuda/WORKSPACE.md). */
+  readonly gpuWorkspace?: number;
+  /**
+   * States saved at the start of every chunk of the sequence, of activation type: elements of one, for the whole
+   * micro-batch, and the layer's chunk in tokens, which a GPU overrides with its own.
+   */
+  readonly chunkStates?: { readonly elements: number; readonly chunk: number };
 }
 
 /** One forward pass of inference, on one device. */

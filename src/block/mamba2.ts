@@ -16,6 +16,7 @@ import type {
 } from "./block.js";
 import { passTokens } from "./block.js";
 import { convolutionWorkspace, normWorkspace, scanWorkspace } from "./cpu_workspace.js";
+import { gpuConvolutionWorkspace, gpuGatedNormWorkspace, gpuScanWorkspace } from "./gpu_workspace.js";
 import { convOption, countOption, expandOption, flagOption, type KindSchema } from "./option_schema.js";
 import {
   given,
@@ -177,8 +178,8 @@ function megatronForwardFlops(o: Mamba2Options, context: BlockContext, work: Wor
   return inProj + 7n * tokens * d * state + 2n * tokens * d * hidden;
 }
 
-// In order: in_proj, convolution, scan and gated norm outputs; the state at the start of every chunk and
-// 1/rms per group.
+// In order: in_proj, convolution, scan and gated norm outputs; 1/rms per group; the state at the start of every
+// chunk.
 function trainingBuffers(o: Mamba2Options, _: BlockContext, { batch, sequence }: Workload): TrainingBuffers {
   const rows = batch * sequence;
   const d = inner(o);
@@ -186,12 +187,18 @@ function trainingBuffers(o: Mamba2Options, _: BlockContext, { batch, sequence }:
   const chunks = Math.ceil(sequence / o.chunk);
   return {
     savedActivations: [rows * (d + c + o.heads), rows * c, rows * d, rows * d],
-    savedStatistics: [batch * chunks * d * o.state, rows * o.groups],
+    savedStatistics: [rows * o.groups],
+    chunkStates: { elements: batch * d * o.state, chunk: o.chunk },
     transient: [rows * c, rows * d, rows * (d + c + o.heads)],
     workspace: Math.max(
       normWorkspace(rows, d),
       convolutionWorkspace(batch, sequence, c, o.conv),
       scanWorkspace(batch, chunks, o.heads, o.headDim, o.state),
+    ),
+    gpuWorkspace: Math.max(
+      gpuGatedNormWorkspace(rows, d, o.groups),
+      gpuConvolutionWorkspace(batch, sequence, c, o.conv),
+      gpuScanWorkspace(batch, sequence, o),
     ),
   };
 }

@@ -1,11 +1,17 @@
-// Bytes a native trainer allocates, in closed form: the rule of kernels/model/MEMORY.md (and
-// kernels/cpu/WORKSPACE.md for the scratch of operations), buffer by buffer, each padded to 256 bytes. fp32
-// and fp64 are what the CPU trainer does; bf16 keeps bf16 activations and matrices beside fp32 masters,
+// Bytes a native trainer allocates, in closed form: the rule of kernels/model/MEMORY.md (and, for the scratch of
+// operations, WORKSPACE.md in kernels/cpu and kernels/cuda), buffer by buffer, each padded to 256 bytes. fp32
+// and fp64 are what the CPU trainer does, bf16 what a GPU's does: bf16 activations and matrices beside fp32 masters,
 // gradients and AdamW moments. A test compares it with the native planner and with a real trainer, byte for
 // byte.
 
 import type { BlockContext, ParameterTensor, Workload } from "../block/block.js";
 import { normWorkspace } from "../block/cpu_workspace.js";
+import {
+  gpuEmbeddingWorkspace,
+  gpuNormWorkspace,
+  gpuProductWorkspace,
+  gpuScanChunk,
+} from "../block/gpu_workspace.js";
 import type { Plan } from "../plan/plan_types.js";
 import type { TrainingMemory } from "./cost.js";
 import { blockContext, layerGroups } from "./layer_groups.js";
@@ -77,17 +83,27 @@ function activationBytes(plan: Plan, step: Workload, micro: Workload, precision:
   bytes += (depth + 1) * stream + 2 * stream; // residual stream; its gradient and a normed input's
   bytes += (depth + 1) * (stream + buffer(rows, stat)); // output and 1/rms of the norms
   let transient = buffer(headChunkRows(rows, plan.vocab) * plan.vocab, act);
-  let workspace = normWorkspace(rows, plan.hidden);
+  const gpu = precision === "bf16";
+  let workspace = gpu ? gpuModelWorkspace(plan, rows) : 4 * normWorkspace(rows, plan.hidden);
   for (const { block, options, count } of layerGroups(plan)) {
     const needs = block.trainingBuffers(options, context, micro);
     for (const elements of needs.savedActivations) bytes += count * buffer(elements, act);
     for (const elements of needs.savedStatistics) bytes += count * buffer(elements, stat);
     const backward = needs.transient.reduce((sum, elements) => sum + buffer(elements, act), 0);
     transient = Math.max(transient, backward);
-    workspace = Math.max(workspace, needs.workspace);
+    workspace = Math.max(workspace, gpu ? (needs.gpuWorkspace ?? 0) : 4 * needs.workspace);
+    if (needs.chunkStates !== undefined) {
+      const chunks = Math.ceil(micro.sequence / (gpu ? gpuScanChunk : needs.chunkStates.chunk));
+      bytes += count * buffer(chunks * needs.chunkStates.elements, act);
+    }
   }
   // The fp64 path is the oracle: plain loops without scratch.
-  return bytes + transient + (precision === "fp64" ? 0 : buffer(workspace, 4));
+  return bytes + transient + (precision === "fp64" ? 0 : buffer(workspace, 1));
+}
+
+/** Scratch on a GPU of what is in every model: products, the norms around the layers, the embedding's gradient. */
+function gpuModelWorkspace({ hidden, vocab }: Plan, rows: number): number {
+  return Math.max(gpuProductWorkspace, gpuNormWorkspace(hidden), gpuEmbeddingWorkspace(rows, vocab));
 }
 
 /**

@@ -55,7 +55,10 @@ export interface NativeTrainerConfig {
   readonly sequence: number;
   /** The CPU runs fp32 and fp64, a GPU bf16 with fp32 masters; any can be planned. */
   readonly precision: Precision;
-  /** "cpu"; "cuda:N" where the library is built with CUDA. */
+  /**
+   * "cpu"; "cuda:N" where the library is built with CUDA; "reference", what a plain implementation in bf16 computes:
+   * slow, to measure the error of bf16 by.
+   */
   readonly device: string;
   /** CPU threads; 0 = all cores. Results do not depend on it. */
   readonly threads: number;

@@ -120,6 +120,36 @@ describe("training memory", () => {
     });
   }
 
+  it("in bf16 equals the native planner's where an operation needs more scratch than a matrix product", () => {
+    const native = loadNative();
+    const wide = fc.record({
+      layer: fc.constantFrom("M", "*"),
+      headDim: fc.constantFrom(8, 32, 64, 80, 128),
+      groups: fc.constantFrom(1, 2, 8),
+      headsPerGroup: fc.constantFrom(1, 3, 8),
+      state: fc.constantFrom(16, 20, 64, 128, 256),
+      microBatch: fc.constantFrom(1, 16, 60),
+      sequence: fc.constantFrom(500, 1024, 4096, 16_384),
+      vocab: fc.constantFrom(256, 200_000),
+    });
+    fc.assert(
+      fc.property(wide, ({ layer, headDim, groups, headsPerGroup, state, microBatch, sequence, vocab }) => {
+        const heads = groups * headsPerGroup;
+        const model = patternModel(layer, {
+          hidden: 64,
+          vocab,
+          blocks: {
+            mamba2: { heads, head_dim: headDim, groups, state },
+            attention: { heads, kv_heads: groups, head_dim: headDim, position: "none" },
+          },
+        });
+        const shape = { plan: planModel(model, "wide"), batch: microBatch, microBatch, sequence };
+        assertEqualMemory(shape, "bf16", native.planMemory(trainerConfig(shape, "bf16")));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
   it("in bf16 equals the native planner's for the 8B hybrid, whose logits come in chunks", () => {
     const shape = { plan: planModel(modelDefaults, "8b"), batch: 2, microBatch: 1, sequence: 8192 };
     assert.ok(headChunkRows(8192, 256_000) < 8192);
