@@ -78,7 +78,7 @@ export function verdict({ rows, shortest, study, against, noiseCeiling }: Fideli
   else {
     const tokens = rows.find(({ share }) => share === shortest)!.tokens;
     lines.push(
-      `From ${formatShare(shortest)} of the run on (${formatCount(tokens)} tokens of ${formatCount(end.tokens)}), tau stays at ${goodTau} or above.`,
+      `From ${formatShare(Math.round(shortest * 100) / 100)} of the run on (${formatCount(tokens)} tokens of ${formatCount(end.tokens)}), tau stays at ${goodTau} or above.`,
     );
   }
   if (noiseCeiling !== null && noiseCeiling < goodTau - 1e-9) {

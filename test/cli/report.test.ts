@@ -1,0 +1,48 @@
+// layermix report, run as a process.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { recordStudy } from "../study/recorded_study.js";
+import { useTemporaryFolder } from "../study/temporary_folder.js";
+import { layermix } from "./layermix.js";
+
+describe("layermix report", () => {
+  const folder = useTemporaryFolder();
+
+  it("writes one file beside the study, and says where", async () => {
+    await recordStudy(folder());
+    const { code, stdout } = await layermix(["report", folder(), "--json"]);
+    const { data } = JSON.parse(stdout);
+    assert.equal(code, 0);
+    assert.equal(data.file, join(folder(), "report.html"));
+    const text = readFileSync(data.file, "utf8");
+    assert.equal(data.bytes, Buffer.byteLength(text));
+    assert.ok(text.startsWith("<!doctype html>") && text.endsWith("</html>\n"));
+    // The study file as it ran is in it.
+    assert.match(text, /mix\.attention: \[0%, 25%, 50%\]/);
+  });
+
+  it("ranks by what is asked for, and refuses what the study does not have", async () => {
+    await recordStudy(folder());
+    const out = join(folder(), "by recall.html");
+    const { stdout } = await layermix(["report", folder(), "--by", "recall", "-o", out]);
+    assert.match(stdout, /by recall\.html: tiny, 18 of 18 trials done, [\d.]+ KiB\n$/);
+    assert.match(readFileSync(out, "utf8"), /recall = accuracy, higher is better/);
+    assert.equal((await layermix(["report", folder(), "--by", "speed"])).code, 2);
+  });
+
+  it("refuses a folder without a study, and one it cannot write to, with exit code 6", async () => {
+    const missing = await layermix(["report", join(folder(), "nothing")]);
+    assert.equal(missing.code, 6);
+    assert.match(missing.stderr, /LMX4004/);
+    await recordStudy(folder());
+    const { code, stderr } = await layermix([
+      "report",
+      folder(),
+      "-o",
+      join(folder(), "no", "such", "folder.html"),
+    ]);
+    assert.equal(code, 6);
+    assert.match(stderr, /Expected to write/);
+  });
+});
