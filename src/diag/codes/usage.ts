@@ -66,4 +66,10 @@ The value null removes the key. A path that runs through a number or a text cann
     explanation: "The folder does not exist, may not be written to, or the disk is full. Exit code 6.",
     help: "Check the path and the free space.",
   },
+  LMX6012: {
+    title: "Port cannot be used",
+    explanation:
+      "`layermix watch` could not listen on the port: another program has it, or it needs more rights (below 1024).",
+    help: "Choose another --port, or leave it out: a free one is taken.",
+  },
 };
