@@ -1,18 +1,19 @@
-// JSONL: one JSON object per line, the document in one of its fields. Empty lines are skipped; any other line that is
-// not such an object is an error with its line and column.
+// JSONL: one JSON object per line, the document in one of its fields; plain or compressed. Empty lines are skipped; any
+// other line that is not such an object is an error with its line and column.
 
 import { JsonSyntaxError, parseStrictJson } from "../interop/strict_json.js";
 import { corpusError } from "./corpus_error.js";
+import { fileChunks } from "./file_chunks.js";
 import type { WindowFile } from "./window_file.js";
 
 /** Lines longer than this are no documents but a file without newlines. */
 const mostLineBytes = 256 << 20;
 const newline = 0x0a;
 
-/** The documents in order. Throws LMX7023 (line), LMX7004. */
-export function* jsonlDocuments(file: WindowFile, field: string): Generator<string> {
+/** The documents in order. Throws LMX7023 (line), LMX7029 (compression), LMX7004. */
+export async function* jsonlDocuments(file: WindowFile, field: string): AsyncGenerator<string> {
   let number = 0;
-  for (const bytes of lines(file)) {
+  for await (const bytes of lines(file)) {
     number += 1;
     const line = new TextDecoder("utf-8", { fatal: true });
     let text: string;
@@ -64,11 +65,11 @@ function columnOf(text: string): number {
 }
 
 /** Bytes between newlines. */
-function* lines(file: WindowFile): Generator<Uint8Array> {
+async function* lines(file: WindowFile): AsyncGenerator<Uint8Array> {
   let parts: Uint8Array[] = [];
   let length = 0;
   let number = 1;
-  for (const window of file.windows()) {
+  for await (const window of fileChunks(file)) {
     let from = 0;
     for (let to = window.indexOf(newline); to >= 0; to = window.indexOf(newline, from)) {
       parts.push(window.subarray(from, to));

@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import { contentHash } from "./content_hash.js";
 import { corpusError } from "./corpus_error.js";
+import { uncompressedName } from "./file_chunks.js";
 import { jsonlDocuments } from "./jsonl_documents.js";
 import { looksLikeLlmc, openLlmc, openNanoGpt } from "./llmc_file.js";
 import { type MegatronDataset, openMegatron } from "./megatron_index.js";
@@ -181,7 +182,7 @@ function hashPair(data: WindowFile): string {
 
 function formatOf(file: WindowFile, wanted: CorpusFormat): FileFormat {
   if (wanted !== "auto") return wanted;
-  if (/\.jsonl$|\.ndjson$/.test(file.path)) return "jsonl";
+  if (/\.(jsonl|ndjson|json)$/.test(uncompressedName(file.path))) return "jsonl";
   if (/\.parquet$/.test(file.path)) return "parquet";
   if (!/\.bin$/.test(file.path)) return "text";
   if (existsSync(`${prefixOf(file.path)}.idx`)) return "megatron";

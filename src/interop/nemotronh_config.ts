@@ -6,9 +6,11 @@
 
 import type { NativeLayer } from "../block/block.js";
 import { type Diagnostic, exitCodes, LayermixError } from "../diag/diagnostic.js";
+import { nativeGaps } from "../plan/native_model.js";
+import type { Plan } from "../plan/plan_types.js";
 import type { NativeModelConfig } from "../run/native.js";
 import { problem } from "./interop_error.js";
-import { classesThatHold } from "./transformers_classes.js";
+import { classesThatHold, classOfKinds } from "./transformers_classes.js";
 
 type LayerOf<K extends NativeLayer["kind"]> = Extract<NativeLayer, { kind: K }>;
 
@@ -96,6 +98,17 @@ export function nemotronHConfig(model: NativeModelConfig, dtype: "float32" | "bf
     eos_token_id: null,
   };
   return { config, notes };
+}
+
+/** Throws LMX5201 for a plan that the native library does not run: nobody could make its weights. */
+export function refuseUntrainable(plan: Plan): void {
+  const gaps = nativeGaps(plan);
+  if (gaps.length === 0) return;
+  const help = classOfKinds(new Set(plan.layers.map(({ block }) => block.kind)));
+  const problems = gaps.map((gap) =>
+    problem("LMX5201", `Expected a model that NemotronH can express, got ${gap}`, help),
+  );
+  throw new LayermixError(problems, exitCodes.infeasible);
 }
 
 /** Fields that the class declares as floats: transformers 5 checks types, and 0 is an integer to Python. */

@@ -4,6 +4,27 @@
 import type { NativeLayer } from "../block/block.js";
 import type { NativeModelConfig } from "../run/native.js";
 
+/** By kinds of layers that the native library does not run: the class whose models have them. */
+const classOfKind: readonly (readonly [kind: string, name: string])[] = [
+  ["kda", "KimiLinearForCausalLM"],
+  ["gated_deltanet", "Qwen3NextForCausalLM or OlmoHybridForCausalLM"],
+  ["rg_lru", "RecurrentGemmaForCausalLM"],
+  ["short_conv", "Lfm2ForCausalLM"],
+  ["lightning", "MiniMaxForCausalLM"],
+  ["parallel", "FalconH1ForCausalLM"],
+  ["shared_transformer", "Zamba2ForCausalLM"],
+  ["mamba1", "JambaForCausalLM, or MambaForCausalLM without attention"],
+  ["mla", "DeepseekV3ForCausalLM"],
+  ["moe", "NemotronHForCausalLM itself"],
+];
+
+/** One sentence for a model that can only be planned. */
+export function classOfKinds(kinds: ReadonlySet<string>): string {
+  const found = classOfKind.find(([kind]) => kinds.has(kind));
+  const without = "the native library, which makes the weights, does not run it";
+  return found === undefined ? without : `${found[1]} is the class of such models, but ${without}`;
+}
+
 /** One sentence. */
 export function classesThatHold(model: NativeModelConfig): string {
   const names = candidates(model);

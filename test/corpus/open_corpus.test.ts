@@ -13,6 +13,7 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import { type CorpusRequest, openCorpus } from "../../src/corpus/open_corpus.js";
 import { textPieces } from "../../src/corpus/text_pieces.js";
 import { bytesTokenizer, readTokenizer } from "../../src/corpus/tokenizer.js";
@@ -103,6 +104,28 @@ describe("openCorpus", () => {
       Buffer.concat([Buffer.from('{"text":"a"}\n{"text":"'), Uint8Array.of(0xff, 0x22, 0x7d)]),
     );
     await refuses("LMX7023", ["UTF-8", "line 2"], () => open(["bad.jsonl"]));
+  });
+
+  it("reads JSONL that is compressed with gzip, and says where it is damaged", async () => {
+    const lines = Array.from({ length: 3000 }, (_, i) =>
+      JSON.stringify({ text: `document ${i} é${"x".repeat(i % 50)}` }),
+    );
+    const packed = gzipSync(lines.join("\n"));
+    write("c4.json.gz", packed);
+    write("plain.jsonl", lines.join("\n"));
+    const [gz, plain] = [await open(["c4.json.gz"]), await open(["plain.jsonl"])];
+    assert.deepEqual(gz.formats, ["jsonl"]);
+    assert.deepEqual(tokensOf(gz.tokens), tokensOf(plain.tokens));
+    for (const damaged of [
+      packed.subarray(0, packed.length - 5),
+      packed.subarray(0, 40),
+      Buffer.from("no gzip at all"),
+    ]) {
+      write("bad.json.gz", damaged);
+      await refuses("LMX7029", ["gzip data in bad.json.gz"], () => open(["bad.json.gz"]));
+    }
+    write("bad.jsonl.gz", gzipSync(`${lines[0]}\n{"text":`));
+    await refuses("LMX7023", ["line 2 of bad.jsonl.gz"], () => open(["bad.jsonl.gz"]));
   });
 
   for (const compression of ["none", "snappy", "gzip", "brotli"]) {

@@ -227,6 +227,16 @@ describe("layermix export hf", function () {
     assert.ok(!readdirSync(folder()).includes("out"), "nothing is written");
   });
 
+  it("names the class of models that can only be planned", async () => {
+    const options = "    gated_deltanet: { key_heads: 2, value_heads: 2, key_dim: 8, value_dim: 8 }\n";
+    writeFileSync(join(folder(), "s.yaml"), studyText("G*G-", options));
+    const { code, stdout } = await run("export", "hf", "s.yaml", "-o", "out", "--json");
+    const { error } = JSON.parse(stdout);
+    assert.deepEqual([code, error.code], [4, "LMX5201"]);
+    assert.match(error.message, /got gated_deltanet layers$/);
+    assert.match(error.help[0], /^Qwen3NextForCausalLM or OlmoHybridForCausalLM is the class of such models/);
+  });
+
   it("keeps a checkpoint that is there", async () => {
     writeFileSync(join(folder(), "s.yaml"), studyText("M-"));
     await exported("s.yaml", "-o", "out");

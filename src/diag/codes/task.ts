@@ -89,6 +89,12 @@ export const taskCodes = {
       "Token files do not say how large their vocabulary is. Up to 2^30 tokens layermix looks for the largest; beyond that " +
       "the task has to say `vocab` or `tokenizer`.",
   },
+  LMX7029: {
+    title: "Compressed file that cannot be read",
+    explanation:
+      "JSONL may be compressed: .gz, and .zst with Node.js 22.15 or newer. The data are cut off or damaged, or this Node.js " +
+      "has no decompression for them.",
+  },
   LMX7010: {
     title: "Unknown measure to rank by",
     explanation:

@@ -9,6 +9,7 @@ import {
   type ModelWeights,
   trainedWeights,
 } from "../../../interop/model_weights.js";
+import { refuseUntrainable } from "../../../interop/nemotronh_config.js";
 import { recordRun } from "../../../interop/record_run.js";
 import { toNativeModel } from "../../../plan/native_model.js";
 import { plan } from "../../../plan/plan.js";
@@ -95,13 +96,15 @@ async function openWeights(
     return trainedWeights(source);
   }
   const { spec, document } = await loadStudy(source, { set: flags.set ?? [] });
-  return locating(document, () =>
-    initialWeights(loadNative("cpu"), toNativeModel(plan(spec)), {
+  return locating(document, () => {
+    const planned = plan(spec);
+    refuseUntrainable(planned);
+    return initialWeights(loadNative("cpu"), toNativeModel(planned), {
       seed: flags.seed ?? 0,
       initStd: spec.proxy?.initStd ?? defaults.proxy.initStd,
       memoryBytes: freemem(),
-    }),
-  );
+    });
+  });
 }
 
 function exportText(result: HuggingFaceExport, recorded: string | null): string {
