@@ -1,13 +1,7 @@
 // Parquet: the documents are a column of texts, read one row group at a time. The format itself is hyparquet's.
 
 import * as zlib from "node:zlib";
-import {
-  type AsyncBuffer,
-  type Compressors,
-  type FileMetaData,
-  parquetMetadataAsync,
-  parquetReadObjects,
-} from "hyparquet";
+import type { AsyncBuffer, Compressors, FileMetaData } from "hyparquet";
 import { corpusError } from "./corpus_error.js";
 import type { WindowFile } from "./window_file.js";
 
@@ -21,6 +15,7 @@ const compressors: Compressors = {
 
 /** The documents in order. Throws LMX7026 (file, column or value), LMX7004. */
 export async function* parquetDocuments(file: WindowFile, field: string): AsyncGenerator<string> {
+  const { parquetMetadataAsync, parquetReadObjects } = await import("hyparquet"); // most commands read no parquet
   const buffer = asyncBuffer(file);
   const metadata = await attempt(file, "its end", () => parquetMetadataAsync(buffer));
   checkColumn(file, metadata, field);

@@ -4,7 +4,7 @@
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { Tokenizer as HubTokenizer } from "@huggingface/tokenizers";
+import type { Tokenizer as HubTokenizer } from "@huggingface/tokenizers";
 import { corpusError } from "./corpus_error.js";
 
 export interface Tokenizer {
@@ -51,14 +51,15 @@ interface DecoderJson {
 }
 
 /** Reads a tokenizer.json. Throws LMX7004 (cannot be read), LMX7024 (not one that can be used). */
-export function readTokenizer(path: string, name: string = path): Tokenizer {
+export async function readTokenizer(path: string, name: string = path): Promise<Tokenizer> {
+  const library = await import("@huggingface/tokenizers"); // most commands need no tokenizer
   const text = readText(path, name);
   let json: TokenizerJson;
   let hub: HubTokenizer;
   try {
     json = JSON.parse(text) as TokenizerJson;
     if (typeof json?.model?.vocab !== "object") throw new Error("no model.vocab in it");
-    hub = new HubTokenizer(json, {});
+    hub = new library.Tokenizer(json, {});
     hub.encode("a b", { add_special_tokens: false });
   } catch (cause) {
     const message = `Expected a Hugging Face tokenizer at ${name}, got: ${(cause as Error).message.slice(0, 200)}`;

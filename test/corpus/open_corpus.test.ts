@@ -180,7 +180,7 @@ describe("openCorpus", () => {
   });
 
   it("encodes with a tokenizer, ends documents with its own token, and takes another one by name", async () => {
-    const tokenizer = readTokenizer(fixture("tokenizer_llama3style.json"));
+    const tokenizer = await readTokenizer(fixture("tokenizer_llama3style.json"));
     const documents = ["Hello world", "  two\n\n", "é漢 don't"];
     write("a.jsonl", documents.map((document) => JSON.stringify({ text: document })).join("\n"));
     const named = await open(["a.jsonl"], { tokenizer, documentEnd: "<|begin_of_text|>" });
@@ -194,7 +194,7 @@ describe("openCorpus", () => {
       [without.documentEnd, tokensOf(without.tokens).at(-1)],
       ["a newline", [...tokenizer.encode("\n")].at(-1)],
     );
-    const own = readTokenizer(fixture("tokenizer_llama2style.json"));
+    const own = await readTokenizer(fixture("tokenizer_llama2style.json"));
     const { tokens, documentEnd } = await open(["a.jsonl"], { tokenizer: own });
     assert.equal(documentEnd, "</s>");
     assert.deepEqual(
@@ -207,7 +207,7 @@ describe("openCorpus", () => {
   });
 
   it("encodes once, into the cache, and again when the text, the field or the tokenizer changes", async () => {
-    const tokenizer = readTokenizer(fixture("tokenizer_bytelevel.json"));
+    const tokenizer = await readTokenizer(fixture("tokenizer_bytelevel.json"));
     write("a.txt", "some words ".repeat(100));
     const files = () => readdirSync(join(folder(), "cache/tokens")).filter((name) => name.endsWith(".bin"));
     const first = tokensOf((await open(["a.txt"], { tokenizer })).tokens);
@@ -219,12 +219,12 @@ describe("openCorpus", () => {
     assert.deepEqual(tokensOf((await open(["a.txt"], { tokenizer })).tokens), first);
     write("a.txt", "other words ".repeat(100));
     await open(["a.txt"], { tokenizer });
-    await open(["a.txt"], { tokenizer: readTokenizer(fixture("tokenizer_llama3style.json")) });
+    await open(["a.txt"], { tokenizer: await readTokenizer(fixture("tokenizer_llama3style.json")) });
     assert.equal(files().length, 3);
   });
 
   it("gives the tokens of the whole text, though it is encoded in pieces", async () => {
-    const tokenizer = readTokenizer(fixture("tokenizer_bytelevel.json"));
+    const tokenizer = await readTokenizer(fixture("tokenizer_bytelevel.json"));
     const line = (i: number) => `${"word é漢 ".repeat(i % 5)}don't ${i}\n${i % 3 === 0 ? "\n  \n" : ""}`;
     const whole = Array.from({ length: 4000 }, (_, i) => line(i)).join("");
     write("a.txt", whole);
@@ -239,7 +239,7 @@ describe("openCorpus", () => {
     write("long.txt", "漢".repeat(800_000));
     assert.equal([...textPieces(new WindowFile(join(folder(), "long.txt")))].join("").length, 800_000);
     write("bad.txt", Uint8Array.of(97, 0xff, 98));
-    const tokenizer = readTokenizer(fixture("tokenizer_bytelevel.json"));
+    const tokenizer = await readTokenizer(fixture("tokenizer_bytelevel.json"));
     await refuses("LMX7022", ["Expected UTF-8 in bad.txt", "byte 0"], () => open(["bad.txt"], { tokenizer }));
     assert.deepEqual(tokensOf((await open(["bad.txt"])).tokens), [97, 0xff, 98], "bytes are bytes");
   });

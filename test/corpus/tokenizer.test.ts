@@ -18,8 +18,8 @@ describe("tokenizers", () => {
   const folder = useTemporaryFolder();
 
   for (const [name, recorded] of Object.entries(cases)) {
-    it(`encode as Hugging Face does: ${name}`, () => {
-      const tokenizer = readTokenizer(fixture(`${name}.json`));
+    it(`encode as Hugging Face does: ${name}`, async () => {
+      const tokenizer = await readTokenizer(fixture(`${name}.json`));
       assert.equal(recorded.length, 22);
       for (const { text, ids_no_special } of recorded) {
         assert.deepEqual([...tokenizer.encode(text)], ids_no_special, JSON.stringify(text));
@@ -28,9 +28,9 @@ describe("tokenizers", () => {
     });
   }
 
-  it("say how many bytes of text each token stands for", () => {
+  it("say how many bytes of text each token stands for", async () => {
     for (const name of ["tokenizer_bytelevel", "tokenizer_llama3style"]) {
-      const tokenizer = readTokenizer(fixture(`${name}.json`));
+      const tokenizer = await readTokenizer(fixture(`${name}.json`));
       let texts = 0;
       for (const { text, ids_no_special } of cases[name]!) {
         if ([...tokenizer.specials.keys()].some((special) => text.includes(special))) continue;
@@ -41,7 +41,7 @@ describe("tokenizers", () => {
       assert.ok(texts > 15, `${texts} texts`);
     }
     // SentencePiece puts a space in front of each text: one byte more.
-    const metaspace = readTokenizer(fixture("tokenizer_llama2style.json"));
+    const metaspace = await readTokenizer(fixture("tokenizer_llama2style.json"));
     for (const { text, ids_no_special } of cases.tokenizer_llama2style!) {
       if (text === "" || [...metaspace.specials.keys()].some((special) => text.includes(special))) continue;
       const bytes = ids_no_special.reduce((sum, id) => sum + metaspace.tokenBytes![id]!, 0);
@@ -49,13 +49,13 @@ describe("tokenizers", () => {
     }
   });
 
-  it("give special tokens no bytes", () => {
-    const tokenizer = readTokenizer(fixture("tokenizer_llama3style.json"));
+  it("give special tokens no bytes", async () => {
+    const tokenizer = await readTokenizer(fixture("tokenizer_llama3style.json"));
     assert.ok(tokenizer.specials.size > 0);
     for (const id of tokenizer.specials.values()) assert.equal(tokenizer.tokenBytes![id], 0);
   });
 
-  it("do not claim bytes where tokens have none: WordPiece", () => {
+  it("do not claim bytes where tokens have none: WordPiece", async () => {
     const path = join(folder(), "wordpiece.json");
     const model = {
       type: "WordPiece",
@@ -76,13 +76,13 @@ describe("tokenizers", () => {
         model,
       }),
     );
-    const tokenizer = readTokenizer(path);
+    const tokenizer = await readTokenizer(path);
     assert.deepEqual([...tokenizer.encode("ab a")], [1, 2, 1]);
     assert.equal(tokenizer.tokenBytes, undefined);
     assert.equal(tokenizer.vocab, 3);
   });
 
-  it("of bytes is UTF-8", () => {
+  it("of bytes is UTF-8", async () => {
     assert.deepEqual([...bytesTokenizer.encode("é\n")], [0xc3, 0xa9, 0x0a]);
   });
 

@@ -35,7 +35,7 @@ describe("text on tokens", () => {
   it("predicts tokens of the tokenizer, whose vocabulary is the task's", async () => {
     write("a.txt", words(800));
     const task = await make({ files: ["a.txt"], tokenizer: "tokenizer_bytelevel.json" });
-    const tokenizer = readTokenizer(fixture("tokenizer_bytelevel.json"));
+    const tokenizer = await readTokenizer(fixture("tokenizer_bytelevel.json"));
     assert.equal(task.vocab, tokenizer.vocab);
     const encoded = [...tokenizer.encode(words(800))].join();
     const { tokens, targets } = task.trainBatch(0, 4);
