@@ -44,8 +44,9 @@ export interface Mamba2Options {
   readonly dtMin: number;
   /** A gated norm in front of the output projection; a gate alone without it. */
   readonly gatedNorm: boolean;
-  /** Biases of the two projections. */
+  /** Biases of the projections in and out. */
   readonly bias: boolean;
+  readonly outputBias: boolean;
   readonly convBias: boolean;
 }
 
@@ -95,6 +96,7 @@ function resolve(raw: RawOptions, context: BlockContext): Mamba2Options {
     dtMin: numberOr(raw, "dt_min", 0),
     gatedNorm: raw.gated_norm !== false,
     bias: raw.bias === true,
+    outputBias: (raw.output_bias ?? raw.bias) === true,
     convBias: raw.conv_bias !== false,
   };
 }
@@ -149,7 +151,7 @@ function parameters(o: Mamba2Options, context: BlockContext): readonly Parameter
     ...vector("mixer.D", o.heads),
     ...vector("mixer.norm.weight", d, o.gatedNorm),
     matrix("mixer.out_proj.weight", hidden, d),
-    ...vector("mixer.out_proj.bias", hidden, o.bias),
+    ...vector("mixer.out_proj.bias", hidden, o.outputBias),
   ];
 }
 
@@ -295,7 +297,13 @@ const schema: KindSchema = {
       "true: a grouped RMSNorm behind the gate; false: the gate alone, as in Falcon-H1.",
       true,
     ),
-    bias: flagOption("Bias", "true: both projections have a bias."),
+    bias: flagOption("Bias", "true: the projections have a bias."),
+    output_bias: {
+      title: "Bias of the output",
+      description: "Whether the output projection has a bias. Default: as bias.",
+      type: "boolean",
+      examples: [false],
+    },
     conv_bias: flagOption("Convolution bias", "true: the convolution has a bias.", true),
   },
   examples: [{ state: 128, head_dim: 64, groups: 8, expand: 2, conv: 4 }],
@@ -336,7 +344,7 @@ export const mamba2: Block<Mamba2Options> = {
   }),
   nativeGap: (o) =>
     o.gatedNorm
-      ? o.bias || !o.convBias
+      ? o.bias || o.outputBias || !o.convBias
         ? "biases other than that of the convolution"
         : undefined
       : "a gate without a norm",

@@ -5,41 +5,67 @@
 import { invalidFile } from "./interop_error.js";
 import { type Json, JsonSyntaxError, parseStrictJson } from "./strict_json.js";
 
+/** Layers that are read of one model. */
+export const maxLayers = 10_000;
+
+type Fields = { readonly [key: string]: Json };
+
+function asFields(value: Json): Fields | undefined {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : undefined;
+}
+
+function parse(text: string, file: string): Json {
+  try {
+    return parseStrictJson(text, { nonFinite: true });
+  } catch (error) {
+    if (!(error instanceof JsonSyntaxError)) throw error;
+    const before = text.slice(0, error.index).split("\n");
+    const place = `line ${before.length}, column ${before.at(-1)!.length + 1}`;
+    throw invalidFile("LMX5101", `${error.message} at ${place} of ${file}`);
+  }
+}
+
 export class ConfigFields {
   readonly file: string;
-  readonly #fields: { readonly [key: string]: Json };
+  /** What the model is read for, in messages. */
+  readonly purpose: "run" | "plan";
+  readonly #fields: Fields;
+  /** In front of names in messages: "rope_parameters.". */
+  readonly #prefix: string;
 
-  /** Parses the text of a config.json. Throws LMX5101. */
-  constructor(text: string, file: string) {
+  private constructor(fields: Fields, file: string, purpose: "run" | "plan", prefix: string) {
+    this.#fields = fields;
     this.file = file;
-    const document = this.#parse(text);
-    if (typeof document !== "object" || document === null || Array.isArray(document)) {
-      throw invalidFile("LMX5101", `Expected a JSON object in ${file}`);
-    }
-    this.#fields = document as { readonly [key: string]: Json };
+    this.purpose = purpose;
+    this.#prefix = prefix;
   }
 
-  #parse(text: string): Json {
-    try {
-      return parseStrictJson(text, { nonFinite: true });
-    } catch (error) {
-      if (!(error instanceof JsonSyntaxError)) throw error;
-      const before = text.slice(0, error.index).split("\n");
-      const place = `line ${before.length}, column ${before.at(-1)!.length + 1}`;
-      throw invalidFile("LMX5101", `${error.message} at ${place} of ${this.file}`);
-    }
+  /** Parses the text of a config.json. Throws LMX5101. */
+  static parse(text: string, file: string, purpose: "run" | "plan"): ConfigFields {
+    const fields = asFields(parse(text, file));
+    if (fields === undefined) throw invalidFile("LMX5101", `Expected a JSON object in ${file}`);
+    return new ConfigFields(fields, file, purpose, "");
+  }
+
+  /** The mapping under a name; undefined where there is none. */
+  section(name: string): ConfigFields | undefined {
+    const value = this.get(name);
+    if (value === undefined) return undefined;
+    const fields = asFields(value);
+    if (fields === undefined) throw this.wrong(name, "a mapping");
+    return new ConfigFields(fields, this.file, this.purpose, `${this.#prefix}${name}.`);
   }
 
   /** The raw value; null and absent are both undefined. */
   get(name: string): Json | undefined {
-    return this.#fields[name] ?? undefined;
+    return Object.hasOwn(this.#fields, name) ? (this.#fields[name] ?? undefined) : undefined;
   }
 
   wrong(name: string, expected: string): Error {
     const got = this.get(name) === undefined ? "nothing" : JSON.stringify(this.get(name));
     return invalidFile(
       "LMX5101",
-      `Expected ${expected} at ${name} in ${this.file}, got ${got.slice(0, 120)}`,
+      `Expected ${expected} at ${this.#prefix}${name} in ${this.file}, got ${got.slice(0, 120)}`,
     );
   }
 
@@ -53,6 +79,13 @@ export class ConfigFields {
     const value = this.get(name) ?? fallback;
     if (!Number.isSafeInteger(value) || (value as number) < 1) throw this.wrong(name, "a positive integer");
     return value as number;
+  }
+
+  /** A number of layers: small enough that nobody runs out of memory over a typing error. */
+  depth(name: string, fallback?: number): number {
+    const value = this.count(name, fallback);
+    if (value > maxLayers) throw this.wrong(name, `at most ${maxLayers} layers`);
+    return value;
   }
 
   number(name: string, fallback: number): number {

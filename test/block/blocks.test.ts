@@ -92,6 +92,7 @@ describe("mamba2", () => {
       dtMin: 0,
       gatedNorm: true,
       bias: false,
+      outputBias: false,
       convBias: true,
     });
   });

@@ -39,6 +39,7 @@ describe("proxyPlan", () => {
       dtMin: 0,
       gatedNorm: true,
       bias: false,
+      outputBias: false,
       convBias: true,
     });
     assert.deepEqual(options("attention"), {
@@ -72,6 +73,7 @@ describe("proxyPlan", () => {
       dtMin: 0,
       gatedNorm: true,
       bias: false,
+      outputBias: false,
       convBias: true,
     });
     assert.deepEqual(options("attention"), {

@@ -4,13 +4,13 @@ import { readFileSync } from "node:fs";
 import { mkdir, writeFile } from "node:fs/promises";
 import { basename, dirname, extname } from "node:path";
 import { Args, Flags } from "@oclif/core";
-import { exitCodes, LayermixError } from "../../diag/diagnostic.js";
 import { similarName } from "../../diag/suggest.js";
 import { findPreset, listPresets } from "../../spec/presets.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
 import { usageError } from "../failure.js";
 import { nextCommand } from "../next_command.js";
 import { newStudyText, presetText } from "../study_template.js";
+import { cannotWrite } from "../write_error.js";
 
 export class Init extends LayermixCommand {
   static override summary = "Write a study file to start from.";
@@ -66,13 +66,4 @@ export class Init extends LayermixCommand {
     );
     throw usageError("LMX6008", `Unknown preset ${name}`, [near ?? "layermix preset list shows all presets"]);
   }
-}
-
-function cannotWrite(file: string, error: NodeJS.ErrnoException): LayermixError {
-  if (error.code === "EEXIST")
-    return usageError("LMX6010", `${file} exists already`, ["add --force to overwrite it"]);
-  const message = `Cannot write ${file}: ${error.message}`;
-  return new LayermixError({ code: "LMX6011", severity: "error", message, help: [] }, exitCodes.storage, {
-    cause: error,
-  });
 }

@@ -48,7 +48,7 @@ expected. Defaults are those of transformers 5.18.`,
   },
   LMX5102: {
     title: "Checkpoint not supported",
-    explanation: `layermix runs two classes of Hugging Face models exactly: nemotron_h with Mamba-2 (M),
+    explanation: `import hf reads the families that its help lists. verify is stricter: layermix runs two classes of Hugging Face models exactly: nemotron_h with Mamba-2 (M),
 attention (*) and MLP (-) layers, and mamba2 with one group (its gated norm ignores groups, so more than one
 would be another function). Whatever else changes the function - biases, other activations, sliding windows,
 mixtures of experts - is refused by name rather than computed wrongly.`,
@@ -64,6 +64,18 @@ with a warning.) Both prefixes, backbone. and model., are read.`,
     explanation: `A reference file holds input_ids (batch, sequence) and logits (batch, sequence, vocab), and
 may hold loss (one number), hidden_states.0 to hidden_states.L (batch, sequence, hidden) and grad.NAME for
 parameters, all recorded from the model being verified.`,
+  },
+  LMX5105: {
+    title: "Configuration whose sizes cannot be built",
+    explanation: `The configuration was read, but its sizes do not fit each other: key heads that do not divide the heads,
+groups that do not divide the heads, a width that is not a whole number of heads.`,
+    help: "Compare the configuration with the one it was copied from.",
+  },
+  LMX5106: {
+    title: "Not carried into the study",
+    explanation: `The configuration says something about the model that a study file has no place for: a multiplier, another
+order of norms, scaled RoPE. Layers, parameters, FLOPs, caches and state are those of the model; what it computes
+is not.`,
   },
   LMX5201: {
     title: "Model that NemotronH cannot express",

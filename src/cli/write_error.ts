@@ -1,0 +1,13 @@
+// A study file that cannot be written: it is there already, or the disk says no.
+
+import { exitCodes, LayermixError } from "../diag/diagnostic.js";
+import { usageError } from "./failure.js";
+
+export function cannotWrite(file: string, error: NodeJS.ErrnoException): LayermixError {
+  if (error.code === "EEXIST")
+    return usageError("LMX6010", `${file} exists already`, ["add --force to overwrite it"]);
+  const message = `Cannot write ${file}: ${error.message}`;
+  return new LayermixError({ code: "LMX6011", severity: "error", message, help: [] }, exitCodes.storage, {
+    cause: error,
+  });
+}
