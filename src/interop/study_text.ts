@@ -32,7 +32,7 @@ export function studyText(model: ImportedModel, { name, comments, sections }: St
     `  vocab: ${model.vocab}`,
     `  tie_embeddings: ${model.tieEmbeddings}`,
     ...(model.scaling === undefined ? [] : [`  scaling: ${flow({ ...model.scaling })} # of no cost`]),
-    `  norm: { kind: rmsnorm, eps: ${model.normEps} }`,
+    `  norm: { kind: rmsnorm, eps: ${scalar(model.normEps)} }`,
     "  blocks:",
     ...Object.entries(model.blocks).flatMap(([kind, options]) => block(kind, options)),
   ];
@@ -66,10 +66,11 @@ function flow(options: RawKind): string {
   return entries.length === 0 ? "{}" : `{ ${entries.join(", ")} }`;
 }
 
+/** Small numbers as people write them: 1e-6, not 0.000001. */
 function scalar(value: unknown): string {
-  return typeof value === "number" && !Number.isInteger(value)
-    ? String(Number(value.toPrecision(12)))
-    : String(value);
+  if (typeof value !== "number" || Number.isInteger(value)) return String(value);
+  const rounded = Number(value.toPrecision(12));
+  return Math.abs(rounded) < 1e-3 ? rounded.toExponential() : String(rounded);
 }
 
 function wrap(text: string, width: number): readonly string[] {
