@@ -143,7 +143,7 @@ function inference(o: MoeOptions, { hidden }: BlockContext, pass: InferencePass)
   const { sharedWidth: width, activation, gated } = o;
   return [
     { operation: { kind: "rms_norm", rows, cols: hidden } },
-    product(rows, hidden, o.experts),
+    product(rows, hidden, o.experts + (o.sharedGate ? 1 : 0)), // the router, and the gate beside it
     ...(o.latent === 0 ? [] : [product(rows, hidden, l)]),
     { operation: experts(l, columns(o) * o.width) },
     { operation: experts(o.width, l), ...(o.latent === 0 ? { partial: true } : {}) },

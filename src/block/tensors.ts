@@ -29,7 +29,7 @@ export function convolution(channels: number, taps: number, bias: boolean): read
 
 /** The name of a layer's tensor inside the layer that is composed of it: "mixer.mamba.in_proj.weight". */
 export function within(part: string, { name, ...tensor }: ParameterTensor): ParameterTensor {
-  return { ...tensor, name: name.replace(/^mixer\./, `mixer.${part}.`) };
+  return { ...tensor, name: `mixer.${part}.${name.replace(/^mixer\./, "")}` };
 }
 
 /** Forward FLOPs of a depthwise causal convolution: the first tokens reach 1, 2, ... taps back. */
