@@ -38,7 +38,8 @@ function commonPrefix(a: string, b: string): number {
 /**
  * The name closest to `wanted`, or undefined if none is close: at most a third of the letters (at least one) may
  * differ, or `wanted` is a beginning of exactly one name ("attn" is not, "atten" is). Among equally distant names the
- * one with the longer common beginning wins: "relu" is nearer to "relu2" than to "gelu".
+ * one with the longer common beginning wins: "relu" is nearer to "relu2" than to "gelu"; then the one whose next letter
+ * or digit is nearer: "model-9b" is nearer to "model-8b" than to "model-4b".
  */
 export function nearestName(wanted: string, names: readonly string[]): string | undefined {
   const target = normalise(wanted);
@@ -46,13 +47,21 @@ export function nearestName(wanted: string, names: readonly string[]): string | 
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(target.length / 3));
   let bestPrefix = -1;
+  let bestStep = Number.POSITIVE_INFINITY;
   for (const name of names) {
     const distance = editDistance(target, normalise(name), bestDistance);
     const prefix = commonPrefix(target, normalise(name));
-    if (distance < bestDistance || (distance === bestDistance && prefix > bestPrefix)) {
+    const letter = target.codePointAt(prefix);
+    const step = letter === undefined ? 0 : Math.abs(letter - (normalise(name).codePointAt(prefix) ?? 0));
+    const nearer =
+      distance < bestDistance ||
+      (distance === bestDistance &&
+        (prefix > bestPrefix || (prefix === bestPrefix && best !== undefined && step < bestStep)));
+    if (nearer) {
       best = name;
       bestDistance = distance;
       bestPrefix = prefix;
+      bestStep = step;
     }
   }
   if (best !== undefined) return best;

@@ -46,6 +46,11 @@ describe("suggestions", () => {
     );
   });
 
+  it("prefer the nearer number where all else is equal", () => {
+    assert.equal(nearestName("model-9b", ["model-4b", "model-8b"]), "model-8b");
+    assert.equal(nearestName("model-5b", ["model-8b", "model-4b"]), "model-4b");
+  });
+
   const kinds = ["mamba2", "attention", "mlp"];
   const table: [string, readonly string[], string | undefined][] = [
     ["atention", kinds, "attention"],
