@@ -1,6 +1,7 @@
 // Everything a study folder has measured, read once: `fidelity`, `report`, `watch` and `export` are functions of this.
 // Works on a study that is still running; a trial that has not ended shows what it has measured so far.
 
+import { statSync } from "node:fs";
 import { isEvaluation, readMetrics, type TrainLine } from "./metrics_log.js";
 import {
   isFailure,
@@ -25,6 +26,8 @@ export interface TrialMeasurements extends StudyTrial {
   /** Training loss by logged step. */
   readonly training: readonly TrainLine[];
   readonly timing?: TrialTiming;
+  /** When its result was published, milliseconds since 1970; by the clock of the file system. */
+  readonly endedAt?: number;
 }
 
 export interface StudyMeasurements {
@@ -53,12 +56,14 @@ function readTrial(folder: string, { id, until }: StudyTrial): Omit<TrialMeasure
   const outcome = readOutcome(trial);
   const rung = outcome === undefined && until !== undefined ? readRung(trial, until) : undefined;
   const timing = readTiming(trial);
+  const published = statSync(trialLayout.result(trial), { throwIfNoEntry: false })?.mtimeMs;
   const lines = readMetrics(trialLayout.metrics(trial));
   const finished = outcome !== undefined && !isFailure(outcome) ? outcome.evaluations : undefined;
   return {
     ...(outcome === undefined ? {} : { outcome }),
     ...(rung === undefined ? {} : { rung }),
     ...(timing === undefined ? {} : { timing }),
+    ...(published === undefined ? {} : { endedAt: published }),
     evaluations:
       finished ??
       lines
