@@ -171,6 +171,8 @@ class Backend {
   // Binding another workspace or releasing memory ends a recording's life.
   virtual bool begin_step() { return true; }
   virtual void end_step() {}
+  // Seconds that a device of its own spent on the last step, once its scalars have been read; 0 where there is none.
+  virtual double step_seconds() const { return 0; }
 
   // ---- embedding: x (rows, cols) = weight[tokens] ---------------------------------------------------------------
   virtual void embedding_forward(index_t rows, index_t cols, const std::int32_t* tokens, const void* weight,

@@ -73,6 +73,7 @@ class StepWorker final : public TrainerWorker {
     object.Set("gradNorm", result_.grad_norm);
     object.Set("learningRate", result_.learning_rate);
     object.Set("step", static_cast<double>(result_.step));
+    object.Set("deviceSeconds", result_.device_seconds);
     return object;
   }
 

@@ -19,6 +19,7 @@
 #include "ssd_scan.cuh"
 #include "ssd_scan_padded.cuh"
 #include "step_graph.h"
+#include "step_timer.h"
 #include "transfer.h"
 
 namespace lmx {
@@ -100,8 +101,12 @@ class CudaBackend final : public Backend {
     gemm_.bind_workspace(pointer, bytes);
   }
 
-  bool begin_step() override { return graph_.begin(stream()); }
+  bool begin_step() override {
+    timer_.begin(stream());
+    return graph_.begin(stream());
+  }
   void end_step() override { graph_.end(stream()); }
+  double step_seconds() const override { return timer_.seconds(); }
 
   std::size_t workspace_bytes(const LinearShape&) const override { return cuda::Gemm::workspace_bytes; }
   std::size_t workspace_bytes(const NormShape& s) const override { return cuda::rms_norm_workspace(s); }
@@ -232,6 +237,7 @@ class CudaBackend final : public Backend {
   }
   void read_scalars(StepScalars& host, const StepScalars* device) override {
     check(cudaMemcpyAsync(host_scalars_, device, sizeof host, cudaMemcpyDeviceToHost, stream()), "cudaMemcpyAsync");
+    timer_.end(stream());
     synchronize();
     host = *host_scalars_;
   }
@@ -284,6 +290,7 @@ class CudaBackend final : public Backend {
   cuda::Attention attention_;
   cuda::UploadRing uploads_;
   cuda::StepGraph graph_;
+  cuda::StepTimer timer_;
 };
 
 }  // namespace

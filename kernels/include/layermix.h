@@ -79,7 +79,8 @@ typedef struct lmx_trainer_config {
   double init_std;     // standard deviation of weight matrices (Megatron's 0.02)
 } lmx_trainer_config;
 
-// Bytes of one trainer, exact: what is allocated is the sum.
+// Bytes of one trainer, exact: what is allocated is the sum. LAYERMIX_MEMORY_LIMIT (bytes) in the environment refuses more, as if a device
+// had no more than that.
 typedef struct lmx_memory {
   int64_t weights, gradients, optimizer, activations, workspace, total;
 } lmx_memory;
@@ -97,6 +98,7 @@ typedef struct lmx_step_result {
   double grad_norm;  // before clipping
   double learning_rate;
   int64_t step;  // steps taken so far, this one included
+  double device_seconds;  // that a GPU spent on it, by its own clock; 0 on the CPU
 } lmx_step_result;
 
 typedef struct lmx_trainer lmx_trainer;

@@ -1,5 +1,10 @@
 #include "train/memory.h"
 
+#include <cstdlib>
+#include <string>
+
+#include "common/error.h"
+
 namespace lmx {
 
 TrainerBuffers plan_buffers(Arena& arena, Model& model, const Precision& precision, const Workload& work,
@@ -25,6 +30,19 @@ lmx_memory memory_of(const Arena& arena) {
                     bytes(Region::activations), bytes(Region::workspace), 0};
   memory.total = memory.weights + memory.gradients + memory.optimizer + memory.activations + memory.workspace;
   return memory;
+}
+
+void check_memory_limit(int64_t bytes) {
+  const char* const text = std::getenv("LAYERMIX_MEMORY_LIMIT");
+  if (text == nullptr || *text == 0) return;
+  char* end = nullptr;
+  const unsigned long long limit = std::strtoull(text, &end, 10);
+  if (end == text || *end != 0 || *text == '-') {
+    throw InvalidArgument(std::string("expected LAYERMIX_MEMORY_LIMIT to be a number of bytes, got ") + text);
+  }
+  if (static_cast<unsigned long long>(bytes) > limit) {
+    throw OutOfMemory(static_cast<std::size_t>(bytes), static_cast<std::size_t>(limit));
+  }
 }
 
 Allocation::Allocation(Backend& backend, const Arena& measured) : backend_(backend) {

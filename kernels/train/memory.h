@@ -28,6 +28,9 @@ TrainerBuffers plan_buffers(Arena& arena, Model& model, const Precision& precisi
 // Bytes by category of a measuring arena.
 lmx_memory memory_of(const Arena& arena);
 
+// Throws OutOfMemory where `bytes` are more than LAYERMIX_MEMORY_LIMIT, bytes in the environment, allows.
+void check_memory_limit(int64_t bytes);
+
 // Allocates what a measuring arena asks for; frees it in the end. Throws OutOfMemory.
 class Allocation {
  public:

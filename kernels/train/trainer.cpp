@@ -50,6 +50,7 @@ Trainer::Trainer(const lmx_trainer_config& config)
   Arena measured;
   plan_buffers(measured, model_, precision_, work_, workspace_bytes, &workspace);
   memory_ = memory_of(measured);
+  check_memory_limit(memory_.total);
   allocation_ = std::make_unique<Allocation>(*backend_, measured);
   Arena bound(allocation_->bases());
   buffers_ = plan_buffers(bound, model_, precision_, work_, workspace_bytes, &workspace);
@@ -108,7 +109,8 @@ lmx_step_result Trainer::step(const int32_t* tokens, const int32_t* targets) {
   }
   backend_->read_scalars(scalars, buffers_.loss.scalars);
   step_ = step;
-  return {scalars.loss_sum * scalars.inverse_target_count, scalars.grad_norm, scalars.learning_rate, step};
+  return {scalars.loss_sum * scalars.inverse_target_count, scalars.grad_norm, scalars.learning_rate, step,
+          backend_->step_seconds()};
 }
 
 void Trainer::accumulate(const LogitsSink& sink) {

@@ -16,6 +16,7 @@ import { onDisk } from "../study/storage_error.js";
 import type { StudyDocument } from "../study/study_document.js";
 import { studyLayout } from "../study/study_layout.js";
 import { readTrialStatus, type TrialStatus } from "../study/trial_status.js";
+import { deviceSeconds, type GpuUse, gpuUse } from "./gpu_use.js";
 import { SweepReporter } from "./progress/sweep_reporter.js";
 import { withStopSignals } from "./signals.js";
 
@@ -50,6 +51,8 @@ export interface StudyEnd {
   readonly statuses: ReadonlyMap<string, TrialStatus>;
   /** Set when the budget in hours is spent: hours of work so far. */
   readonly hours?: number;
+  /** Set when something ran on a GPU. */
+  readonly gpu?: GpuUse;
 }
 
 /**
@@ -70,6 +73,8 @@ export async function runStudy(options: SessionOptions): Promise<StudyEnd> {
     onGrowth: (document, trials) => reporter.grow(document, trials),
   });
   let halted = false;
+  const began = performance.now();
+  const earlier = deviceSeconds(folder);
   await withStopSignals(
     () => reporter.say("Stopping: every worker finishes its step and saves. Once more leaves at once."),
     async (signals) => {
@@ -102,7 +107,13 @@ export async function runStudy(options: SessionOptions): Promise<StudyEnd> {
       }
     },
   );
-  return { document: director.document, statuses, ...(halted ? { hours: director.hoursSpent() } : {}) };
+  const onDevice = deviceSeconds(folder) - earlier;
+  return {
+    document: director.document,
+    statuses,
+    ...(halted ? { hours: director.hoursSpent() } : {}),
+    ...(onDevice > 0 ? { gpu: gpuUse((performance.now() - began) / 1_000, onDevice, pooling.workers) } : {}),
+  };
 }
 
 /** Trials that may run at the same time: those known now, or all that a search may come to. */

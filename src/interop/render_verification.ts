@@ -1,11 +1,12 @@
-// A verification as text: one line per quantity, each with its tolerance, and the worst gradients by name.
+// A verification as text: one line per quantity, each with its limit, and the gradients nearest theirs by name.
 
-import { type Tolerances, tolerances, type Verification } from "./verify.js";
+import type { Verification } from "./verify.js";
 
 const gradientsShown = 3;
 
 /** Several lines, no trailing newline. */
-export function renderVerification(result: Verification, limits: Tolerances = tolerances): string {
+export function renderVerification(result: Verification): string {
+  const { limits } = result;
   const lines = [
     line("logits", "largest difference", result.logitsMaxAbs, limits.logits),
     result.lossAbs === null
@@ -15,23 +16,24 @@ export function renderVerification(result: Verification, limits: Tolerances = to
   if (result.hiddenMaxAbs.length > 0) {
     lines.push(line("hidden", "largest difference", Math.max(...result.hiddenMaxAbs)));
   }
-  const worst = Object.entries(result.gradients).sort(([, a], [, b]) => b - a);
+  const share = ([name, error]: readonly [string, number]): number => error / limits.gradients[name]!;
+  const worst = Object.entries(result.gradients).sort((a, b) => share(b) - share(a));
   lines.push(
-    worst.length === 0 ? "gradients  not recorded" : gradientLine(worst.length, result.worstGradient, limits),
+    worst.length === 0
+      ? "gradients  not recorded"
+      : line("gradients", `nearest their limits of ${worst.length}, relative`),
   );
-  for (const [name, error] of worst.slice(0, gradientsShown))
-    lines.push(`             ${format(error)}  ${name}`);
+  for (const [name, error] of worst.slice(0, gradientsShown)) {
+    lines.push(`             ${format(error)}  (at most ${format(limits.gradients[name]!)})  ${name}`);
+  }
   lines.push(result.ok ? "equal within tolerance" : "NOT equal within tolerance");
   return lines.join("\n");
 }
 
-function gradientLine(count: number, worst: number, limits: Tolerances): string {
-  return line("gradients", `worst of ${count}, relative`, worst, limits.gradient);
-}
-
-function line(what: string, measure: string, value: number, tolerance?: number): string {
-  const limit = tolerance === undefined ? "" : `  (at most ${tolerance.toExponential()})`;
-  return `${what.padEnd(10)} ${measure.padEnd(28)} ${format(value)}${limit}`;
+function line(what: string, measure: string, value?: number, tolerance?: number): string {
+  const limit = tolerance === undefined ? "" : `  (at most ${format(tolerance)})`;
+  const number = value === undefined ? "" : ` ${format(value)}`;
+  return `${what.padEnd(10)} ${measure.padEnd(28)}${number}${limit}`;
 }
 
 function format(value: number): string {

@@ -9,35 +9,14 @@ import type { NativeLibrary, NativeModelConfig, NativeTrainer, Precision } from 
 import { fromNativeError } from "../run/native_error.js";
 import { HuggingFaceCheckpoint } from "./huggingface_checkpoint.js";
 import { type Reference, readReference } from "./reference.js";
-
-export interface Tolerances {
-  readonly logits: number;
-  readonly loss: number;
-  readonly gradient: number;
-  readonly gradientFloor: number;
-}
-
-/** What counts as equal, against a reference recorded in fp32, for a run in fp32 or fp64. */
-export const tolerances: Tolerances = {
-  /** Largest difference of a logit, and of the loss. */
-  logits: 2e-5,
-  loss: 2e-5,
-  /** ‖got − reference‖ / ‖reference‖ of each gradient tensor (Frobenius). */
-  gradient: 1e-4,
-  /**
-   * A gradient whose norm is below this share of the largest one's is divided by that share instead of its
-   * own norm: there, the recorded fp32 gradient is rounding noise itself.
-   */
-  gradientFloor: 1e-6,
-};
-
-/** The same for a run in bf16, whose every activation is rounded to eight bits. */
-const bf16Tolerances: Tolerances = { logits: 0.15, loss: 1e-2, gradient: 0.1, gradientFloor: 1e-3 };
-
-/** The tolerances of a run in this precision. */
-export function tolerancesOf(precision: Precision): Tolerances {
-  return precision === "bf16" ? bf16Tolerances : tolerances;
-}
+import {
+  bf16Limits,
+  type Distances,
+  exactLimits,
+  gradientFloor,
+  type Limits,
+  within,
+} from "./verify_limits.js";
 
 export interface VerifyRequest {
   /** Checkpoint folder: config.json and weights. */
@@ -58,6 +37,8 @@ export interface Verification {
   readonly gradients: Readonly<Record<string, number>>;
   /** The largest of `gradients`, 0 when there are none. */
   readonly worstGradient: number;
+  /** What each may be at most: in bf16 twice what a plain bf16 implementation is off. */
+  readonly limits: Limits;
   readonly ok: boolean;
 }
 
@@ -92,44 +73,52 @@ async function compare(
     layers: model.layers.length,
     shapes: new Map(tensors.map(({ name, shape }) => [name, shape])),
   });
-  const trainer = new native.Trainer(trainerConfig(model, request, reference.batch, reference.sequence));
-  try {
-    for (const { name } of tensors) trainer.write(name, "value", checkpoint.read(name));
-    return await measure(trainer, reference, checkpoint.hiddenStates, tolerancesOf(request.precision));
-  } finally {
-    trainer.dispose();
-  }
+  const distancesOn = async (device: string): Promise<Measured> => {
+    const on = { ...request, device };
+    const trainer = new native.Trainer(trainerConfig(model, on, reference.batch, reference.sequence));
+    try {
+      for (const { name } of tensors) trainer.write(name, "value", checkpoint.read(name));
+      return await measure(trainer, reference, checkpoint.hiddenStates, gradientFloor(request.precision));
+    } finally {
+      trainer.dispose();
+    }
+  };
+  const got = await distancesOn(request.device);
+  const limits =
+    request.precision === "bf16"
+      ? bf16Limits(await distancesOn("reference"))
+      : exactLimits(reference.gradients.keys());
+  const { logitsMaxAbs, lossAbs, hiddenMaxAbs, gradients } = got;
+  const worstGradient = Object.values(gradients).reduce(largest, 0);
+  return { logitsMaxAbs, lossAbs, hiddenMaxAbs, gradients, worstGradient, limits, ok: within(got, limits) };
+}
+
+interface Measured extends Distances {
+  readonly hiddenMaxAbs: readonly number[];
 }
 
 async function measure(
   trainer: NativeTrainer,
   reference: Reference,
   hiddenStates: readonly number[],
-  limits: Tolerances,
-): Promise<Verification> {
+  floorShare: number,
+): Promise<Measured> {
   const got = await trainer.probe(reference.inputIds, shiftedTargets(reference));
   const logitsMaxAbs = maxAbsDifference(got.logits, reference.logits);
+  const logitsRms = differenceNorm(got.logits, reference.logits) / Math.sqrt(reference.logits.length);
   const lossAbs = reference.loss === undefined ? null : Math.abs(got.loss - reference.loss);
   const hiddenMaxAbs = reference.hidden.map((expected, index) => {
     const start = hiddenStates[index]! * expected.length;
     return maxAbsDifference(got.hidden.subarray(start, start + expected.length), expected);
   });
   const norms = [...reference.gradients.values()].map(norm);
-  const floor = limits.gradientFloor * norms.reduce((a, b) => Math.max(a, b), 0);
+  const floor = floorShare * norms.reduce((a, b) => Math.max(a, b), 0);
   const gradients: Record<string, number> = {};
-  let worstGradient = 0;
   for (const [name, expected] of reference.gradients) {
     const error = differenceNorm(trainer.read(name, "gradient", "float64"), expected);
-    const relative = error === 0 ? 0 : error / Math.max(norm(expected), floor);
-    gradients[name] = relative;
-    worstGradient = largest(worstGradient, relative);
+    gradients[name] = error === 0 ? 0 : error / Math.max(norm(expected), floor);
   }
-  // Written so that NaN is not ok.
-  const ok =
-    logitsMaxAbs <= limits.logits &&
-    (lossAbs === null || lossAbs <= limits.loss) &&
-    worstGradient <= limits.gradient;
-  return { logitsMaxAbs, lossAbs, hiddenMaxAbs, gradients, worstGradient, ok };
+  return { logitsMaxAbs, logitsRms, lossAbs, hiddenMaxAbs, gradients };
 }
 
 function shiftedTargets(reference: Reference): Int32Array {

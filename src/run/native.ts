@@ -97,6 +97,8 @@ export interface NativeStepResult {
   readonly learningRate: number;
   /** Steps taken so far, this one included. */
   readonly step: number;
+  /** That a GPU spent on it, by its own clock; 0 on the CPU. */
+  readonly deviceSeconds: number;
 }
 
 /**

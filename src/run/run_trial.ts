@@ -11,7 +11,7 @@ import { publishRung } from "../study/rung.js";
 import { trialLayout } from "../study/study_layout.js";
 import type { TrialDefinition, TrialFile } from "../study/trial.js";
 import { createTask } from "../task/create_task.js";
-import type { EvaluatedBatch, Metrics, Task } from "../task/task.js";
+import type { Batch, EvaluatedBatch, Metrics, Task } from "../task/task.js";
 import {
   type CheckpointedTrainer,
   removeCheckpoints,
@@ -19,6 +19,7 @@ import {
   saveCheckpoint,
 } from "./checkpoint.js";
 import type { ClaimHold } from "./claim_hold.js";
+import { type FittedTrainer, fitTrainer } from "./fit_trainer.js";
 import type { NativeLibrary, NativeTrainer, NativeTrainerConfig } from "./native.js";
 import { removeStrayFiles } from "./stray_files.js";
 import { TrialClock } from "./trial_clock.js";
@@ -49,11 +50,11 @@ export async function runTrial(run: TrialRun): Promise<TrialEnd> {
   const { definition } = run.file;
   removeStrayFiles(run.trialFolder);
   const task = await taskOf(run.file);
-  const trainer = new run.native.Trainer(trainerConfig(definition, run.order));
+  const fitted = fitTrainer(run.native, trainerConfig(definition, run.order), run.trialFolder);
   try {
-    return await new TrialSession(run, task, trainer).run();
+    return await new TrialSession(run, task, fitted).run();
   } finally {
-    trainer.dispose();
+    fitted.trainer.dispose();
   }
 }
 
@@ -65,13 +66,16 @@ class TrialSession {
   readonly #log: MetricsLog;
   readonly #clock: TrialClock;
   readonly #evaluations: TrialEvaluation[] = [];
+  readonly #smaller: { readonly microBatch?: number };
+  #next: { readonly step: number; readonly batch: Batch } | undefined;
   #reportedAt = 0;
 
-  constructor(run: TrialRun, task: Task, trainer: NativeTrainer) {
+  constructor(run: TrialRun, task: Task, { trainer, ...smaller }: FittedTrainer) {
     this.#run = run;
     this.#definition = run.file.definition;
     this.#task = task;
     this.#trainer = trainer;
+    this.#smaller = smaller;
     const restored = restoreCheckpoint(run.trialFolder, this.#checkpointed);
     this.#log = new MetricsLog(trialLayout.metrics(run.trialFolder), restored?.metricsBytes ?? 0);
     for (const line of restored?.lines ?? []) this.#remember(line);
@@ -113,9 +117,14 @@ class TrialSession {
 
   /** One optimizer step and its line. False when the loss is not a finite number. */
   async #step(): Promise<boolean> {
-    const { batch, steps } = this.#definition;
-    const { tokens, targets } = this.#task.trainBatch(this.#trainer.stepIndex, batch);
-    const result = await this.#clock.train(() => this.#trainer.step(tokens, targets));
+    const { steps } = this.#definition;
+    const step = this.#trainer.stepIndex;
+    const { tokens, targets } = this.#batchOf(step);
+    const result = await this.#clock.train(() => {
+      const running = this.#trainer.step(tokens, targets);
+      if (step + 1 < steps) this.#next = { step: step + 1, batch: this.#batchOf(step + 1) };
+      return running;
+    });
     const finite = Number.isFinite(result.loss);
     const every = Math.ceil(steps / maxTrainLines);
     if (!finite || result.step % every === 0 || result.step === steps) {
@@ -125,10 +134,17 @@ class TrialSession {
         loss: orNull(result.loss),
         gradNorm: orNull(result.gradNorm),
         learningRate: result.learningRate,
+        ...this.#smaller,
       });
     }
     this.#report(result.step, orNull(result.loss));
     return finite;
+  }
+
+  /** The batch of a step: made while the step before it ran, where there was one. */
+  #batchOf(step: number): Batch {
+    if (this.#next?.step === step) return this.#next.batch;
+    return this.#task.trainBatch(step, this.#definition.batch);
   }
 
   #evaluationDue(): boolean {
@@ -210,6 +226,7 @@ class TrialSession {
       status,
       steps,
       tokens: this.#tokensAt(steps),
+      ...this.#smaller,
       ...(status === "done" && last !== undefined ? { metrics: last.metrics } : {}),
       evaluations: this.#evaluations,
     });

@@ -4,6 +4,7 @@
 import { hostname } from "node:os";
 import { studyFormat } from "../study/json_file.js";
 import { readTiming, writeTiming } from "../study/outcome.js";
+import type { NativeStepResult } from "./native.js";
 import type { TrialRun } from "./run_trial.js";
 
 /** Saving may take this share of the time; a slow disk makes checkpoints rarer, not training slower. */
@@ -15,6 +16,7 @@ export class TrialClock {
   #steps = 0;
   #trainSeconds = 0;
   #evaluationSeconds = 0;
+  #deviceSeconds = 0;
   #savedAt = performance.now();
   #saveSeconds = 0;
 
@@ -26,16 +28,18 @@ export class TrialClock {
     this.#steps = earlier.steps;
     this.#trainSeconds = earlier.trainSeconds;
     this.#evaluationSeconds = earlier.evaluationSeconds;
+    this.#deviceSeconds = earlier.deviceSeconds ?? 0;
   }
 
   get tokensPerSecond(): number {
     return this.#trainSeconds === 0 ? 0 : (this.#steps * this.#tokensPerStep) / this.#trainSeconds;
   }
 
-  async train<T>(step: () => Promise<T>): Promise<T> {
+  async train(step: () => Promise<NativeStepResult>): Promise<NativeStepResult> {
     const begin = performance.now();
     const result = await step();
     this.#trainSeconds += secondsSince(begin);
+    this.#deviceSeconds += result.deviceSeconds;
     this.#steps++;
     return result;
   }
@@ -68,6 +72,7 @@ export class TrialClock {
       steps: this.#steps,
       trainSeconds: this.#trainSeconds,
       evaluationSeconds: this.#evaluationSeconds,
+      ...(this.#deviceSeconds > 0 ? { deviceSeconds: this.#deviceSeconds } : {}),
       tokensPerSecond: this.tokensPerSecond,
       threads: this.#run.order.threads,
       device: this.#run.order.device,

@@ -12,6 +12,7 @@ import { readRung } from "../study/rung.js";
 import { studyLayout, trialLayout } from "../study/study_layout.js";
 import type { TrialFile, TrialJob } from "../study/trial.js";
 import { ClaimHold } from "./claim_hold.js";
+import { isOutOfMemory } from "./fit_trainer.js";
 import { addonFor, loadNative } from "./load_native.js";
 import { runTrial } from "./run_trial.js";
 import type { FromWorker, ToWorker, TrialEnd, WorkerOrder } from "./worker_messages.js";
@@ -154,7 +155,7 @@ async function runGuarded(
       throw error;
     }
     const diagnostic = error instanceof LayermixError ? error.diagnostics[0] : undefined;
-    const outOfMemory = (error as { readonly code?: unknown }).code === "out_of_memory";
+    const outOfMemory = isOutOfMemory(error);
     process.stderr.write(`${(error as Error).stack ?? error}\n`);
     publishFailure(trialFolder, {
       format: studyFormat,

@@ -20,6 +20,8 @@ export interface TrainLine {
   /** Global norm before clipping. */
   readonly gradNorm: number | null;
   readonly learningRate: number;
+  /** Sequences per forward pass, where memory did not suffice for those of the trial's definition. */
+  readonly microBatch?: number;
 }
 
 /** One evaluation on held-out data, after `step` steps. */

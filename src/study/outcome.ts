@@ -19,6 +19,8 @@ export interface TrialResult {
   /** Steps taken. */
   readonly steps: number;
   readonly tokens: number;
+  /** Sequences per forward pass, where memory did not suffice for those of the trial's definition. */
+  readonly microBatch?: number;
   /** Held-out figures after the last step; absent when diverged. */
   readonly metrics?: Metrics;
   /** Every held-out evaluation, the last one included. */
@@ -58,6 +60,8 @@ export interface TrialTiming {
   readonly steps: number;
   readonly trainSeconds: number;
   readonly evaluationSeconds: number;
+  /** Of trainSeconds, those a GPU worked on steps, by its own clock; absent on the CPU and in older folders. */
+  readonly deviceSeconds?: number;
   /** Training tokens per second of trainSeconds; 0 before the first step. */
   readonly tokensPerSecond: number;
   readonly threads: number;

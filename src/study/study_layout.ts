@@ -20,6 +20,7 @@ const rungDigits = 8;
 /** Names in the folder of one trial. */
 export const trialLayout = {
   definition: (trial: string) => join(trial, "trial.json"),
+  microBatch: (trial: string) => join(trial, "micro-batch.json"),
   claims: (trial: string) => join(trial, "claims"),
   metrics: (trial: string) => join(trial, "metrics.jsonl"),
   checkpoint: (trial: string) => join(trial, "checkpoint.safetensors"),

@@ -9,6 +9,7 @@ import { LayermixError } from "../../src/diag/diagnostic.js";
 import { renderVerification } from "../../src/interop/render_verification.js";
 import { openSafetensors, type TensorSource, writeSafetensors } from "../../src/interop/safetensors.js";
 import { verify } from "../../src/interop/verify.js";
+import { type Distances, within } from "../../src/interop/verify_limits.js";
 
 const golden = (name: string): string => new URL(`../fixtures/golden/${name}`, import.meta.url).pathname;
 
@@ -43,6 +44,31 @@ describe("verify", () => {
       });
     }
   }
+
+  it("allows a run in bf16 twice what a plain bf16 implementation is off, and no more", async () => {
+    const folder = golden("nemotronh_dense_M-M*-M-");
+    // The plain implementation itself, in the library's place of a GPU.
+    const plain = await verify({ folder, device: "reference", precision: "bf16" });
+    assert.ok(plain.ok);
+    // Eight bits of mantissa round by 2^-9 at most, again and again.
+    assert.ok(plain.worstGradient > 2 ** -9 && plain.worstGradient < 0.1, `${plain.worstGradient}`);
+    assert.ok(plain.logitsMaxAbs > 1e-4 && plain.logitsMaxAbs < 0.1, `${plain.logitsMaxAbs}`);
+    assert.equal(plain.limits.logits, 2 * plain.logitsMaxAbs);
+    const times = (factor: number): Distances => ({
+      logitsMaxAbs: factor * plain.logitsMaxAbs,
+      logitsRms: 0,
+      lossAbs: 0,
+      gradients: Object.fromEntries(
+        Object.entries(plain.gradients).map(([name, error]) => [name, factor * error]),
+      ),
+    });
+    assert.ok(within(times(1.99), plain.limits));
+    assert.ok(!within(times(2.01), plain.limits));
+    const [name] = Object.entries(plain.gradients).sort(([, a], [, b]) => b - a)[0]!;
+    for (const off of [2.01 * plain.worstGradient, Number.NaN]) {
+      assert.ok(!within({ ...times(1), gradients: { ...times(1).gradients, [name]: off } }, plain.limits));
+    }
+  });
 
   describe("with a changed checkpoint", () => {
     let folder: string;
@@ -148,6 +174,7 @@ describe("verify", () => {
           hiddenMaxAbs: [],
           gradients: {},
           worstGradient: 0,
+          limits: { logits: 2e-5, loss: 2e-5, gradients: {} },
           ok: true,
         },
       );
@@ -207,8 +234,8 @@ describe("verify", () => {
     });
 
     it("names the device that is not there", async () => {
-      await assert.rejects(verify({ folder, device: "cuda:7", precision: "fp32" }), {
-        message: 'LMX3003: No device cuda:7: this build runs on "cpu" only',
+      await assert.rejects(verify({ folder, device: "cuda:7", precision: "bf16" }), {
+        message: /^LMX3003: No device cuda:7: /,
       });
     });
   });

@@ -30,7 +30,10 @@ describe("layermix verify", () => {
     const envelope = JSON.parse(stdout);
     assert.deepEqual([envelope.schema, envelope.command, envelope.ok], ["layermix/1", "verify", true]);
     const { logitsMaxAbs, lossAbs, hiddenMaxAbs, gradients, worstGradient, ok, ...rest } = envelope.data;
-    assert.deepEqual(rest, {});
+    const { limits, ...others } = rest;
+    assert.deepEqual(others, {});
+    assert.deepEqual([limits.logits, limits.loss], [2e-5, 2e-5]);
+    assert.deepEqual(new Set(Object.values(limits.gradients)), new Set([1e-4]));
     assert.ok(ok && logitsMaxAbs <= 2e-5 && lossAbs <= 2e-5 && worstGradient <= 1e-4);
     assert.equal(hiddenMaxAbs.length, 4);
     assert.equal(Object.keys(gradients).length, 30);
@@ -39,7 +42,7 @@ describe("layermix verify", () => {
   it("takes the recorded run from the folder and says that it is equal", () => {
     const { status, stdout } = layermix("verify", `${golden}/nemotronh_dense_M-M*-M-`);
     assert.equal(status, 0);
-    assert.match(stdout, /^logits +largest difference +\d\.\d\de-6 +\(at most 2e-5\)\n/);
+    assert.match(stdout, /^logits +largest difference +\d\.\d\de-6 +\(at most 2\.00e-5\)\n/);
     assert.match(stdout, /\nequal within tolerance\n$/);
   });
 

@@ -13,6 +13,7 @@ import { isFailure } from "../../study/outcome.js";
 import type { StudyDocument } from "../../study/study_document.js";
 import type { TrialStatus } from "../../study/trial_status.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
+import { renderGpuUse } from "../gpu_use.js";
 import { rankingData, trainingSpeeds, writeRanking } from "../ranked_folder.js";
 import { sharedFlags } from "../shared_flags.js";
 import { studyFlags } from "../study_flags.js";
@@ -58,7 +59,7 @@ export class Sweep extends LayermixCommand {
     const warnings = [...loaded.warnings, ...sharedProxyWarnings(study.document)];
     if (flags["dry-run"]) return dryRun(study, folder, warnings);
     this.note(overviewText(study, folder));
-    const { document, statuses, hours } = await runStudy({
+    const { document, statuses, hours, gpu } = await runStudy({
       study,
       folder,
       source: loaded.document.value,
@@ -72,12 +73,18 @@ export class Sweep extends LayermixCommand {
       interactive: this.interactive,
       note: (text) => this.note(text),
     });
+    if (gpu !== undefined) this.note(renderGpuUse(gpu));
     const ranking = writeRanking(folder, document);
     const speeds = trainingSpeeds(folder, document);
     const unfinished = budgetWarning(document, hours);
     const failure = failedTrials(statuses, folder);
     return {
-      data: { folder, name: spec.name, ...rankingData(ranking, speeds) },
+      data: {
+        folder,
+        name: spec.name,
+        ...rankingData(ranking, speeds),
+        ...(gpu === undefined ? {} : { gpu }),
+      },
       text: renderRanking(ranking, {
         color: this.color,
         width: process.stdout.columns ?? 100,

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# npm run test:gpu - everything that needs a GPU, in one command: builds the addon and the C++ tests for the card at hand, runs
+# both kinds of tests. Needs an NVIDIA driver, a CUDA 13 toolkit (or .cuda/), Node with this package's dependencies, mocha
+# and tsx, and dist/ (npm run build:ts).
+#   --sanitize   the C++ tests under compute-sanitizer's memcheck and racecheck instead (minutes)
+#   --keep       uses the addon in build-cuda/ as it is
+set -euo pipefail
+cd "$(dirname "$0")/.."
+sanitize=false keep=false
+for argument in "$@"; do
+  case $argument in
+    --sanitize) sanitize=true ;;
+    --keep) keep=true ;;
+    *) echo "usage: npm run test:gpu -- [--sanitize] [--keep]" >&2; exit 2 ;;
+  esac
+done
+capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/null | head -n 1 | tr -d .) ||
+  { echo "test_gpu: no NVIDIA driver here" >&2; exit 7; }
+[ "$capability" = 90 ] && capability=90a
+export LMX_CUDA_ARCHITECTURES="${LMX_CUDA_ARCHITECTURES:-$capability-real}"
+begin=$SECONDS
+$keep || scripts/build_cuda.sh
+[ -e build/Release/layermix_cpu.node ] || [ -e build/layermix_cpu.node ] || npx cmake-js compile --out build
+echo "test_gpu: built for $LMX_CUDA_ARCHITECTURES after $((SECONDS - begin)) s"
+if $sanitize; then
+  scripts/cuda_sanitize.sh
+else
+  scripts/cuda_tests.sh
+  npx mocha --timeout 120000 'test/gpu/**/*.test.ts'
+fi
+echo "test_gpu: done after $((SECONDS - begin)) s"

@@ -1,0 +1,76 @@
+// Making a trial's trainer fit into memory. Where the device has not enough for the micro-batch of the definition, the trainer is
+// made once more with half of it: the same tokens per step, their gradients accumulated over twice as many passes. That
+// rounds differently, so the choice belongs to the trial from then on: micro-batch.json says it, every attempt follows
+// it, and metrics and result name it.
+
+import { readJson, studyFormat, writeJson } from "../study/json_file.js";
+import { trialLayout } from "../study/study_layout.js";
+import type { NativeLibrary, NativeTrainer, NativeTrainerConfig } from "./native.js";
+
+/** trials/ID/micro-batch.json: written once, by the attempt that ran out of memory. */
+export interface SmallerMicroBatch {
+  readonly format: typeof studyFormat;
+  /** Sequences per forward pass. */
+  readonly microBatch: number;
+  /** Those of the definition, which did not fit. */
+  readonly instead: number;
+  /** What the library said: bytes asked and free. */
+  readonly because: string;
+}
+
+export interface FittedTrainer {
+  readonly trainer: NativeTrainer;
+  /** Set when it is not the definition's. */
+  readonly microBatch?: number;
+}
+
+/**
+ * The trainer of a trial, with half the micro-batch where the whole does not fit or has not fitted before.
+ * Throws what the library throws; "out_of_memory" when half does not fit either, or there is no half.
+ */
+export function fitTrainer(
+  native: NativeLibrary,
+  config: NativeTrainerConfig,
+  trialFolder: string,
+): FittedTrainer {
+  const path = trialLayout.microBatch(trialFolder);
+  const earlier = readJson<SmallerMicroBatch>(path);
+  if (earlier !== undefined) return smaller(native, config, earlier.microBatch);
+  try {
+    return { trainer: new native.Trainer(config) };
+  } catch (error) {
+    const microBatch = halfOf(config.microBatch);
+    if (!isOutOfMemory(error) || microBatch === undefined) throw error;
+    const fitted = smaller(native, config, microBatch);
+    const because = (error as Error).message;
+    const record: SmallerMicroBatch = {
+      format: studyFormat,
+      microBatch,
+      instead: config.microBatch,
+      because,
+    };
+    try {
+      writeJson(path, record);
+    } catch (failure) {
+      fitted.trainer.dispose();
+      throw failure;
+    }
+    return fitted;
+  }
+}
+
+export function isOutOfMemory(error: unknown): boolean {
+  return (error as { readonly code?: unknown } | undefined)?.code === "out_of_memory";
+}
+
+function smaller(native: NativeLibrary, config: NativeTrainerConfig, microBatch: number): FittedTrainer {
+  return { trainer: new native.Trainer({ ...config, microBatch }), microBatch };
+}
+
+/** Half of it, or the next smaller divisor where it is odd; undefined for one sequence. */
+function halfOf(microBatch: number): number | undefined {
+  for (let half = Math.floor(microBatch / 2); half >= 1; half--) {
+    if (microBatch % half === 0) return half;
+  }
+  return undefined;
+}
