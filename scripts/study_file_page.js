@@ -35,6 +35,8 @@ model:
 - Unknown keys are errors, with the nearest key named; so are duplicate keys, merge keys (\`<<\`), tags and a second
   document. Anchors and aliases work, up to 50 of them.
 - Every symbol of the layer pattern counts as one layer: a Transformer block is two, attention and MLP.
+- Layer kinds and their symbols are in [layout.md](layout.md). \`model.blocks\` holds the options of each, and can name further shapes
+  of a kind: \`global: { kind: attention, symbol: g, heads: 32 }\`.
 - \`--set path=value\` overrides a value for one command: \`--set model.hidden=2048 --set "sweep.over.mix.attention=[8%]"\`.
   Lists take indices (\`proxy.tasks.0.weight=2\`); \`null\` removes a key.
 - Relative paths in a file start from the folder of the file.

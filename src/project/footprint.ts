@@ -1,6 +1,7 @@
 // What a served model keeps in the memory of one device: weights, and per sequence the KV cache of its context and its
 // recurrent state.
 
+import type { ParameterTensor } from "../block/block.js";
 import { blockContext } from "../estimate/layer_groups.js";
 import { type ElementTypes, elementBytes } from "./element_types.js";
 import type { Hardware } from "./hardware.js";
@@ -36,11 +37,15 @@ export function footprint(
   let state = 0;
   let window = 0;
   for (const { block, options, count } of groups) {
-    for (const { shape } of block.parameters(options, context)) {
-      const elements = shape.reduce((product, length) => product * length, 1);
-      if (shape.length === 2) weights += count * elements;
-      else parameters += count * elements;
-    }
+    const hold = (tensors: readonly ParameterTensor[], times: number) => {
+      for (const { shape, decayed, visited } of tensors) {
+        const elements = shape.reduce((product, length) => product * length, 1);
+        if (visited !== undefined || (decayed && shape.length === 2)) weights += times * elements;
+        else parameters += times * elements;
+      }
+    };
+    hold(block.parameters(options, context), count);
+    hold(block.sharedParameters?.(options, context, count) ?? [], 1);
     const recurrent = block.recurrentElementsPerSequence(options);
     state += count * recurrent;
     window += count * (block.stateElementsPerSequence(options) - recurrent);

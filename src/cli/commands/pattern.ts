@@ -8,11 +8,13 @@ import { parseMixFlag, parsePlacementFlag } from "../layout_flags.js";
 export class Pattern extends LayermixCommand {
   static override summary = "Print the layer pattern of a mix.";
   static override description =
-    "Turns shares into layers: M is Mamba-2, * is attention, - is MLP. Placement even is Megatron's algorithm, exactly; the " +
+    "Turns shares into layers: M is Mamba-2, * is attention, - is MLP; layermix explain LMX1207 lists all kinds and their " +
+    "symbols. Placement even is Megatron's algorithm, exactly; the " +
     "result can be given to its --hybrid-layer-pattern. A kind without a share takes what the others leave.";
   static override examples = [
     "<%= config.bin %> pattern --layers 56 --mix mamba2=43%,attention=7%,mlp=50%",
     "<%= config.bin %> pattern --layers 24 --mix mamba2,attention=12.5% --placement every:8",
+    "<%= config.bin %> pattern --layers 48 --mix gated_deltanet=37.5%,attention=12.5%,moe=50%",
   ];
   static override flags = {
     layers: Flags.integer({
