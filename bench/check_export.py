@@ -41,7 +41,8 @@ def check(folder: str) -> tuple[list[str], float, int]:
     worst = (logits - run["logits"]).abs().max().item()
     if not worst <= LOGIT_TOLERANCE:
         problems.append(f"logits differ by {worst:.2e}")
-    prompt, expected = run["greedy.prompt"], run["greedy.tokens"]
+    prompt = run["greedy_prompt"]
+    expected = run["greedy_tokens"][:, prompt.shape[1] :]
     for cache in {False, model.config.use_cache}:
         out = model.generate(
             prompt,

@@ -1,9 +1,10 @@
 // A recorded run of an exported checkpoint: what the native library makes of a fixed input, in io.safetensors beside
 // the weights. `layermix verify DIR` and bench/check_export.py compare with it. Holds input_ids, logits, loss, every
-// hidden state, and greedy.prompt with the tokens that greedy decoding appends to it (greedy.tokens).
+// hidden state, greedy_prompt, and greedy_tokens: the prompt with what greedy decoding adds to it, token by token with KV
+// cache and recurrent state.
 
 import { join } from "node:path";
-import type { NativeLibrary, NativeTrainer } from "../run/native.js";
+import type { NativeLibrary } from "../run/native.js";
 import { fromNativeError } from "../run/native_error.js";
 import { discard, publish, temporaryPath } from "../study/atomic_file.js";
 import { HuggingFaceCheckpoint } from "./huggingface_checkpoint.js";
@@ -23,7 +24,7 @@ export async function recordRun(native: NativeLibrary, folder: string, tokens: n
       const { logits, loss, hidden: states } = await trainer.probe(ids, targets);
       const stateLength = tokens * hidden;
       const prompt = ids.slice(0, Math.max(1, tokens >> 1));
-      const greedy = await greedyTokens(trainer, prompt, tokens, vocab);
+      const greedy = await greedyTokens(native, checkpoint, prompt, tokens);
       const path = join(folder, "io.safetensors");
       write(path, [
         integers("input_ids", ids),
@@ -36,8 +37,8 @@ export async function recordRun(native: NativeLibrary, folder: string, tokens: n
             states.subarray(state * stateLength, (state + 1) * stateLength),
           ),
         ),
-        integers("greedy.prompt", prompt),
-        integers("greedy.tokens", greedy),
+        integers("greedy_prompt", prompt),
+        integers("greedy_tokens", greedy),
       ]);
       return path;
     } finally {
@@ -55,28 +56,26 @@ function fixedInput(tokens: number, vocab: number): Int32Array<ArrayBuffer> {
   return Int32Array.from({ length: tokens }, (_, i) => ((Math.imul(i + 1, 0x9e3779b1) >>> 0) >>> 7) % vocab);
 }
 
-/** Decodes to the end of the row: the model is causal, so what stands after a position does not matter to it. */
+/** The prompt, continued to `length` tokens. */
 async function greedyTokens(
-  trainer: NativeTrainer,
+  native: NativeLibrary,
+  checkpoint: HuggingFaceCheckpoint,
   prompt: Int32Array,
   length: number,
-  vocab: number,
-): Promise<Int32Array<ArrayBuffer>> {
-  const row = new Int32Array(length);
-  row.set(prompt);
-  const none = new Int32Array(length).fill(-1);
-  none[0] = 0; // a run needs one target; nothing is learned from it
-  for (let at = prompt.length; at < length; at++) {
-    const { logits } = await trainer.probe(row, none);
-    row[at] = argmax(logits.subarray((at - 1) * vocab, at * vocab));
+): Promise<Int32Array> {
+  const { model, precision, device, threads, seed, initStd } = weightsOnly(checkpoint.model);
+  const size = { batch: 1, context: length, prompt: prompt.length };
+  const decoder = new native.Decoder({
+    ...size,
+    ...{ model, precision, stateType: "full", device, threads, seed, initStd },
+  });
+  try {
+    for (const { name } of decoder.tensors) decoder.write(name, checkpoint.read(name));
+    await decoder.prefill(prompt);
+    return Int32Array.from([...prompt, ...(await decoder.generate(length - prompt.length))]);
+  } finally {
+    decoder.dispose();
   }
-  return row.slice(prompt.length);
-}
-
-function argmax(values: Float64Array): number {
-  let best = 0;
-  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i;
-  return best;
 }
 
 function integers(name: string, ids: Int32Array): TensorSource {

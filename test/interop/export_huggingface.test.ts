@@ -165,12 +165,13 @@ describe("layermix export hf", function () {
     await exported("s.yaml", "-o", "out", "--record", "12");
     const io = tensors("out/io.safetensors");
     const int64 = (name: string) => new BigInt64Array(io.get(name)!.bytes.buffer).slice();
-    const [prompt, greedy] = [int64("greedy.prompt"), int64("greedy.tokens")];
-    assert.deepEqual([prompt.length, greedy.length], [6, 6]);
+    const [prompt, greedy] = [int64("greedy_prompt"), int64("greedy_tokens")];
+    assert.deepEqual([prompt.length, greedy.length], [6, 12]);
+    assert.deepEqual(greedy.slice(0, 6), prompt);
     assert.deepEqual(prompt, int64("input_ids").slice(0, 6));
     // The first new token is decided by the logits after the prompt, which the recorded run has as well.
     const logits = new Float32Array(io.get("logits")!.bytes.buffer).subarray(5 * 29, 6 * 29);
-    assert.equal(Number(greedy[0]), logits.indexOf(Math.max(...logits)));
+    assert.equal(Number(greedy[6]), logits.indexOf(Math.max(...logits)));
   });
 
   it("rounds matrices to bf16 and keeps A_log, D and dt_bias", async () => {

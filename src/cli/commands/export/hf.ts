@@ -64,6 +64,11 @@ export class ExportHuggingFace extends LayermixCommand {
 
   protected override async execute(): Promise<CommandResult> {
     const { args, flags } = await this.parse(ExportHuggingFace);
+    if (flags.record !== undefined && flags.record < 2) {
+      throw usageError("LMX6005", `Expected --record to be at least 2 tokens, got ${flags.record}`, [
+        "half of them are the prompt that the other half is decoded from",
+      ]);
+    }
     const weights = await openWeights(args.source, flags);
     let result: HuggingFaceExport;
     try {
