@@ -23,6 +23,11 @@ export interface Footprint {
  */
 export const defaultMemoryShare = 0.9;
 
+/** A matrix, or a stack of them; the weights of a convolution (channels, 1, taps) are none. */
+function isMatrix({ shape, decayed }: ParameterTensor): boolean {
+  return decayed && shape.length >= 2 && shape.at(-2)! > 1;
+}
+
 /** Bytes on one device. Matrices of layers have the weight type; other parameters that of activations. */
 export function footprint(
   model: DeviceModel,
@@ -33,17 +38,19 @@ export function footprint(
   const context = blockContext(plan);
   const bytes = (which: Parameters<typeof elementBytes>[0]) => elementBytes(which, types, arithmetic);
   let weights = 0;
-  let parameters = plan.hidden + vocab * plan.hidden * (plan.tieEmbeddings ? 1 : 2);
+  const bias = plan.headBias === true ? vocab : 0;
+  let parameters =
+    (1 + (plan.metaTokens ?? 0)) * plan.hidden + vocab * plan.hidden * (plan.tieEmbeddings ? 1 : 2) + bias;
   let state = 0;
   let window = 0;
+  const hold = (tensors: readonly ParameterTensor[], times: number) => {
+    for (const tensor of tensors) {
+      const elements = times * tensor.shape.reduce((product, length) => product * length, 1);
+      if (isMatrix(tensor)) weights += elements;
+      else parameters += elements;
+    }
+  };
   for (const { block, options, count } of groups) {
-    const hold = (tensors: readonly ParameterTensor[], times: number) => {
-      for (const { shape, decayed, visited } of tensors) {
-        const elements = shape.reduce((product, length) => product * length, 1);
-        if (visited !== undefined || (decayed && shape.length === 2)) weights += times * elements;
-        else parameters += times * elements;
-      }
-    };
     hold(block.parameters(options, context), count);
     hold(block.sharedParameters?.(options, context, count) ?? [], 1);
     const recurrent = block.recurrentElementsPerSequence(options);

@@ -6,7 +6,13 @@ import { columns, paint, type TextStyle } from "./columns.js";
 import { formatBytes } from "./format.js";
 import { type Column, renderTable } from "./text_table.js";
 
-const tera = (value: number): string => Number((value / 1e12).toPrecision(4)).toString();
+const digits = (value: number): string => Number(value.toPrecision(4)).toString();
+const tera = (value: number): string => digits(value / 1e12);
+
+/** A rate with the prefix that suits it: 4.8e12 -> "4.8 TB/s", 4.7e10 -> "47 GFLOP/s". */
+function rate(value: number, unit: string): string {
+  return value >= 5e11 ? `${tera(value)} T${unit}` : `${digits(value / 1e9)} G${unit}`;
+}
 
 /** One row per device; rates in TB/s and TFLOP/s. */
 export function hardwareTable(devices: readonly Hardware[], style: TextStyle): string {
@@ -52,26 +58,22 @@ export function hardwareText(hardware: Hardware, style: TextStyle): string {
   const { memory, bandwidth, peak, interconnect, ceilings = {}, calibration } = hardware;
   const rows = [
     row("memory", formatBytes(memory.value), memory),
-    row("bandwidth", `${tera(bandwidth.value)} TB/s`, bandwidth),
+    row("bandwidth", rate(bandwidth.value, "B/s"), bandwidth),
     ...peakTypes.flatMap((type) => {
       const figure = peak[type];
-      return figure === undefined ? [] : [row(type, `${tera(figure.value)} TFLOP/s`, figure)];
+      return figure === undefined ? [] : [row(type, rate(figure.value, "FLOP/s"), figure)];
     }),
     ...(interconnect === undefined
       ? []
       : [
           row(
             `${interconnect.name}, up to ${interconnect.devices}`,
-            `${interconnect.bandwidth.value / 1e9} GB/s`,
+            rate(interconnect.bandwidth.value, "B/s"),
             interconnect.bandwidth,
           ),
         ]),
     ...Object.entries(ceilings).map(([name, figure]) =>
-      row(
-        `best ${name} seen`,
-        name === "copy" ? `${tera(figure.value)} TB/s` : `${tera(figure.value)} TFLOP/s`,
-        figure,
-      ),
+      row(`best ${name} seen`, rate(figure.value, name === "copy" ? "B/s" : "FLOP/s"), figure),
     ),
   ];
   const sections = [
@@ -94,7 +96,7 @@ function calibrationText(hardware: Hardware): string {
   return [
     `calibrated on ${device}, ${date}${complete ? "" : " (interrupted)"}: ${points.length} shapes`,
     ...(build === undefined ? [] : [build]),
-    ...(threads === undefined ? [] : [`${threads} threads`]),
+    ...(threads === undefined ? [] : [`${threads} thread${threads === 1 ? "" : "s"}`]),
     "",
     columns([["operation", "shapes", "left-out shapes within"], ...rows], ["left", "right", "right"]),
   ].join("\n");
