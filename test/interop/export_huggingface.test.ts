@@ -160,6 +160,15 @@ describe("layermix export hf", function () {
     assert.deepEqual([none.code, JSON.parse(none.stdout).error.code], [3, "LMX5202"]);
   });
 
+  it("comes back through import hf as the model it was", async () => {
+    writeFileSync(join(folder(), "s.yaml"), studyText("MM*-M-"));
+    await exported("s.yaml", "-o", "out", "--seed", "5");
+    assert.equal((await run("import", "hf", "out", "-o", "back.yaml")).code, 0);
+    await exported("back.yaml", "-o", "again", "--seed", "5");
+    assert.equal(config("again"), config("out"));
+    assert.deepEqual(tensors("again/model.safetensors"), tensors("out/model.safetensors"));
+  });
+
   it("records greedy tokens that follow from the recorded logits", async () => {
     writeFileSync(join(folder(), "s.yaml"), studyText("M*M-"));
     await exported("s.yaml", "-o", "out", "--record", "12");
