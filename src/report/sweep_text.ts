@@ -1,5 +1,6 @@
 // The candidates of a sweep as a table, and what was dropped, with the reasons.
 
+import { builtInKinds, type LayerKind } from "../block/layer_kinds.js";
 import type { DroppedCandidate } from "../plan/plan_types.js";
 import { columns, paint, type TextStyle } from "./columns.js";
 import { formatBytes, formatCount, formatFlops } from "./format.js";
@@ -31,9 +32,10 @@ export function sweepText(
 /** Where the terminal is narrow, memory gives way first, then the width, then the cost of training. */
 function candidateTable(candidates: readonly PlannedModel[], style: TextStyle): string {
   const listed = new Map(candidates.flatMap(({ plan }) => plan.kinds.map((kind) => [kind.name, kind])));
-  const kinds = [...listed.values()].filter(({ name }) =>
-    candidates.some(({ plan }) => (plan.counts[name] ?? 0) > 0),
-  );
+  const place = ({ block }: LayerKind) => builtInKinds.findIndex(({ name }) => name === block.kind);
+  const kinds = [...listed.values()]
+    .filter(({ name }) => candidates.some(({ plan }) => (plan.counts[name] ?? 0) > 0))
+    .sort((a, b) => place(a) - place(b));
   const number = (title: string, dropOrder: number): Column => ({ title, align: "right", dropOrder });
   const head: readonly Column[] = [
     {

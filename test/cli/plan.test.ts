@@ -170,9 +170,12 @@ describe("layermix plan", () => {
     const pattern = (text: string) => `model: { hidden: 64, vocab: 100, pattern: "${text}" }\n`;
     const wrong = await layermix(["plan", "-", "--json"], { input: pattern("M-x") });
     assert.equal(wrong.code, 3);
-    const experts = await layermix(["plan", "-", "--json"], { input: pattern("MEM*") });
-    assert.equal(experts.code, 4);
-    assert.equal(JSON.parse(experts.stdout).error.message, "Mixture of experts (E) is not supported yet");
+    const sparse = await layermix(["plan", "-", "--json"], { input: pattern("MDM-") });
+    assert.equal(sparse.code, 4);
+    assert.equal(
+      JSON.parse(sparse.stdout).error.message,
+      "DeepSeek sparse attention (D) is not supported yet",
+    );
   });
 
   for (const args of [

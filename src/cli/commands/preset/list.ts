@@ -13,11 +13,7 @@ export class PresetList extends LayermixCommand {
     "Presets are study files that come with layermix; preset:NAME works wherever a file does. Models are listed with their " +
     "layers by symbol (layermix explain LMX1207 names the symbols), parameters in all and active per token, KV cache per " +
     "token and recurrent state per sequence in 16 bits.";
-  static override examples = [
-    "<%= config.bin %> preset list",
-    "<%= config.bin %> preset show jamba-1.5-mini",
-    "<%= config.bin %> plan preset:qwen3-next-80b",
-  ];
+  static override examples = ["<%= config.bin %> preset list", "<%= config.bin %> preset list --json"];
 
   protected override async execute(): Promise<CommandResult> {
     await this.parse(PresetList);
