@@ -5,6 +5,8 @@ import { LayermixError } from "../diag/diagnostic.js";
 import { planCandidates } from "../estimate/candidates.js";
 import { kvBytesPerToken, stateBytesPerSequence } from "../estimate/estimate.js";
 import type { Plan } from "../plan/plan_types.js";
+import type { Hardware } from "../project/hardware.js";
+import { project } from "../project/project.js";
 import { significantPairs } from "../rank/compare.js";
 import { type Fidelity, studyFidelity } from "../rank/fidelity_study.js";
 import { tieLetters } from "../rank/letters.js";
@@ -31,6 +33,14 @@ export interface ReportCandidate {
   readonly tokensPerSecond: number | undefined;
   /** KV cache and recurrent state of one sequence at the context of the report, bytes; undefined where not known. */
   readonly cacheBytes: number | undefined;
+  /** One decode step on the study's hardware at that context; undefined where not known. */
+  readonly decodeSeconds: number | undefined;
+}
+
+/** The device that decoding is projected onto, and how many sequences at a time. */
+export interface ReportServing {
+  readonly hardware: Hardware;
+  readonly batch: number;
 }
 
 /** The one thing that a sweep varies in numbers. */
@@ -88,6 +98,7 @@ export interface ReportModel {
   readonly problems: readonly ReportProblem[];
   /** Context that cacheBytes counts, tokens. */
   readonly context: number;
+  readonly serving: ReportServing | undefined;
   /** Compiler and vector width of the native library, and devices, as the trials recorded them. */
   readonly builds: readonly string[];
   readonly devices: readonly string[];
@@ -99,7 +110,7 @@ export interface ReportModel {
 export function reportModel(
   measurements: StudyMeasurements,
   source: string,
-  choice: { readonly by?: string | undefined } = {},
+  choice: { readonly by?: string | undefined; readonly serving?: ReportServing | undefined } = {},
 ): ReportModel {
   const { document, trials } = measurements;
   const ends = new Map(
@@ -113,13 +124,14 @@ export function reportModel(
   return {
     document,
     ranking,
-    candidates: describeCandidates(measurements, ranking, axis?.path, context),
+    candidates: describeCandidates(measurements, ranking, axis?.path, context, choice.serving),
     axis,
     tasks: document.tasks.map((_, task) => taskCurves(measurements, task, labels[task]!)),
     lengths: lengthCurves(document, ranking),
     fidelities: fidelities(measurements, [ranking.by, ...labels]),
     problems: problemsOf(measurements, labels),
     context,
+    serving: choice.serving,
     builds: [...new Set(timings.map(({ build }) => build))],
     devices: [...new Set(timings.map(({ device }) => device))],
     source,
@@ -142,6 +154,7 @@ function describeCandidates(
   ranking: Ranking,
   axisPath: string | undefined,
   context: number,
+  serving: ReportServing | undefined,
 ): readonly ReportCandidate[] {
   const names = ranking.ranking.filter(({ score }) => score !== null).map(({ candidate }) => candidate);
   const letters = tieLetters(names, significantPairs(ranking.comparisons));
@@ -167,6 +180,10 @@ function describeCandidates(
         timed.length === 0 ? undefined : mean(timed.map(({ tokensPerSecond }) => tokensPerSecond)),
       cacheBytes:
         plan === undefined ? undefined : kvBytesPerToken(plan) * context + stateBytesPerSequence(plan),
+      decodeSeconds:
+        plan === undefined || serving === undefined
+          ? undefined
+          : project(plan, { ...serving, contexts: [context] }).points[0]!.decodeTokenSeconds,
     };
   });
 }

@@ -51,6 +51,22 @@ export function tradeoffs(model: ReportModel): readonly string[] {
         `(${formatBytes(cheaper.cacheBytes!)} instead of ${formatBytes(first.cacheBytes!)} per sequence).`,
     );
   }
+  const faster = points
+    .map(({ candidate }) => candidate)
+    .filter(
+      ({ study, decodeSeconds }) =>
+        first.ranked.tiedWith.includes(study.name) &&
+        decodeSeconds !== undefined &&
+        decodeSeconds < 0.95 * first.decodeSeconds!,
+    )
+    .sort((a, b) => a.decodeSeconds! - b.decodeSeconds!)[0];
+  if (faster !== undefined && model.serving !== undefined) {
+    const factor = first.decodeSeconds! / faster.decodeSeconds!;
+    lines.push(
+      `${faster.study.name} is tied with ${first.study.name} and is projected to decode ${factor.toFixed(2)} times as fast ` +
+        `on ${model.serving.hardware.name} (batch ${model.serving.batch}, ${context}).`,
+    );
+  }
   const knee = points.find(({ isKnee }) => isKnee)?.candidate;
   if (knee !== undefined) {
     lines.push(

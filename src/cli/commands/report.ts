@@ -4,11 +4,9 @@ import { join } from "node:path";
 import { Args, Flags } from "@oclif/core";
 import { formatBytes } from "../../report/format.js";
 import { renderPage } from "../../report/page/page.js";
-import { reportModel } from "../../report/report_model.js";
-import { readTextIfPresent, writeFileAtomic } from "../../study/atomic_file.js";
-import { studyLayout } from "../../study/study_layout.js";
-import { readMeasurements } from "../../study/study_measurements.js";
+import { writeFileAtomic } from "../../study/atomic_file.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
+import { studyReport, studyServing } from "../study_report.js";
 
 export class Report extends LayermixCommand {
   static override summary = "Write a study as one HTML file: ranking, charts, costs, how to reproduce.";
@@ -36,9 +34,7 @@ export class Report extends LayermixCommand {
 
   protected override async execute(): Promise<CommandResult> {
     const { args, flags } = await this.parse(Report);
-    const measurements = readMeasurements(args.dir);
-    const source = readTextIfPresent(studyLayout.source(args.dir)) ?? "";
-    const model = reportModel(measurements, source, { by: flags.by });
+    const model = studyReport(args.dir, flags.by, await studyServing(args.dir));
     const file = flags.out ?? join(args.dir, "report.html");
     const { html } = renderPage(model);
     writeFileAtomic(file, html);

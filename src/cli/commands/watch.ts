@@ -4,15 +4,12 @@ import { once } from "node:events";
 import { Args, Flags } from "@oclif/core";
 import { LayermixError } from "../../diag/diagnostic.js";
 import { renderPage } from "../../report/page/page.js";
-import { reportModel } from "../../report/report_model.js";
-import { readTextIfPresent } from "../../study/atomic_file.js";
 import { readStudy } from "../../study/study_document.js";
-import { studyLayout } from "../../study/study_layout.js";
-import { readMeasurements } from "../../study/study_measurements.js";
 import { studyVersion } from "../../study/study_version.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
 import { usageError } from "../failure.js";
 import { withStopSignals } from "../signals.js";
+import { studyReport, studyServing } from "../study_report.js";
 import { startWatchServer } from "../watch_server.js";
 
 /** A page is made again at most this often, however many ask. */
@@ -47,10 +44,8 @@ export class Watch extends LayermixCommand {
   protected override async execute(): Promise<CommandResult> {
     const { args, flags } = await this.parse(Watch);
     const { name } = readStudy(args.dir);
-    const render = () => {
-      const source = readTextIfPresent(studyLayout.source(args.dir)) ?? "";
-      return renderPage(reportModel(readMeasurements(args.dir), source, { by: flags.by }), "live");
-    };
+    const serving = await studyServing(args.dir);
+    const render = () => renderPage(studyReport(args.dir, flags.by, serving), "live");
     // A wrong --by or a damaged folder is said here, before a browser is sent anywhere.
     render();
     const options = {

@@ -2,7 +2,7 @@
 // memory, and how far short runs can be trusted.
 
 import { verdict } from "../fidelity_text.js";
-import { formatBytes, formatCount } from "../format.js";
+import { formatBytes, formatCount, formatDuration } from "../format.js";
 import type { MeasureKind } from "../measure_text.js";
 import type { ReportCandidate, ReportModel } from "../report_model.js";
 import { paretoOf } from "../tradeoffs.js";
@@ -132,38 +132,61 @@ export function lengthSection({ lengths, document }: ReportModel): Html {
 }
 
 export function paretoSection(model: ReportModel): Html {
-  const { ranking, context } = model;
-  const points = paretoOf(model, ({ cacheBytes }) => cacheBytes);
-  if (points.length < 2) return html``;
-  const drawn = paretoChart(
+  const { context, serving } = model;
+  const memory = paretoFigure(model, ({ cacheBytes }) => cacheBytes, {
+    costTitle: `KV cache and state of one sequence of ${tokens(context)}`,
+    formatCost: formatBytes,
+    costUnitBase: 1024,
+  });
+  const speed = paretoFigure(model, ({ decodeSeconds }) => decodeSeconds, {
+    costTitle:
+      serving === undefined
+        ? ""
+        : `one decode step on ${serving.hardware.name}, batch ${serving.batch}, ${tokens(context)} each`,
+    formatCost: formatDuration,
+    costUnitBase: 1,
+  });
+  const charts = [memory, speed].flatMap((drawn) => (drawn === undefined ? [] : [drawn]));
+  return section(
+    "pareto",
+    speed === undefined ? "Quality against memory" : "Quality against memory and decode speed",
+    "Filled dots are beaten by nobody in both; a ring marks the knee, where there is one. Memory and speed are those of the model, not of its proxy; speed is projected, not measured (layermix project says how).",
+    charts,
+  );
+}
+
+const tokens = (count: number) => `${count.toLocaleString("en-US")} tokens`;
+
+function paretoFigure(
+  model: ReportModel,
+  cost: (candidate: ReportCandidate) => number | undefined,
+  axis: {
+    readonly costTitle: string;
+    readonly formatCost: (value: number) => string;
+    readonly costUnitBase: number;
+  },
+): Html | undefined {
+  const { ranking } = model;
+  const points = paretoOf(model, cost);
+  if (points.length < 2) return undefined;
+  const largest = Math.max(1, ...points.map(({ candidate }) => cost(candidate)!));
+  return paretoChart(
     points.map(({ candidate, onFront, isKnee }) => ({
       candidate: candidate.index,
       name: candidate.study.name,
-      cost: candidate.cacheBytes!,
+      cost: cost(candidate)!,
       quality: candidate.ranked.score!,
       interval: candidate.ranked.interval,
       onFront,
       isKnee,
     })),
     {
-      costTitle: `KV cache and state of one sequence of ${context.toLocaleString("en-US")} tokens`,
+      costTitle: axis.costTitle,
       qualityTitle: `${ranking.by} (${ranking.direction} is better)`,
-      costUnit:
-        1024 **
-        Math.max(
-          0,
-          Math.floor(Math.log2(Math.max(1, ...points.map(({ candidate }) => candidate.cacheBytes!))) / 10),
-        ),
-      formatCost: formatBytes,
+      costUnit: axis.costUnitBase ** Math.max(0, Math.floor(Math.log2(largest) / 10)),
+      formatCost: axis.formatCost,
       formatQuality: axisFormat(rankedKind(ranking)),
     },
-  );
-  const knee = points.some(({ isKnee }) => isKnee) ? " The ring marks the knee." : "";
-  return section(
-    "pareto",
-    "Quality against memory",
-    `Filled dots are beaten by nobody in both.${knee} Memory is that of the model, not of its proxy.`,
-    [drawn],
   );
 }
 
