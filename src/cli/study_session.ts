@@ -64,7 +64,8 @@ export async function runStudy(options: SessionOptions): Promise<StudyEnd> {
   if (options.retryFailed) forgiveFailures(folder);
   const statuses = new Map<string, TrialStatus>();
   const limit = mostTrialsAtOnce(study);
-  const pooling = shareCores(physicalCores(), limit, options.workers ?? defaultWorkers(options.device));
+  const workers = options.workers ?? defaultWorkers(options.device, largestStepFlops(study));
+  const pooling = shareCores(physicalCores(), limit, workers);
   const reporter = new SweepReporter(study, options);
   const director = new StudyDirector({
     folder,
@@ -114,6 +115,16 @@ export async function runStudy(options: SessionOptions): Promise<StudyEnd> {
     ...(halted ? { hours: director.hoursSpent() } : {}),
     ...(onDevice > 0 ? { gpu: gpuUse((performance.now() - began) / 1_000, onDevice, pooling.workers) } : {}),
   };
+}
+
+/** Training FLOPs of the largest step among the trials known now. */
+function largestStepFlops({ document, trials }: PreparedStudy): number {
+  const definitions = new Map(trials.map(({ id, definition }) => [id, definition]));
+  return document.trials.reduce((most, { id, candidate }) => {
+    const step = definitions.get(id);
+    const { flopsPerToken } = document.candidates[candidate]!.proxy;
+    return step === undefined ? most : Math.max(most, flopsPerToken * step.batch * step.sequence);
+  }, 0);
 }
 
 /** Trials that may run at the same time: those known now, or all that a search may come to. */

@@ -15,9 +15,23 @@ export function shareCores(cores: number, trials: number, workers?: number): Poo
   return { workers: count, threadsPerWorker: Math.max(1, Math.floor(cores / count)) };
 }
 
-/** Trials at once when nobody says: undefined is one per core. A GPU takes trials one after the other. */
-export function defaultWorkers(device: string): number | undefined {
-  return device.startsWith("cuda") ? 1 : undefined;
+/**
+ * Steps below so many FLOPs share a GPU, so many trials at a time: an H200 needs a few milliseconds for 2 TFLOP in layers this
+ * small, about as long as the host's part of a trial - batches, evaluation, checkpoints, starting a process - takes
+ * beside it. Larger steps fill the device, and trials take turns.
+ */
+const sharing = [
+  { stepFlops: 2e12, trials: 4 },
+  { stepFlops: 8e12, trials: 2 },
+] as const;
+
+/**
+ * Trials at once when nobody says: undefined is one per core.
+ * @param stepFlops training FLOPs of the largest trial's step.
+ */
+export function defaultWorkers(device: string, stepFlops: number): number | undefined {
+  if (!device.startsWith("cuda")) return undefined;
+  return sharing.find((share) => stepFlops < share.stepFlops)?.trials ?? 1;
 }
 
 /** Physical cores this process may use: hyper-threads of one core share its vector units and count once. */

@@ -1,6 +1,6 @@
 // Workers and threads: physical cores are shared out, never oversubscribed unless asked.
 import assert from "node:assert/strict";
-import { countPhysicalCores, physicalCores, shareCores } from "../../src/run/cores.js";
+import { countPhysicalCores, defaultWorkers, physicalCores, shareCores } from "../../src/run/cores.js";
 
 const processor = (id: number, socket: number, core: number): string =>
   `processor\t: ${id}\nmodel name\t: Some CPU\nphysical id\t: ${socket}\nsiblings\t: 4\ncore id\t\t: ${core}\n`;
@@ -20,6 +20,13 @@ describe("cores", () => {
   it("does what it is told beyond the cores, and needs at least one worker", () => {
     assert.deepEqual(shareCores(2, 36, 8), { workers: 8, threadsPerWorker: 1 });
     assert.deepEqual(shareCores(2, 0), { workers: 1, threadsPerWorker: 2 });
+  });
+
+  it("lets small trials share a GPU, and large ones take turns", () => {
+    assert.equal(defaultWorkers("cuda:0", 1e12), 4);
+    assert.equal(defaultWorkers("cuda:0", 5e12), 2);
+    assert.equal(defaultWorkers("cuda:1", 30e12), 1);
+    assert.equal(defaultWorkers("cpu", 1e12), undefined);
   });
 
   it("counts hyper-threads of one core once, and equal core numbers of two sockets twice", () => {
