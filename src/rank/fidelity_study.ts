@@ -9,10 +9,10 @@ import type { StudyMeasurements, TrialMeasurements } from "../study/study_measur
 import type { Metrics } from "../task/task.js";
 import { comparePairs } from "./compare.js";
 import { kendallTau } from "./correlation.js";
-import { extrapolateMean } from "./extrapolate.js";
+import { extrapolate, extrapolateMean, type Forecast } from "./extrapolate.js";
 import { type Agreement, agreement, noiseCeiling, randomRegret, type SeedTable } from "./fidelity.js";
 import { measureDirection, measureOf } from "./measure.js";
-import type { RankTask } from "./rank_types.js";
+import type { Interval, RankTask } from "./rank_types.js";
 import { mean } from "./statistics.js";
 import { taskLabels } from "./task_labels.js";
 
@@ -29,6 +29,12 @@ export interface FidelityRow extends Agreement {
   readonly seconds: number | null;
   /** tau of the curves extrapolated from here to the full run; null where a curve cannot carry it, and at the end. */
   readonly extrapolatedKendall: number | null;
+}
+
+/** Where a candidate's curve would be after twice the run, or why that cannot be said. */
+export interface CandidateForecast {
+  readonly candidate: string;
+  readonly forecast: Forecast;
 }
 
 export interface FidelityBaseline {
@@ -55,6 +61,8 @@ export interface Fidelity {
   readonly baselines: readonly FidelityBaseline[];
   /** tau between two halves of the truth's own seeds. */
   readonly noiseCeiling: number | null;
+  /** Of the study's own curves, continued to twice their length. */
+  readonly forecasts: readonly CandidateForecast[];
 }
 
 export interface FidelityChoice {
@@ -104,11 +112,17 @@ export function studyFidelity(
     shortest: rows[firstGood]?.share ?? null,
     baselines: baselinesOf(study, names, truth),
     noiseCeiling: noiseCeiling(truth),
+    forecasts: names.map((candidate) => ({
+      candidate,
+      forecast: extrapolate(curvesOf(own, candidate), 2, confidence, own.bounds),
+    })),
   };
 }
 
 interface Gathered {
   readonly direction: "higher" | "lower";
+  /** What the measure cannot leave. */
+  readonly bounds: Interval;
   readonly shares: readonly number[];
   readonly seeds: number;
   /** Indices of the tasks that the measure needs. */
@@ -151,7 +165,15 @@ function gather({ document, trials }: StudyMeasurements, by: string): Gathered {
     );
     complete.set(name, curves);
   }
-  return { direction, shares, seeds: document.seeds.length, tasks: neededIndices, complete, excluded };
+  return {
+    direction,
+    bounds: boundsOf(by, tasks),
+    shares,
+    seeds: document.seeds.length,
+    tasks: neededIndices,
+    complete,
+    excluded,
+  };
 }
 
 function whyIncomplete(trials: readonly TrialMeasurements[], wanted: number): string | undefined {
@@ -236,6 +258,19 @@ function costAt(
   return { tokens: Math.round(tokens), flops: Math.round(flops), seconds: timed === 0 ? null : seconds };
 }
 
+/** A candidate's curves up to a point of the run, one per seed. */
+function curvesOf({ complete, shares }: Gathered, name: string, index = shares.length - 1) {
+  return complete
+    .get(name)!
+    .map((curve) => shares.slice(0, index + 1).map((at, i) => ({ at, value: curve[i]! })));
+}
+
+function boundsOf(by: string, tasks: readonly RankTask[]): Interval {
+  if (by === "score") return [0, 100];
+  const accuracy = tasks.find(({ label }) => label === by)?.primary.name === "accuracy";
+  return [0, accuracy ? 1 : Number.POSITIVE_INFINITY];
+}
+
 /** The order of the curves extrapolated from the first `index + 1` points to the end, against the truth. */
 function extrapolated(
   own: Gathered,
@@ -246,10 +281,7 @@ function extrapolated(
 ): number | null {
   if (index === own.shares.length - 1) return null;
   const values = names.map((name) => {
-    const curves = own.complete
-      .get(name)!
-      .map((curve) => own.shares.slice(0, index + 1).map((at, i) => ({ at, value: curve[i]! })));
-    const forecast = extrapolateMean(curves, 1);
+    const forecast = extrapolateMean(curvesOf(own, name, index), 1);
     return forecast === undefined ? undefined : sign * forecast;
   });
   if (values.includes(undefined)) return null;

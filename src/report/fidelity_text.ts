@@ -40,9 +40,8 @@ export function fidelityText(fidelity: Fidelity, options: TableOptions): string 
     ],
   }));
   const { text } = renderTable(columns, rows, options);
-  return [heading(fidelity), "", text, "", ...rulers(fidelity), "", ...verdict(fidelity)]
-    .map(printable)
-    .join("\n");
+  const parts = [text, "", ...rulers(fidelity), "", ...verdict(fidelity), ...forecastLines(fidelity)];
+  return [heading(fidelity), "", ...parts].map(printable).join("\n");
 }
 
 function heading({ study, against, by, candidates, seeds }: Fidelity): string {
@@ -90,6 +89,17 @@ export function verdict({ rows, shortest, study, against, noiseCeiling }: Fideli
     );
   }
   return lines;
+}
+
+/** Where the curves would be after twice the run; one line for all where none can be continued for the same reason. */
+function forecastLines({ forecasts, rows, confidence }: Fidelity): readonly string[] {
+  if (rows.length === 1) return [];
+  const lines = forecasts.map(({ candidate, forecast }) =>
+    forecast.kind === "none"
+      ? `  ${candidate}: no forecast, ${forecast.reason}`
+      : `  ${candidate}: ${amount(forecast.value)}, ${amount(forecast.interval[0])} to ${amount(forecast.interval[1])} (${forecast.family})`,
+  );
+  return ["", `After twice the tokens, by extrapolation (${formatShare(confidence)}):`, ...lines];
 }
 
 function decimal(value: number | null): string {

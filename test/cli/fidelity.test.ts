@@ -61,6 +61,7 @@ describe("layermix fidelity", () => {
     const { stdout } = await layermix(["fidelity", folder(), "--by", "recall"]);
     assert.match(stdout, /^tiny against its own full runs, by recall: 3 candidates, 3 seeds\n/);
     assert.match(stdout, /\n +40% .* 1\.00 .* 3\/3/);
+    assert.match(stdout, /After twice the tokens, by extrapolation \(95%\):\n {2}attention=0%: /);
     assert.match(
       stdout,
       /From 40% of the run on \(36\.9 K tokens of 92\.2 K\), tau stays at 0\.8 or above\./,
