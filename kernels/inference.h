@@ -52,7 +52,6 @@ class Inference {
   virtual std::size_t workspace_bytes(const AttentionShape&) const = 0;  // attention_prompt
   virtual std::size_t workspace_bytes(const CacheShape&) const = 0;      // attention_decode
   virtual std::size_t workspace_bytes(const SsdShape&) const = 0;        // ssd_state_update
-  virtual std::size_t workspace_bytes(const NormShape&) const { return 0; }
   virtual bool offers(StateType) const = 0;
 
   // ---- device ------------------------------------------------------------------------------------------------------

@@ -29,6 +29,15 @@ void Attention::forward(const AttentionShape& s, const void* qkv, void* out, flo
   }
 }
 
+void Attention::forward_only(const AttentionShape& s, const void* qkv, void* out, float* lse, void* workspace,
+                             std::size_t workspace_bytes, cudaStream_t stream) {
+  if (cudnn_ && cudnn_->prepare_forward(s, workspace_bytes)) {
+    cudnn_->forward(s, qkv, out, lse, workspace, stream);
+  } else {
+    attention_mma_forward(s, static_cast<const bf16*>(qkv), static_cast<bf16*>(out), lse, stream);
+  }
+}
+
 void Attention::backward(const AttentionShape& s, const void* dout, const void* qkv, const void* out, const float* lse,
                          void* dqkv, void* workspace, std::size_t workspace_bytes, cudaStream_t stream) {
   if (cudnn_ && cudnn_->prepare(s, workspace_bytes)) {

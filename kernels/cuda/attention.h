@@ -20,6 +20,9 @@ class Attention {
   // The meaning of every argument is that of Backend::attention_*. The first call of a shape must not be captured.
   void forward(const AttentionShape&, const void* qkv, void* out, float* lse, void* workspace, std::size_t workspace_bytes,
                cudaStream_t);
+  // Forward where no backward follows: less workspace serves.
+  void forward_only(const AttentionShape&, const void* qkv, void* out, float* lse, void* workspace, std::size_t workspace_bytes,
+                    cudaStream_t);
   void backward(const AttentionShape&, const void* dout, const void* qkv, const void* out, const float* lse, void* dqkv,
                 void* workspace, std::size_t workspace_bytes, cudaStream_t);
 

@@ -33,10 +33,29 @@ void check(cudnnStatus_t status, const char* call) {
   if (status != CUDNN_STATUS_SUCCESS) throw DeviceError(std::string(call) + ": " + fe::detail::get_error_string(status));
 }
 
+// One direction of a shape.
+struct Built {
+  enum class State { unknown, refused, ready } state = State::unknown;
+  graph::Graph graph;
+  std::size_t workspace = 0;
+
+  // Builds it where it is new. False where cuDNN refuses it - our own kernels take the shape - or wants more workspace.
+  template <class Build>
+  bool prepare(Build build, std::size_t workspace_bytes) {
+    if (state == State::unknown) {
+      state = State::refused;
+      try {
+        workspace = build(graph);
+        state = State::ready;
+      } catch (const std::exception&) {
+      }
+    }
+    return state == State::ready && workspace <= workspace_bytes;
+  }
+};
+
 struct Graphs {
-  graph::Graph forward, backward;
-  std::size_t workspace = 0;  // of the larger
-  bool supported = false;
+  Built forward, backward;
 };
 
 // A slice of a shape: as many sequences and heads as one graph handles, in the layout of the whole.
@@ -151,30 +170,25 @@ class Cudnn final : public CudnnAttention {
   ~Cudnn() override { fe::detail::destroy_handle(handle_); }
 
   bool prepare(const AttentionShape& s, std::size_t workspace_bytes) override {
+    const auto build = [&](graph::Graph& g) { return build_backward(g, {s, cudnn_slice(s)}, handle_); };
+    return prepare_forward(s, workspace_bytes) && graphs_[key_of(s)].backward.prepare(build, workspace_bytes);
+  }
+  bool prepare_forward(const AttentionShape& s, std::size_t workspace_bytes) override {
     if (!cudnn_takes(s)) return false;
-    const auto [found, is_new] = graphs_.try_emplace(key_of(s));
-    Graphs& g = found->second;
-    if (is_new) {
-      try {
-        g.workspace = std::max(build_forward(g.forward, {s, {s.batch, s.kv_heads}}, handle_),
-                               build_backward(g.backward, {s, cudnn_slice(s)}, handle_));
-        g.supported = true;
-      } catch (const std::exception&) {  // refused: our own kernels take the shape
-      }
-    }
-    return g.supported && g.workspace <= workspace_bytes;
+    const auto build = [&](graph::Graph& g) { return build_forward(g, {s, {s.batch, s.kv_heads}}, handle_); };
+    return graphs_[key_of(s)].forward.prepare(build, workspace_bytes);
   }
 
   void forward(const AttentionShape& s, const void* qkv, void* out, float* lse, void* workspace,
                cudaStream_t stream) override {
     const Parts in(s, qkv, 0, 0);
     std::unordered_map<std::int64_t, void*> pointers = {{kQ, in.q}, {kK, in.k}, {kV, in.v}, {kOut, out}, {kLse, lse}};
-    run(graphs_.at(key_of(s)).forward, pointers, workspace, stream);
+    run(graphs_.at(key_of(s)).forward.graph, pointers, workspace, stream);
   }
 
   void backward(const AttentionShape& s, const void* dout, const void* qkv, const void* out, const float* lse,
                 void* dqkv, void* workspace, cudaStream_t stream) override {
-    graph::Graph& g = graphs_.at(key_of(s)).backward;
+    graph::Graph& g = graphs_.at(key_of(s)).backward.graph;
     const AttentionSlice slice = cudnn_slice(s);
     for (index_t sequence = 0; sequence < s.batch; sequence += slice.batch) {
       for (index_t kv_head = 0; kv_head < s.kv_heads; kv_head += slice.kv_heads) {

@@ -37,6 +37,8 @@ class CudnnAttention {
 
   // Builds the graphs of a shape where they are new. False where cuDNN refuses the shape or wants more than workspace_bytes.
   virtual bool prepare(const AttentionShape&, std::size_t workspace_bytes) = 0;
+  // The same for forward alone.
+  virtual bool prepare_forward(const AttentionShape&, std::size_t workspace_bytes) = 0;
 
   // The meaning of every argument is that of Backend::attention_*; the shape has been prepared.
   virtual void forward(const AttentionShape&, const void* qkv, void* out, float* lse, void* workspace, cudaStream_t) = 0;

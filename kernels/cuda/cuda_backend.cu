@@ -11,6 +11,7 @@
 #include "causal_conv1d.cuh"
 #include "check.h"
 #include "cross_entropy.cuh"
+#include "cuda_inference.h"
 #include "embedding.cuh"
 #include "gated_rms_norm.cuh"
 #include "mlp.h"
@@ -62,6 +63,7 @@ class CudaBackend final : public Backend {
 
   Precision precision() const override { return bf16_precision(); }
   const char* name() const override { return name_.c_str(); }
+  Inference& inference() override { return *inference_; }
 
   void* allocate(std::size_t bytes) override {
     select();
@@ -291,6 +293,8 @@ class CudaBackend final : public Backend {
   cuda::UploadRing uploads_;
   cuda::StepGraph graph_;
   cuda::StepTimer timer_;
+  const std::unique_ptr<Inference> inference_ = cuda::make_inference(
+      {*this, gemm_, attention_, [this] { return stream(); }, [this](std::size_t bytes) { return scratch(bytes); }});
 };
 
 }  // namespace

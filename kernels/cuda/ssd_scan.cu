@@ -91,6 +91,13 @@ std::size_t ssd_scan_workspace(const SsdShape& s) {
   return carver.used();
 }
 
+std::size_t ssd_scan_forward_workspace(const SsdShape& s) {
+  ssd_scan_require(s);
+  Carver carver(nullptr);
+  take_steps(carver, SsdGeometry(s));
+  return carver.used();
+}
+
 void ssd_scan_forward(const SsdShape& s, const bf16* xbc, StridedOf<const bf16*> dt, const float* a_log,
                       const float* d, const float* dt_bias, const float* initial_state, bf16* y, bf16* states,
                       float* final_state, void* workspace, cudaStream_t stream) {

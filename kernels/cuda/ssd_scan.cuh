@@ -19,6 +19,8 @@ constexpr index_t kSsdChunk = 128;
 
 std::size_t ssd_scan_states_bytes(const SsdShape&);
 std::size_t ssd_scan_workspace(const SsdShape&);
+// What a forward pass alone uses of it.
+std::size_t ssd_scan_forward_workspace(const SsdShape&);
 
 // Throws InvalidArgument where the device has no kernel for the shape; the message names the value.
 void ssd_scan_require(const SsdShape&);
