@@ -23,6 +23,10 @@ export { type ParsedPattern, parsePattern } from "./plan/parse_pattern.js";
 export { patternFromRatios } from "./plan/pattern_from_ratios.js";
 export { plan } from "./plan/plan.js";
 export type { Candidate, DroppedCandidate, Plan, PlanNote, PlannedLayer } from "./plan/plan_types.js";
+export type { Hardware } from "./project/hardware.js";
+export { loadHardware } from "./project/load_hardware.js";
+export { type ProjectOptions, project } from "./project/project.js";
+export type { Projection, ProjectionPoint } from "./project/projection.js";
 export { rank } from "./rank/rank.js";
 export type {
   RankCandidate,

@@ -39,7 +39,9 @@ export class CalibrateCommand extends LayermixCommand {
       description: "File to write; hardware-DEVICE.yaml by default. Example: --out my-gpu.yaml",
       helpValue: "FILE",
     }),
-    quick: Flags.boolean({ description: "A sixth of the shapes, and wider bands. Example: --quick" }),
+    quick: Flags.boolean({
+      description: "Fewer shapes, in a fraction of the time; bands are wider. Example: --quick",
+    }),
     threads: Flags.integer({
       description: "CPU threads; all cores by default. Example: --threads 4",
       helpValue: "COUNT",
