@@ -56,9 +56,12 @@ struct StridedOf {
 using Strided = StridedOf<void*>;
 using ConstStrided = StridedOf<const void*>;
 
-// y (rows, out) = x (rows, in) · wᵀ,  w (out, in).
+// y (rows, out) = x (rows, in) · wᵀ,  w (out, in). Rows of y and dy may start further apart than they are wide; only the model's
+// bf16 path asks for that, to keep rows on 16 bytes.
 struct LinearShape {
   index_t rows, in, out;
+  index_t out_stride = 0;  // elements between the starts of two rows of y and dy; 0 = out
+  index_t y_stride() const { return out_stride == 0 ? out : out_stride; }
 };
 
 enum class Activation : std::uint8_t { gelu_tanh, gelu_erf, relu2, silu };
@@ -112,6 +115,12 @@ struct RopeShape {
 
 struct CrossEntropyShape {
   index_t rows, vocab;
+};
+
+// The flat array of parameters. The first `copied` have a working copy where their master is not what operations read; the first
+// `decayed` take weight decay; copied <= decayed <= count.
+struct ParameterRanges {
+  index_t count, copied, decayed;
 };
 
 struct EmbeddingShape {
@@ -246,10 +255,10 @@ class Backend {
   virtual void write_scalars(StepScalars* device, const StepScalars& host) = 0;
   virtual void read_scalars(StepScalars& host, const StepScalars* device) = 0;  // waits
   virtual void gradient_norm(index_t count, const void* gradients, StepScalars* scalars) = 0;  // norm and clip_scale
-  // AdamW (arXiv 1711.05101, decoupled decay) over a contiguous range. `master` stat is updated; when `working` is
-  // not null and not master it receives the weight-typed copy.
-  virtual void adamw(index_t count, void* master, void* working, const void* gradients, void* exp_avg,
-                     void* exp_avg_sq, bool decay, const StepScalars* scalars) = 0;
+  // AdamW (arXiv 1711.05101, decoupled decay) over all parameters. `master` stat is updated; when `working` is
+  // not null and not master it receives the weight-typed copies.
+  virtual void adamw(const ParameterRanges&, void* master, void* working, const void* gradients, void* exp_avg,
+                     void* exp_avg_sq, const StepScalars* scalars) = 0;
 };
 
 }  // namespace lmx

@@ -216,7 +216,7 @@ void optimizer(index_t count) {
   const Array<bf16> working(count);
   const Array<StepScalars> scalars(1);
   const Array<double> sums(static_cast<index_t>(block_sums_bytes() / 8));
-  report_memory("adamw", 30.0 * count, [&] { adamw(count, master, working, gradients, m, v, true, scalars, stream); });
+  report_memory("adamw", 30.0 * count, [&] { adamw({count, count, count}, master, working, gradients, m, v, scalars, stream); });
   report_memory("gradient_norm", 4.0 * count, [&] { gradient_norm(count, gradients, scalars, sums, stream); });
 }
 
@@ -229,6 +229,23 @@ void products(Gemm& gemm, index_t rows, index_t in, index_t out) {
   report_math(("linear y " + shape).c_str(), flops, [&] { linear_forward(gemm, s, x, w, nullptr, y, stream); }, 5);
   report_math(("linear dx " + shape).c_str(), flops, [&] { linear_backward_input(gemm, s, y, w, x, in, stream); }, 5);
   report_math(("linear dw " + shape).c_str(), flops, [&] { linear_backward_weight(gemm, s, x, y, dw, stream); }, 5);
+  const HopperProduct own_y{rows, out, in, x, in, w, in, false, nullptr, y, out},
+      own_dx{rows, in, out, y, out, w, in, true, nullptr, x, in};
+  if (hopper_product_takes(own_y)) {
+    report_math(("own y " + shape).c_str(), flops, [&] { hopper_product(own_y, stream); }, 5);
+    report_math(("own dx " + shape).c_str(), flops, [&] { hopper_product(own_dx, stream); }, 5);
+  }
+}
+
+void mlp_halves(Gemm& gemm, index_t rows, index_t hidden, index_t width) {
+  const MlpShape s{rows, hidden, width, Activation::relu2, false};
+  const Random x(rows * hidden), w(width * hidden, 0.05f), u(rows * width), other(rows * width);
+  const double flops = 2.0 * rows * hidden * width;
+  const std::string shape = std::to_string(rows) + "x" + std::to_string(hidden) + "x" + std::to_string(width);
+  report_math(("mlp relu2 forward " + shape).c_str(), flops,
+              [&] { linear_activation_forward(gemm, s, x, w, u, other, stream); }, 5);
+  report_math(("mlp relu2 backward " + shape).c_str(), flops,
+              [&] { linear_activation_backward_input(gemm, s, x, w, u, other, stream); }, 5);
 }
 
 void attentions(Attention& attention, index_t batch, index_t time, index_t heads, index_t kv_heads, index_t head_dim) {
@@ -299,6 +316,11 @@ int main() {
     products(gemm, 16384, 768, 50304);
     products(gemm, 2624, 768, 50304);
     products(gemm, 16384, 256, 1024);
+    mlp_halves(gemm, 65536, 768, 3072);
+    mlp_halves(gemm, 65536, 512, 2048);
+    mlp_halves(gemm, 32768, 1024, 4096);
+    mlp_halves(gemm, 16384, 256, 1024);
+    mlp_halves(gemm, 8192, 128, 512);
   }
   Attention attention;
   attentions(attention, 16, 4096, 12, 12, 64);

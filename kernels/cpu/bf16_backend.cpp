@@ -38,14 +38,14 @@ class Bf16Backend final : public Backend {
   void synchronize() override {}
   void bind_workspace(void*, std::size_t) override {}  // planned as on a GPU, not used
 
-  std::size_t workspace_bytes(const LinearShape& s) const override { return gpu::workspace_bytes(s); }
-  std::size_t workspace_bytes(const NormShape& s) const override { return gpu::workspace_bytes(s); }
-  std::size_t workspace_bytes(const GatedNormShape& s) const override { return gpu::workspace_bytes(s); }
-  std::size_t workspace_bytes(const ConvShape& s) const override { return gpu::workspace_bytes(s); }
-  std::size_t workspace_bytes(const SsdShape& s) const override { return gpu::workspace_bytes(s); }
-  std::size_t workspace_bytes(const AttentionShape& s) const override { return gpu::workspace_bytes(s); }
-  std::size_t workspace_bytes(const CrossEntropyShape& s) const override { return gpu::workspace_bytes(s); }
-  std::size_t workspace_bytes(const EmbeddingShape& s) const override { return gpu::workspace_bytes(s); }
+  std::size_t workspace_bytes(const LinearShape& s) const override { return gpu::with_side(gpu::workspace_bytes(s)); }
+  std::size_t workspace_bytes(const NormShape& s) const override { return gpu::with_side(gpu::workspace_bytes(s)); }
+  std::size_t workspace_bytes(const GatedNormShape& s) const override { return gpu::with_side(gpu::workspace_bytes(s)); }
+  std::size_t workspace_bytes(const ConvShape& s) const override { return gpu::with_side(gpu::workspace_bytes(s)); }
+  std::size_t workspace_bytes(const SsdShape& s) const override { return gpu::with_side(gpu::workspace_bytes(s)); }
+  std::size_t workspace_bytes(const AttentionShape& s) const override { return gpu::with_side(gpu::workspace_bytes(s)); }
+  std::size_t workspace_bytes(const CrossEntropyShape& s) const override { return gpu::with_side(gpu::workspace_bytes(s)); }
+  std::size_t workspace_bytes(const EmbeddingShape& s) const override { return gpu::with_side(gpu::workspace_bytes(s)); }
 
   void embedding_forward(index_t rows, index_t cols, const std::int32_t* tokens, const void* weight,
                          void* x) override {
@@ -74,8 +74,8 @@ class Bf16Backend final : public Backend {
   void linear_forward(const LinearShape& s, const void* x, const void* w, const void* residual, void* y) override {
     Call c;
     const index_t n = s.rows * s.out;
-    double* const out = c.out(y, n);
-    const double* const add = c.in(residual, n);
+    double* const out = c.out(Strided{y, s.y_stride()}, s.rows, s.out).data;
+    const double* const add = c.in(ConstStrided{residual, s.y_stride()}, s.rows, s.out).data;
     cpu::linear_forward<double>({}, s, c.in(x, s.rows * s.in), c.in(w, s.out * s.in), nullptr, out);
     if (add == nullptr) return;
     cpu::round_to_bf16(out, n);
@@ -83,11 +83,12 @@ class Bf16Backend final : public Backend {
   }
   void linear_backward_input(const LinearShape& s, const void* dy, const void* w, void* dx) override {
     Call c;
-    cpu::linear_backward_input({}, s, c.in(dy, s.rows * s.out), c.in(w, s.out * s.in), c.out(dx, s.rows * s.in));
+    cpu::linear_backward_input({}, s, c.in(ConstStrided{dy, s.y_stride()}, s.rows, s.out).data, c.in(w, s.out * s.in),
+                               c.out(dx, s.rows * s.in));
   }
   void linear_backward_weight(const LinearShape& s, const void* x, const void* dy, void* dw) override {
     Call c;
-    cpu::linear_backward_weight({}, s, c.in(x, s.rows * s.in), c.in(dy, s.rows * s.out),
+    cpu::linear_backward_weight({}, s, c.in(x, s.rows * s.in), c.in(ConstStrided{dy, s.y_stride()}, s.rows, s.out).data,
                                 c.add_stat(dw, s.out * s.in));
   }
 
@@ -219,11 +220,11 @@ class Bf16Backend final : public Backend {
   void gradient_norm(index_t count, const void* gradients, StepScalars* scalars) override {
     floats_->gradient_norm(count, gradients, scalars);
   }
-  void adamw(index_t count, void* master, void* working, const void* gradients, void* exp_avg, void* exp_avg_sq,
-             bool decay, const StepScalars* scalars) override {
-    floats_->adamw(count, master, nullptr, gradients, exp_avg, exp_avg_sq, decay, scalars);
+  void adamw(const ParameterRanges& p, void* master, void* working, const void* gradients, void* exp_avg, void* exp_avg_sq,
+             const StepScalars* scalars) override {
+    floats_->adamw(p, master, nullptr, gradients, exp_avg, exp_avg_sq, scalars);
     if (working == nullptr || working == master) return;
-    for (index_t i = 0; i < count; ++i) {
+    for (index_t i = 0; i < p.copied; ++i) {
       static_cast<std::uint16_t*>(working)[i] = float_to_bf16(static_cast<const float*>(master)[i]);
     }
   }

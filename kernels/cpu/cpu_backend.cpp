@@ -196,10 +196,16 @@ class CpuBackend final : public Backend {
     const bool clips = scalars->clip_norm > 0 && scalars->grad_norm > scalars->clip_norm;
     scalars->clip_scale = clips ? scalars->clip_norm / scalars->grad_norm : 1.0;
   }
-  void adamw(index_t count, void* master, void* working, const void* gradients, void* exp_avg,
-             void* exp_avg_sq, bool decay, const StepScalars* scalars) override {
-    cpu::adamw(context_, count, out<T>(master), out<T>(working), in<T>(gradients), out<T>(exp_avg),
-               out<T>(exp_avg_sq), decay, *scalars);
+  void adamw(const ParameterRanges& p, void* master, void* working, const void* gradients, void* exp_avg,
+             void* exp_avg_sq, const StepScalars* scalars) override {
+    const auto range = [&](index_t first, index_t end, T* copy, bool decay) {
+      if (first == end) return;
+      cpu::adamw(context_, end - first, out<T>(master) + first, copy, in<T>(gradients) + first, out<T>(exp_avg) + first,
+                 out<T>(exp_avg_sq) + first, decay, *scalars);
+    };
+    range(0, p.copied, out<T>(working), true);
+    range(p.copied, p.decayed, nullptr, true);
+    range(p.decayed, p.count, nullptr, false);
   }
 
  private:

@@ -9,8 +9,8 @@
 namespace lmx::cuda {
 
 // working may be null.
-void adamw(index_t count, float* master, bf16* working, const float* gradients, float* exp_avg, float* exp_avg_sq,
-           bool decay, const StepScalars* scalars, cudaStream_t);
+void adamw(const ParameterRanges&, float* master, bf16* working, const float* gradients, float* exp_avg, float* exp_avg_sq,
+           const StepScalars* scalars, cudaStream_t);
 
 // Bytes of block sums that gradient_norm and add_loss need.
 std::size_t block_sums_bytes();

@@ -1,10 +1,11 @@
 // Softmax cross-entropy that overwrites the logits with their gradient: loss = logsumexp(x) - x[target],
 // dx = (softmax(x) - onehot) · inverse_target_count.
 //
-// Up to 1024 logits: one warp per row, the row in registers. Beyond: one block per row. The row is copied to shared memory while it arrives (cp.async) and read from there three times: maximum,
-// sum of exponentials, gradient. So each logit crosses memory once in and once out, 4 bytes (65536 x 50304: 13.2 GB, floor
-// 3.1 ms at 4.2 TB/s); two rows of 50304 fit one SM, and one row's arithmetic hides the other's traffic. Rows that do not
-// fit shared memory are read three times from memory instead.
+// Up to 1024 logits: one warp per row, in registers, up to four rows on their way at a time. Beyond: one block per row. The row is
+// copied to shared memory while it arrives (cp.async) and read from there three times: maximum, sum of exponentials, gradient. So
+// each logit crosses memory once in and once out, 4 bytes (65536 x 50304: 13.2 GB, floor 3.1 ms at 4.2 TB/s); two rows
+// of 50304 fit one SM, and one row's arithmetic hides the other's traffic. Rows that do not fit shared memory are read
+// three times from memory instead.
 #include <cuda_pipeline.h>
 
 #include "check.h"
@@ -130,56 +131,76 @@ __global__ void __launch_bounds__(kMaxThreads, 2)
   }
 }
 
-// One warp per row of at most kPacks * 256 logits.
+// One warp per row of at most kPacks * 256 logits, and kTogether rows one after the other, all loaded first.
+template <int kPacks>
+constexpr int kTogether = 4 / kPacks;
+
 template <int kPacks, bool kAligned, bool kWriteGradient>
 __global__ void __launch_bounds__(kRowWarps * kWarp)
     short_rows_kernel(index_t rows, int vocab, bf16* logits, const std::int32_t* __restrict__ targets,
                       float* __restrict__ row_loss, std::uint8_t* __restrict__ row_correct,
                       const StepScalars* __restrict__ scalars) {
-  const index_t row = blockIdx.x * index_t{kRowWarps} + threadIdx.x / kWarp;
+  constexpr int count = kTogether<kPacks>;
+  const index_t first_row = (blockIdx.x * index_t{kRowWarps} + threadIdx.x / kWarp) * count;
   const int lane = threadIdx.x % kWarp;
-  if (row >= rows) return;
-  logits += row * vocab;
-  const int target = targets[row];
-  Floats x[kPacks];
-  float maximum = kLowest;
+  uint4 bits[count][kPacks];
+  int targets_here[count];
 #pragma unroll
-  for (int p = 0; p < kPacks; ++p) {
-    const int first = (p * kWarp + lane) * kPack;
-    x[p] = load<kAligned>(logits, first, vocab);
+  for (int r = 0; r < count; ++r) {
+    const bool exists = first_row + r < rows;
+    targets_here[r] = exists ? targets[first_row + r] : -1;
 #pragma unroll
-    for (int i = 0; i < kPack; ++i) {
-      if (first + i >= vocab) x[p].v[i] = kLowest;
-      maximum = fmaxf(maximum, x[p].v[i]);
+    for (int p = 0; p < kPacks; ++p) {
+      bits[r][p] = load_bits<kAligned>(logits + (first_row + r) * vocab, (p * kWarp + lane) * kPack, exists ? vocab : 0);
     }
   }
-  maximum = warp_max(maximum);
-  const float x_target = target < 0 ? 0.f : __bfloat162float(logits[target]);
-  float sum = 0, earlier = 0;
+  const float inverse_count = kWriteGradient ? static_cast<float>(scalars->inverse_target_count) : 0.f;
 #pragma unroll
-  for (int p = 0; p < kPacks; ++p) {
-#pragma unroll
-    for (int i = 0; i < kPack; ++i) {
-      if (comes_first(x[p].v[i], (p * kWarp + lane) * kPack + i, x_target, target)) earlier = 1;
-      x[p].v[i] = fast_exp2((x[p].v[i] - maximum) * kLog2e);
-      sum += x[p].v[i];
-    }
-  }
-  sum = warp_sum(sum);
-  earlier = warp_max(earlier);
-  if (lane == 0) {
-    row_loss[row] = target < 0 ? 0.f : maximum + logf(sum) - x_target;
-    if (row_correct) row_correct[row] = target >= 0 && earlier == 0;
-  }
-  if constexpr (kWriteGradient) {
-    const float weight = target < 0 ? 0.f : static_cast<float>(scalars->inverse_target_count), scale = weight / sum;
-    __syncwarp();  // every lane has read the target's logit
+  for (int r = 0; r < count; ++r) {
+    const index_t row = first_row + r;
+    if (row >= rows) return;
+    const int target = targets_here[r];
+    Floats x[kPacks];
+    float maximum = kLowest, x_target = 0;
 #pragma unroll
     for (int p = 0; p < kPacks; ++p) {
       const int first = (p * kWarp + lane) * kPack;
+      x[p] = unpack(bits[r][p]);
 #pragma unroll
-      for (int i = 0; i < kPack; ++i) x[p].v[i] = x[p].v[i] * scale - (first + i == target ? weight : 0.f);
-      store<kAligned>(logits, first, vocab, x[p]);
+      for (int i = 0; i < kPack; ++i) {
+        if (first + i >= vocab) x[p].v[i] = kLowest;
+        if (first + i == target) x_target = x[p].v[i];
+        maximum = fmaxf(maximum, x[p].v[i]);
+      }
+    }
+    maximum = warp_max(maximum);
+    x_target = __shfl_sync(~0u, x_target, target / kPack % kWarp & (kWarp - 1));
+    float sum = 0;
+    bool earlier = false;
+#pragma unroll
+    for (int p = 0; p < kPacks; ++p) {
+#pragma unroll
+      for (int i = 0; i < kPack; ++i) {
+        if (comes_first(x[p].v[i], (p * kWarp + lane) * kPack + i, x_target, target)) earlier = true;
+        x[p].v[i] = fast_exp2((x[p].v[i] - maximum) * kLog2e);
+        sum += x[p].v[i];
+      }
+    }
+    sum = warp_sum(sum);
+    const bool beaten = __any_sync(~0u, earlier);
+    if (lane == 0) {
+      row_loss[row] = target < 0 ? 0.f : maximum + logf(sum) - x_target;
+      if (row_correct) row_correct[row] = target >= 0 && !beaten;
+    }
+    if constexpr (kWriteGradient) {
+      const float weight = target < 0 ? 0.f : inverse_count, scale = weight / sum;
+#pragma unroll
+      for (int p = 0; p < kPacks; ++p) {
+        const int first = (p * kWarp + lane) * kPack;
+#pragma unroll
+        for (int i = 0; i < kPack; ++i) x[p].v[i] = x[p].v[i] * scale - (first + i == target ? weight : 0.f);
+        store<kAligned>(logits + row * vocab, first, vocab, x[p]);
+      }
     }
   }
 }
@@ -192,7 +213,7 @@ void launch_short_rows(const CrossEntropyShape& s, bf16* logits, const std::int3
   const auto kernel = write_gradient
                           ? (aligned ? short_rows_kernel<kPacks, true, true> : short_rows_kernel<kPacks, false, true>)
                           : (aligned ? short_rows_kernel<kPacks, true, false> : short_rows_kernel<kPacks, false, false>);
-  kernel<<<static_cast<unsigned>(ceil_div(s.rows, kRowWarps)), kRowWarps * kWarp, 0, stream>>>(
+  kernel<<<static_cast<unsigned>(ceil_div(s.rows, kRowWarps * kTogether<kPacks>)), kRowWarps * kWarp, 0, stream>>>(
       s.rows, static_cast<int>(s.vocab), logits, targets, row_loss, row_correct, scalars);
 }
 

@@ -9,6 +9,7 @@
 
 #include "check.h"
 #include "cublaslt.h"
+#include "hopper_product.cuh"
 #include "launch.h"
 #include "pack.cuh"
 
@@ -109,8 +110,22 @@ struct Gemm::Plan {
   Owned<cublasLtMatmulDesc_t> product;
   Owned<cublasLtMatrixLayout_t> a, b, d;
   std::vector<cublasLtMatmulAlgo_t> candidates;  // cuBLASLt's order
-  cublasLtMatmulAlgo_t algorithm;
+  std::size_t choice = 0;                        // candidates.size(): our own kernel
 };
+
+namespace {
+
+// The call as our kernel sees it: a row-major matrix is its transpose in cuBLAS's eyes.
+HopperProduct own_product(const GemmCall& call) {
+  return {call.n,   call.m,   call.k, static_cast<const bf16*>(call.b), call.ldb, static_cast<const bf16*>(call.a),
+          call.lda, !call.transpose_a, static_cast<const bf16*>(call.c), static_cast<bf16*>(call.d), call.ldd};
+}
+
+bool own_takes(const GemmCall& call) {
+  return !call.transpose_b && call.d_type == CUDA_R_16BF && hopper_product_takes(own_product(call));
+}
+
+}  // namespace
 
 Gemm::Gemm() { check(cublaslt().create(&handle_), "cublasLtCreate"); }
 
@@ -133,7 +148,7 @@ void Gemm::run(const GemmCall& call, cudaStream_t stream) {
     found = plans_.emplace(key, make_plan(call)).first;
     if (!is_capturing(stream)) tune(found->second, call, stream);
   }
-  launch(found->second, found->second.algorithm, call, stream);
+  launch(found->second, found->second.choice, call, stream);
 }
 
 Gemm::Plan Gemm::make_plan(const GemmCall& call) const {
@@ -144,7 +159,6 @@ Gemm::Plan Gemm::make_plan(const GemmCall& call) const {
             make_layout(CUDA_R_16BF, call.transpose_a ? call.k : call.m, call.transpose_a ? call.m : call.k, call.lda),
             make_layout(CUDA_R_16BF, call.transpose_b ? call.n : call.k, call.transpose_b ? call.k : call.n, call.ldb),
             make_layout(call.d_type, call.m, call.n, call.ldd),
-            {},
             {}};
   const auto set_operation = [&](cublasLtMatmulDescAttributes_t attribute, bool transpose) {
     const cublasOperation_t operation = transpose ? CUBLAS_OP_T : CUBLAS_OP_N;
@@ -178,14 +192,14 @@ Gemm::Plan Gemm::make_plan(const GemmCall& call) const {
     throw DeviceError("cuBLASLt has no algorithm for a product of " + std::to_string(call.m) + " x " +
                       std::to_string(call.n) + " x " + std::to_string(call.k));
   }
-  plan.algorithm = plan.candidates.front();
   return plan;
 }
 
 // On operands and outputs of its own: a product that accumulates must not be added twice, and equality on the caller's data might
 // be luck.
 void Gemm::tune(Plan& plan, const GemmCall& call, cudaStream_t stream) const {
-  if (plan.candidates.size() < 2) return;
+  const std::size_t count = plan.candidates.size() + own_takes(call);
+  if (count < 2) return;
   const auto bytes_of = [](index_t elements, index_t width) {
     return static_cast<std::size_t>((elements * width + 3) / 4 * 4);
   };
@@ -208,13 +222,14 @@ void Gemm::tune(Plan& plan, const GemmCall& call, cudaStream_t stream) const {
   trial.a = a.get();
   trial.b = b.get();
   trial.c = call.c ? zeros.get() : nullptr;
+  check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");  // other streams would disturb the times
   Stopwatch watch;
   float best = 0;
   const bool log = std::getenv("LAYERMIX_GEMM_LOG") != nullptr;
-  for (std::size_t i = 0; i < plan.candidates.size(); ++i) {
+  for (std::size_t i = 0; i < count; ++i) {
     trial.d = i == 0 ? expected.get() : output.get();
     bool equal = true;
-    launch(plan, plan.candidates[i], trial, stream);
+    launch(plan, i, trial, stream);
     if (i > 0) {
       int differs = 0;
       check(cudaMemsetAsync(flag.get(), 0, sizeof differs, stream), "cudaMemsetAsync");
@@ -227,25 +242,25 @@ void Gemm::tune(Plan& plan, const GemmCall& call, cudaStream_t stream) const {
       if (!equal && !log) continue;
     }
     watch.start(stream);
-    for (int run = 0; run < kTimedRuns; ++run) launch(plan, plan.candidates[i], trial, stream);
+    for (int run = 0; run < kTimedRuns; ++run) launch(plan, i, trial, stream);
     const float milliseconds = watch.stop(stream) / kTimedRuns;
     if (log) {
-      std::fprintf(stderr, "gemm %c%c %s m %ld n %ld k %ld: candidate %zu %s %.4f ms\n", call.transpose_a ? 'T' : 'N',
+      std::fprintf(stderr, "gemm %c%c %s m %ld n %ld k %ld: candidate %zu%s %s %.4f ms\n", call.transpose_a ? 'T' : 'N',
                    call.transpose_b ? 'T' : 'N', call.c ? "+=" : "=", static_cast<long>(call.m),
-                   static_cast<long>(call.n), static_cast<long>(call.k), i, equal ? "equal" : "differs", milliseconds);
+                   static_cast<long>(call.n), static_cast<long>(call.k), i, i == plan.candidates.size() ? " (ours)" : "", equal ? "equal" : "differs", milliseconds);
     }
     if (i == 0 || (equal && milliseconds < best)) {
       best = milliseconds;
-      plan.algorithm = plan.candidates[i];
+      plan.choice = i;
     }
   }
 }
 
-void Gemm::launch(const Plan& plan, const cublasLtMatmulAlgo_t& algorithm, const GemmCall& call,
-                  cudaStream_t stream) const {
+void Gemm::launch(const Plan& plan, std::size_t choice, const GemmCall& call, cudaStream_t stream) const {
+  if (choice == plan.candidates.size()) return hopper_product(own_product(call), stream);
   const float alpha = 1, beta = call.c == nullptr ? 0.f : 1.f;
   check(cublaslt().matmul(handle_, plan.product.get(), &alpha, call.a, plan.a.get(), call.b, plan.b.get(), &beta,
-                          call.c == nullptr ? call.d : call.c, plan.d.get(), call.d, plan.d.get(), &algorithm,
+                          call.c == nullptr ? call.d : call.c, plan.d.get(), call.d, plan.d.get(), &plan.candidates[choice],
                           workspace_, workspace_size_, stream),
         "cublasLtMatmul");
 }

@@ -143,8 +143,8 @@ __device__ __forceinline__ RowPair row_values(const float* vector) {
 
 // Row by row, the products of an operand's elements with those of two neighbouring accumulators, added to
 // `sum`.
-__device__ __forceinline__ void add_products(RowPair& sum, const tile::Fragment& a, const float (&left)[4],
-                                             const float (&right)[4]) {
+__device__ __forceinline__ void add_products(RowPair& sum, const tile::Fragment& a, const float* left,
+                                             const float* right) {
 #pragma unroll
   for (int w = 0; w < 4; ++w) {
     const float* const v = w < 2 ? left : right;

@@ -21,7 +21,6 @@ class StepGraph {
 
   // False when a recording existed and has been launched: the caller makes no calls and does not end the step.
   bool begin(cudaStream_t stream) {
-    if (capturing_) abandon(stream);  // the last step threw half-way
     if (graph_ != nullptr) {
       check(cudaGraphLaunch(graph_, stream), "cudaGraphLaunch");
       return false;
@@ -52,15 +51,18 @@ class StepGraph {
     warm_ = false;
   }
 
- private:
-  void abandon(cudaStream_t stream) {
+  // Call before begin: drops a recording that the last step left half-way by throwing; true where there was one.
+  bool abandon(cudaStream_t stream) {
+    if (!capturing_) return false;
     cudaGraph_t unfinished = nullptr;
     cudaStreamEndCapture(stream, &unfinished);
     if (unfinished != nullptr) cudaGraphDestroy(unfinished);
     cudaGetLastError();
     capturing_ = false;
+    return true;
   }
 
+ private:
   static bool wanted() {
     const char* choice = std::getenv("LAYERMIX_CUDA_GRAPH");
     return choice == nullptr || std::strcmp(choice, "0") != 0;

@@ -1,7 +1,7 @@
 // The end of the model: final RMSNorm, output projection, cross-entropy - forward and, in the same pass over
 // the logits, backward. Logits are made in chunks of rows, overwritten by their gradient and used up, so that
-// a large vocabulary times a long sequence never exists at once: at most 2^27 elements
-// (kernels/model/MEMORY.md).
+// a large vocabulary times a long sequence never exists at once: at most 512 MiB
+// (kernels/model/MEMORY.md). Few chunks, because each reads and writes the whole gradient of the output matrix.
 #pragma once
 
 #include <algorithm>
@@ -27,7 +27,7 @@ class Head {
       : parameters_(parameters),
         hidden_(model.hidden),
         vocab_(model.vocab),
-        most_logits_(model.most_logits),
+        most_logit_bytes_(model.most_logit_bytes),
         eps_(model.norm_eps) {
     norm_ =
         parameters.add(Storage::vector, {{"backbone.norm_f.weight", {hidden_}, {Initializer::Kind::one}}});
@@ -46,14 +46,14 @@ class Head {
   }
 
   void plan_transient(Arena& arena, const Precision& precision, index_t rows) {
-    chunk_rows_ = chunk_rows(rows);
+    chunk_rows_ = chunk_rows(rows, precision.act);
     logits_ = arena.take(Region::activations, chunk_rows_ * vocab_, precision.act);
   }
 
   std::size_t workspace_bytes(const Backend& backend, index_t rows) const {
-    return std::max({backend.workspace_bytes(norm_shape(rows)),
-                     backend.workspace_bytes(LinearShape{chunk_rows(rows), hidden_, vocab_}),
-                     backend.workspace_bytes(CrossEntropyShape{chunk_rows(rows), vocab_})});
+    const index_t chunk = chunk_rows(rows, backend.precision().act);
+    return std::max({backend.workspace_bytes(norm_shape(rows)), backend.workspace_bytes(LinearShape{chunk, hidden_, vocab_}),
+                     backend.workspace_bytes(CrossEntropyShape{chunk, vocab_})});
   }
 
   // Losses of x (rows, hidden). When training, also dx (overwritten) and the parameter gradients (+=);
@@ -88,9 +88,10 @@ class Head {
  private:
   friend class ModelDecoder;
 
-  index_t chunk_rows(index_t rows) const {
+  index_t chunk_rows(index_t rows, DType act) const {
     constexpr index_t granule = 64;
-    return std::min(rows, std::max(granule, most_logits_ / vocab_ / granule * granule));
+    const auto most = static_cast<index_t>(most_logit_bytes_ / dtype_bytes(act)) / vocab_;
+    return std::min(rows, std::max(granule, most / granule * granule));
   }
   static void* row(void* base, index_t first, index_t columns, DType type) {
     return static_cast<std::byte*>(base) + static_cast<std::size_t>(first * columns) * dtype_bytes(type);
@@ -98,7 +99,8 @@ class Head {
   NormShape norm_shape(index_t rows) const { return {rows, hidden_, eps_}; }
 
   ParameterTable& parameters_;
-  index_t hidden_, vocab_, most_logits_;
+  index_t hidden_, vocab_;
+  std::size_t most_logit_bytes_;
   double eps_;
   index_t chunk_rows_ = 0;
   DType act_ = DType::f32, stat_ = DType::f32;

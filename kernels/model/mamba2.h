@@ -48,7 +48,7 @@ class Mamba2Mixer final : public Mixer {
     act_ = precision.act;
     const index_t rows = batch * time;
     const auto take = [&](index_t count, DType type) { return arena.take(Region::activations, count, type); };
-    projection_ = take(rows * projected(), precision.act);
+    projection_ = take(rows * aligned_width(), precision.act);
     xbc_ = take(rows * scan_.channels(), precision.act);
     y_ = take(rows * scan_.inner(), precision.act);
     normed_ = take(rows * scan_.inner(), precision.act);
@@ -64,7 +64,7 @@ class Mamba2Mixer final : public Mixer {
     dnormed_dxbc_ =
         take(rows * scan_.channels());  // channels >= inner: d(normed) is dead when d(xbc) is born
     dy_ = take(rows * scan_.inner());
-    dprojection_ = take(rows * projected());
+    dprojection_ = take(rows * aligned_width());
   }
 
   std::size_t workspace_bytes(const Backend& backend, index_t batch, index_t time) const override {
@@ -117,17 +117,21 @@ class Mamba2Mixer final : public Mixer {
   // Columns of in_proj's output: [z (inner) | x B C (channels) | dt (heads)].
   index_t projected() const { return scan_.inner() + scan_.channels() + scan_.heads; }
   index_t dt_column() const { return scan_.inner() + scan_.channels(); }
+  // Its rows have room for a multiple of 8 columns: bf16 rows then start on 16 bytes, which matrix units want. Other types
+  // have no use for that and leave the end of the buffer alone.
+  index_t aligned_width() const { return (projected() + 7) / 8 * 8; }
+  index_t row_stride() const { return act_ == DType::bf16 ? aligned_width() : projected(); }
   ConstStrided column(const void* projection, index_t first) const {
-    return {static_cast<const std::byte*>(projection) + bytes_before(first), projected()};
+    return {static_cast<const std::byte*>(projection) + bytes_before(first), row_stride()};
   }
   Strided mutable_column(void* projection, index_t first) const {
-    return {static_cast<std::byte*>(projection) + bytes_before(first), projected()};
+    return {static_cast<std::byte*>(projection) + bytes_before(first), row_stride()};
   }
   std::size_t bytes_before(index_t first) const {
     return static_cast<std::size_t>(first) * dtype_bytes(act_);
   }
 
-  LinearShape in_shape(index_t rows) const { return {rows, hidden_, projected()}; }
+  LinearShape in_shape(index_t rows) const { return {rows, hidden_, projected(), row_stride()}; }
   LinearShape out_shape(index_t rows) const { return {rows, scan_.inner(), hidden_}; }
   GatedNormShape norm_shape(index_t rows) const { return {rows, scan_.inner(), scan_.groups, eps_}; }
   ConvShape conv(index_t batch, index_t time) const { return {batch, time, scan_.channels(), conv_}; }

@@ -70,13 +70,13 @@ struct HeadRun {
   std::vector<double> gradients;
 };
 
-// The model below the C ABI, with the head cut into chunks of at most `most_logits` elements.
+// The model below the C ABI, with the head cut into chunks of at most `most_logits` elements (fp64).
 HeadRun run_with_chunks(lmx::index_t most_logits) {
   Config config;
   config.value.batch = config.value.micro_batch = 10;
   config.value.sequence = 17;
   lmx::ModelConfig checked = lmx::checked_model(*config.get());
-  checked.most_logits = most_logits;
+  checked.most_logit_bytes = static_cast<std::size_t>(most_logits) * sizeof(double);
   lmx::Model model(checked);
   const auto backend = lmx::make_cpu_backend(lmx::DType::f64, 1);
   const lmx::Precision precision = backend->precision();

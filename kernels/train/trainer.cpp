@@ -126,17 +126,10 @@ void Trainer::accumulate(const LogitsSink& sink) {
 void Trainer::update() {
   const ParameterTable& table = model_.parameters();
   backend_->gradient_norm(table.total_count(), table.flat_gradient(0), buffers_.loss.scalars);
-  const auto range = [&](index_t offset, index_t count, void* working, bool decay) {
-    if (count == 0) return;
-    const std::size_t bytes = static_cast<std::size_t>(offset) * dtype_bytes(precision_.stat);
-    backend_->adamw(count, table.flat_master(offset), working, table.flat_gradient(offset),
-                    static_cast<std::byte*>(buffers_.exp_avg) + bytes,
-                    static_cast<std::byte*>(buffers_.exp_avg_sq) + bytes, decay, buffers_.loss.scalars);
-  };
-  const index_t convolutions = table.matrix_count(), vectors = convolutions + table.convolution_count();
-  range(0, table.matrix_count(), table.flat_working(), true);
-  range(convolutions, table.convolution_count(), nullptr, true);
-  range(vectors, table.vector_count(), nullptr, false);
+  const ParameterRanges ranges{table.total_count(), table.matrix_count(),
+                               table.matrix_count() + table.convolution_count()};
+  backend_->adamw(ranges, table.flat_master(0), table.flat_working(), table.flat_gradient(0), buffers_.exp_avg,
+                  buffers_.exp_avg_sq, buffers_.loss.scalars);
 }
 
 void Trainer::evaluate(int64_t count, const int32_t* tokens, const int32_t* targets, float* loss,

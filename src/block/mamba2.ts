@@ -187,11 +187,12 @@ function trainingBuffers(o: Mamba2Options, _: BlockContext, { batch, sequence }:
   const d = inner(o);
   const c = channels(o);
   const chunks = Math.ceil(sequence / o.chunk);
+  const projected = Math.ceil((d + c + o.heads) / 8) * 8; // rows of in_proj's output, with room to start on 16 bytes
   return {
-    savedActivations: [rows * (d + c + o.heads), rows * c, rows * d, rows * d],
+    savedActivations: [rows * projected, rows * c, rows * d, rows * d],
     savedStatistics: [rows * o.groups],
     chunkStates: { elements: batch * d * o.state, chunk: o.chunk },
-    transient: [rows * c, rows * d, rows * (d + c + o.heads)],
+    transient: [rows * c, rows * d, rows * projected],
     workspace: Math.max(
       normWorkspace(rows, d),
       convolutionWorkspace(batch, sequence, c, o.conv),

@@ -11,6 +11,7 @@ import {
   gpuNormWorkspace,
   gpuProductWorkspace,
   gpuScanChunk,
+  gpuSideWorkspace,
 } from "../block/gpu_workspace.js";
 import type { Plan } from "../plan/plan_types.js";
 import type { TrainingMemory } from "./cost.js";
@@ -67,9 +68,9 @@ function parameterElements(plan: Plan, context: BlockContext): { all: number; ma
   return { all: matrices + others, matrices };
 }
 
-/** Rows of logits that are in memory at a time: at most 2^27 elements, in multiples of 64 rows. */
-export function headChunkRows(rows: number, vocab: number): number {
-  return Math.min(rows, Math.max(64, Math.floor(2 ** 27 / vocab / 64) * 64));
+/** Rows of logits, `act` bytes each, that are in memory at a time: at most 512 MiB, in multiples of 64 rows. */
+export function headChunkRows(rows: number, vocab: number, act: number): number {
+  return Math.min(rows, Math.max(64, Math.floor(2 ** 29 / act / vocab / 64) * 64));
 }
 
 function activationBytes(plan: Plan, step: Workload, micro: Workload, precision: TrainingPrecision): number {
@@ -82,7 +83,7 @@ function activationBytes(plan: Plan, step: Workload, micro: Workload, precision:
   bytes += buffer(rows, stat) + buffer(rows, 1); // loss and hit of every row
   bytes += (depth + 1) * stream + 2 * stream; // residual stream; its gradient and a normed input's
   bytes += (depth + 1) * (stream + buffer(rows, stat)); // output and 1/rms of the norms
-  let transient = buffer(headChunkRows(rows, plan.vocab) * plan.vocab, act);
+  let transient = buffer(headChunkRows(rows, plan.vocab, act) * plan.vocab, act);
   const gpu = precision === "bf16";
   let workspace = gpu ? gpuModelWorkspace(plan, rows) : 4 * normWorkspace(rows, plan.hidden);
   for (const { block, options, count } of layerGroups(plan)) {
@@ -97,6 +98,7 @@ function activationBytes(plan: Plan, step: Workload, micro: Workload, precision:
       bytes += count * buffer(chunks * needs.chunkStates.elements, act);
     }
   }
+  if (gpu) workspace += gpuSideWorkspace;
   // The fp64 path is the oracle: plain loops without scratch.
   return bytes + transient + (precision === "fp64" ? 0 : buffer(workspace, 1));
 }

@@ -288,7 +288,8 @@ Operation adamw_operation(index_t count, bool working_copy) {
   op.inputs = {tensor("p", 1, count), tensor("g", 1, count), tensor("m", 1, count, 0.1),
                tensor("v_root", 1, count, 0.1)};
   op.outputs = {tensor("p'", 1, count), tensor("m'", 1, count), tensor("v'", 1, count)};
-  if (working_copy) op.outputs.push_back(tensor("working", 1, count));
+  const ParameterRanges ranges{count, count - count / 2, count - count / 3};  // boundaries anywhere
+  if (working_copy) op.outputs.push_back(tensor("working", 1, ranges.copied));
   op.restore = [=](Run& r) {
     r.outputs[0].copy(r.inputs[0]);
     r.outputs[1].copy(r.inputs[2]);
@@ -305,10 +306,10 @@ Operation adamw_operation(index_t count, bool working_copy) {
     k.bias_correction1 = 1 - std::pow(k.beta1, 3);
     k.bias_correction2 = 1 - std::pow(k.beta2, 3);
     k.clip_scale = 0.5;
-    b.adamw(count, r.outputs[0], working_copy ? r.outputs[3].data() : nullptr, r.inputs[1], r.outputs[1],
-            r.outputs[2], true, &k);
+    b.adamw(ranges, r.outputs[0], working_copy ? r.outputs[3].data() : nullptr, r.inputs[1], r.outputs[1],
+            r.outputs[2], &k);
   };
-  op.forward_bytes = (working_copy ? 32.0 : 28.0) * count;
+  op.forward_bytes = 28.0 * count + (working_copy ? 4.0 * ranges.copied : 0.0);
   return op;
 }
 

@@ -193,11 +193,11 @@ class StagedBackend final : public Backend {
     Call c(*this, "gradient_norm");
     device_.gradient_norm(count, c.stat(gradients, count), c.scalars(scalars));
   }
-  void adamw(index_t count, void* master, void* working, const void* gradients, void* exp_avg, void* exp_avg_sq,
-             bool decay, const StepScalars* scalars) override {
+  void adamw(const ParameterRanges& p, void* master, void* working, const void* gradients, void* exp_avg, void* exp_avg_sq,
+             const StepScalars* scalars) override {
     Call c(*this, "adamw");
-    device_.adamw(count, c.stat(master, count), c.act(working, count), c.stat(gradients, count),
-                  c.stat(exp_avg, count), c.stat(exp_avg_sq, count), decay, c.scalars(scalars));
+    device_.adamw(p, c.stat(master, p.count), c.act(working, p.copied), c.stat(gradients, p.count),
+                  c.stat(exp_avg, p.count), c.stat(exp_avg_sq, p.count), c.scalars(scalars));
   }
 
  private:
