@@ -62,6 +62,46 @@ describe("import hf: parameters", () => {
   }
 });
 
+describe("import hf: caches", () => {
+  /**
+   * Shapes of one layer's cache tensors without the batch after 40 tokens, recorded from the first random model of each
+   * family (transformers 5.18.0): elements of KV per token, recurrent state, and convolution channels x kept columns (the
+   * taps; layermix keeps one less).
+   */
+  const recorded: Record<string, { kv?: number; state?: number; channels?: number; taps?: number }> = {
+    nemotron_h: { kv: 2 * 2 * 20, state: 4 * 4 * 8, channels: 48, taps: 4 },
+    bamba: { kv: 2 * 2 * 8, state: 8 * 8 * 8, channels: 80, taps: 4 },
+    jamba: { kv: 2 * 2 * 16, state: 128 * 16, channels: 128, taps: 3 },
+    granitemoehybrid: { kv: 2 * 2 * 8, state: 8 * 8 * 8, channels: 96, taps: 4 },
+    falcon_h1: { kv: 2 * 1 * 8, state: 3 * 16 * 8, channels: 64, taps: 3 },
+    qwen3_next: { kv: 2 * 2 * 16, state: 2 * 4 * 4, channels: 16, taps: 3 },
+    mamba2: { state: 8 * 8 * 16, channels: 96, taps: 3 },
+    mamba: { state: 48 * 16, channels: 48, taps: 4 },
+    falcon_mamba: { state: 64 * 8, channels: 64, taps: 3 },
+    lfm2: { kv: 2 * 2 * 16, channels: 64, taps: 4 },
+    kimi_linear: { kv: 16 + 8, state: 4 * 8 * 8, channels: 96, taps: 4 },
+    olmo_hybrid: { kv: 2 * 1 * 16, state: 4 * 4 * 12, channels: 64, taps: 3 },
+    zamba2: { kv: 2 * 4 * 16, state: 8 * 8 * 16, channels: 96, taps: 3 },
+  };
+  for (const [type, { kv = 0, state = 0, channels = 0, taps = 1 }] of Object.entries(recorded)) {
+    it(`of ${type} hold what those of transformers hold`, () => {
+      const { layers } = planOf(random.find(({ config }) => config.model_type === type)!.config);
+      const largest = (measure: (layer: (typeof layers)[number]) => number) =>
+        Math.max(...layers.map(measure));
+      assert.equal(
+        largest(({ block, options }) => block.kvElementsPerToken(options)),
+        kv,
+      );
+      assert.equal(
+        largest(({ block, options }) => block.recurrentElementsPerSequence(options)),
+        state,
+      );
+      const all = largest(({ block, options }) => block.stateElementsPerSequence(options));
+      assert.equal(all, state + channels * (taps - 1));
+    });
+  }
+});
+
 describe("import hf: weights by name", () => {
   const lists = fixture("golden_weight_lists").models as Record<
     string,
