@@ -60,8 +60,8 @@ void bf16_ssd_scan_forward(const SsdShape& s, const double* xbc, StridedOf<const
             out[p] = decay(chunk.s[i]) * carried + d[h] * chunk.x[i * chunk.stride + p];
           }
           for (index_t j = 0; j <= i; ++j) {
-            const double weight = bf16_rounded(chunk.product(chunk.c, i, chunk.b, j, N) *
-                                               decay(chunk.s[i] - chunk.s[j]) * chunk.delta[j]);
+            const double score = bf16_rounded(chunk.product(chunk.c, i, chunk.b, j, N));
+            const double weight = bf16_rounded(score * decay(chunk.s[i] - chunk.s[j]) * chunk.delta[j]);
             for (index_t p = 0; p < P; ++p) out[p] += weight * chunk.x[j * chunk.stride + p];
           }
         }
@@ -104,7 +104,7 @@ void bf16_ssd_scan_backward(const SsdShape& s, const double* dy, const double* x
         double* const dc = dxbc + (shared.c - xbc);
         Values cb(static_cast<std::size_t>(L * L)), dcb(static_cast<std::size_t>(L * L), 0.0);
         for (index_t i = 0; i < L; ++i) {
-          for (index_t j = 0; j <= i; ++j) cb[i * L + j] = shared.product(shared.c, i, shared.b, j, N);
+          for (index_t j = 0; j <= i; ++j) cb[i * L + j] = bf16_rounded(shared.product(shared.c, i, shared.b, j, N));
         }
         for (index_t h = group * in_group; h < (group + 1) * in_group; ++h) {
           const Chunk chunk(s, xbc, dt, a_log, dt_bias, b, h, k);

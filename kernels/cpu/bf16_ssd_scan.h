@@ -1,5 +1,7 @@
-// The SSD scan as a chunked implementation in bf16 computes it: every operand of a matrix product - the weighted C·B, the
-// weighted B and C, states and their gradients, the gradient of C·B - is bf16; decays, sums and states carried on are not.
+// The SSD scan as a chunked implementation in bf16 computes it: the product C·B, which is made once for all heads of a group, and every
+// operand of a matrix product - the weighted C·B, the weighted B and C, states and their gradients, the gradient of C·B - are
+// bf16; decays, sums and states carried on are not. The gradients of the decays (A, dt) are sums whose terms cancel: there
+// the rounding of C·B shows most.
 // Equations and names in ssd_scan.h.
 #pragma once
 
