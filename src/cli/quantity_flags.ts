@@ -1,7 +1,7 @@
 // Flags that hold a quantity as study files write it: lengths with K = 1024, counts with K = 1000.
 
 import { Flags } from "@oclif/core";
-import { parseCount, parseLength } from "../spec/quantity.js";
+import { parseCount, parseLength, parseShare } from "../spec/quantity.js";
 import { usageError } from "./failure.js";
 
 /** --sequence 4K: tokens, K is 1024. */
@@ -11,6 +11,23 @@ export const lengthFlag = (flag: string, description: string) =>
 /** --tokens 20M: K, M, B are powers of 1000. */
 export const countFlag = (flag: string, description: string) =>
   quantityFlag(flag, description, "COUNT", parseCount);
+
+/** --keep 33%: a share above 0% and below 100%. */
+export const shareFlag = (flag: string, description: string, otherwise: number) =>
+  Flags.custom<number>({
+    description,
+    helpValue: "SHARE",
+    parse: async (input) => {
+      const share = /^\d[\d.]*\s?%?$/.test(input)
+        ? parseShare(input.endsWith("%") ? input : Number(input))
+        : Number.NaN;
+      if (share > 0 && share < 1) return share;
+      const message = `Expected --${flag} to be a share above 0% and below 100%, got ${input}`;
+      throw usageError("LMX6005", message, [`for example --${flag} 33%`]);
+    },
+    default: async () => otherwise,
+    defaultHelp: async () => `${100 * otherwise}%`,
+  })();
 
 function quantityFlag(flag: string, description: string, helpValue: string, read: (text: string) => number) {
   return Flags.custom<number>({

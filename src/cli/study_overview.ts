@@ -1,50 +1,47 @@
 // What a sweep is going to do, before it does it: candidates, tasks, seeds, trials, tokens, FLOPs, and the data used.
 
 import type { Diagnostic } from "../diag/diagnostic.js";
-import { formatCount, formatFlops } from "../report/format.js";
+import { formatCount, formatFlops, formatShare } from "../report/format.js";
+import { type Foresight, foresee } from "../search/foresee.js";
 import type { PreparedStudy } from "../search/prepare_study.js";
 import type { StudyDocument } from "../study/study_document.js";
 import { trialTokens } from "../study/trial.js";
 import { trialNames } from "./progress/trial_names.js";
 
 /** Sizes of a study, in plain numbers. */
-export interface StudySize {
-  readonly candidates: number;
+export interface StudySize extends Foresight {
   readonly tasks: number;
   readonly seeds: number;
-  /** Distinct trials. */
-  readonly trials: number;
-  /** Trained on, over all trials. */
-  readonly tokens: number;
-  /** Training FLOPs over all trials, without evaluation. */
-  readonly flops: number;
 }
 
-export function studySize({ document, trials }: PreparedStudy): StudySize {
-  const tokens = new Map(trials.map((trial) => [trial.id, trialTokens(trial.definition)]));
-  const candidateOf = new Map(
-    document.trials.map(({ id, candidate }) => [id, document.candidates[candidate]!]),
-  );
-  let flops = 0;
-  for (const [id, count] of tokens) flops += count * (candidateOf.get(id)?.proxy.flopsPerToken ?? 0);
-  return {
-    candidates: document.candidates.length,
-    tasks: document.tasks.length,
-    seeds: document.seeds.length,
-    trials: trials.length,
-    tokens: [...tokens.values()].reduce((sum, count) => sum + count, 0),
-    flops,
-  };
+export function studySize({ document, space }: PreparedStudy): StudySize {
+  return { ...foresee(space), tasks: document.tasks.length, seeds: document.seeds.length };
 }
 
 export function overviewText(study: PreparedStudy, folder: string): string {
-  const { document } = study;
+  const { document, trials } = study;
   const size = studySize(study);
+  const { search, spec } = document;
+  const of = `${counted(document.candidates.length, "candidate")} x ${counted(size.tasks, "task")} x ${counted(size.seeds, "seed")}`;
+  const inAll = `${size.exact ? "" : "about "}${counted(size.trials, "trial")}, ${formatCount(size.tokens)} tokens, about ${formatFlops(size.flops)}`;
+  const { maxSeeds, optimizer } = spec.proxy!;
+  const rates = optimizer.learningRateSweep?.rates;
   return [
-    `${document.name}: ${counted(size.candidates, "candidate")} x ${counted(size.tasks, "task")} x ` +
-      `${counted(size.seeds, "seed")} = ${counted(size.trials, "trial")}, ${formatCount(size.tokens)} tokens, ` +
-      `about ${formatFlops(size.flops)} in ${folder}`,
+    size.exact && rates === undefined
+      ? `${document.name}: ${of} = ${inAll} in ${folder}`
+      : `${document.name}: ${of}, ${search.strategy}: ${inAll} in ${folder}`,
     ...document.tasks.flatMap((task) => task.description.map((line) => `  ${line}`)),
+    ...(size.exact
+      ? []
+      : [`  at first ${counted(trials.length, "trial")}; the others follow from what these show`]),
+    ...(search.rungs.length > 1 ? [`  rungs at ${search.rungs.map(formatShare).join(", ")} of the run`] : []),
+    ...(maxSeeds === undefined ? [] : [`  up to ${maxSeeds} seeds where candidates are tied with the best`]),
+    ...(rates === undefined
+      ? []
+      : [`  learning rate of every candidate and task: the best of ${rates.join(", ")} in pilot runs`]),
+    ...(search.budget === undefined
+      ? []
+      : [`  budget ${formatCount(search.budget.limit)} ${search.budget.unit}`]),
     ...document.dropped.map(({ name, reason }) => `  dropped ${name}: ${reason}`),
   ].join("\n");
 }
@@ -52,12 +49,16 @@ export function overviewText(study: PreparedStudy, folder: string): string {
 /** One line per trial: id, candidate, task, seed, steps. */
 export function trialList({ document, trials }: PreparedStudy): string {
   const names = trialNames(document);
-  const rows = trials.map(({ id, definition }) => [
-    id,
-    ...(names.get(id) ?? []),
-    `${definition.steps} steps`,
-    `${formatCount(trialTokens(definition))} tokens`,
-  ]);
+  const until = new Map(document.trials.map((trial) => [trial.id, trial.until]));
+  const rows = trials.map(({ id, definition }) => {
+    const steps = until.get(id) ?? definition.steps;
+    return [
+      id,
+      ...(names.get(id) ?? []),
+      steps === definition.steps ? `${steps} steps` : `${steps} of ${definition.steps} steps`,
+      `${formatCount((trialTokens(definition) / definition.steps) * steps)} tokens`,
+    ];
+  });
   const widths = rows.reduce<number[]>(
     (all, row) => row.map((cell, i) => Math.max(all[i] ?? 0, cell.length)),
     [],

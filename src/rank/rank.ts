@@ -4,9 +4,11 @@
 
 import { exitCodes, LayermixError } from "../diag/diagnostic.js";
 import { similarName } from "../diag/suggest.js";
+import { baselines } from "./baselines.js";
 import { bootstrapMeanInterval } from "./bootstrap.js";
 import { type CandidateRecord, collectRecords } from "./collect.js";
 import { comparePairs, orderByMean, type SeedValues, significantPairs } from "./compare.js";
+import { paretoFront } from "./front.js";
 import { measureDirection } from "./measure.js";
 import type {
   Comparison,
@@ -25,7 +27,8 @@ import { mean, meanInterval } from "./statistics.js";
  * @throws LayermixError LMX7010 (exit 2) when `by` is neither score, loss nor a task of the study.
  */
 export function rank(input: RankInput): Ranking {
-  const { tasks, by, confidence } = input;
+  const { tasks, by, confidence, looks = 1 } = input;
+  const level = 1 - (1 - confidence) / looks; // of a single look
   const direction = directionOf(by, tasks);
   const records = collectRecords(input);
   const rankable = records.filter((record) => record.state === "complete" || record.state === "partial");
@@ -33,7 +36,7 @@ export function rank(input: RankInput): Ranking {
     (record): SeedValues => ({ candidate: record.candidate.name, values: record.measure }),
   );
   const ordered = orderByMean(measures, direction);
-  const comparisons = comparePairs(ordered, direction, confidence);
+  const comparisons = comparePairs(ordered, direction, level);
   const ranking = [
     ...rankGroups(ordered, comparisons, records, direction, input),
     ...prunedCandidates(records, ordered.length, direction, input),
@@ -45,14 +48,17 @@ export function rank(input: RankInput): Ranking {
     by,
     direction,
     confidence,
+    looks,
     formula: formulaOf(by, tasks),
     seeds: input.seeds,
     tasks,
     ranking,
     comparisons,
     taskComparisons: Object.fromEntries(
-      tasks.map((task) => [task.label, compareOnTask(task, rankable, confidence)]),
+      tasks.map((task) => [task.label, compareOnTask(task, rankable, level)]),
     ),
+    pareto: paretoFront(by, direction, ranking),
+    baselines: baselines(ranking),
     trials: {
       done: statuses.filter((status) => status === "done").length,
       diverged: statuses.filter((status) => status === "diverged").length,

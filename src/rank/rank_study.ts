@@ -1,6 +1,7 @@
 // From a study's document and the ends of its trials to a ranking. Where the trials' results lie is the caller's business,
 // so this stays pure.
 
+import type { ProxySpec } from "../spec/spec.js";
 import { isFailure, type TrialOutcome } from "../study/outcome.js";
 import type { TrialRung } from "../study/rung.js";
 import type { StudyDocument } from "../study/study_document.js";
@@ -21,6 +22,11 @@ export interface RankChoice {
  */
 export function rankStudy(document: StudyDocument, endOf: TrialEnds, choice: RankChoice = {}): Ranking {
   return rank(rankInput(document, endOf, choice));
+}
+
+/** How often candidates may be compared: once for every number of seeds from the least to the most. */
+export function looksOf(proxy: Pick<ProxySpec, "seeds" | "maxSeeds"> | undefined): number {
+  return proxy?.maxSeeds === undefined ? 1 : proxy.maxSeeds - proxy.seeds + 1;
 }
 
 /** What is known of the end of a trial. */
@@ -63,6 +69,7 @@ export function rankInput(document: StudyDocument, endOf: TrialEnds, choice: Ran
       return [{ ...place, status: outcome.status, ...metrics }];
     }),
     by: choice.by ?? document.spec.rank.by,
+    looks: looksOf(document.spec.proxy),
     confidence: choice.confidence ?? document.spec.rank.confidence,
   };
 }

@@ -57,6 +57,11 @@ export interface RankInput {
   readonly by: string;
   /** 0.95 */
   readonly confidence: number;
+  /**
+   * How often the study compares while it runs, 1 when absent: with seeds that are added until candidates are told apart,
+   * each look is a chance to find a difference that is not there, so differences are held to (1 - confidence) / looks.
+   */
+  readonly looks?: number;
 }
 
 /** [low, high] */
@@ -125,10 +130,33 @@ export interface Comparison {
   readonly significant: boolean;
 }
 
+/** Candidates that nobody beats in every objective at once, best by the measure first. */
+export interface ParetoFront {
+  readonly objectives: readonly { readonly name: string; readonly direction: "higher" | "lower" }[];
+  /** `values` in the order of the objectives, in their own units. */
+  readonly front: readonly { readonly candidate: string; readonly values: readonly number[] }[];
+  /** Where a little more of one objective costs a lot of another; null where the front has no such place. */
+  readonly knee: string | null;
+}
+
+/** A ranking that trains nothing, judged by ours. */
+export interface Baseline {
+  /** Most parameters or FLOPs per token of the proxy first, or any order. */
+  readonly by: "params" | "flops" | "random";
+  /** Best first; candidates of equal size share an entry. */
+  readonly order: readonly (readonly string[])[];
+  /** How much worse its first pick is than ours, in units of the measure; expected, where picks are tied. */
+  readonly regret: number;
+  /** Share of our best three (or fewer) among its own. */
+  readonly top3: number;
+}
+
 export interface Ranking {
   readonly by: string;
   readonly direction: "higher" | "lower";
   readonly confidence: number;
+  /** Differences are held to (1 - confidence) / looks. */
+  readonly looks: number;
   /** How the score is made, in one line. */
   readonly formula: string;
   readonly seeds: readonly number[];
@@ -139,6 +167,9 @@ export interface Ranking {
   readonly comparisons: readonly Comparison[];
   /** On each task alone, by label. */
   readonly taskComparisons: Readonly<Record<string, readonly Comparison[]>>;
+  readonly pareto: ParetoFront;
+  /** None with fewer than two ranked candidates. */
+  readonly baselines: readonly Baseline[];
   readonly trials: {
     readonly done: number;
     readonly diverged: number;

@@ -88,6 +88,7 @@ function lettersOf(ranking: Ranking): ReadonlyMap<string, string> | undefined {
 function legend(ranking: Ranking, hasLetters: boolean): string {
   const percent = formatShare(ranking.confidence);
   const count = ranking.seeds.length;
+  const looks = ranking.looks > 1 ? ` over ${ranking.looks} looks` : "";
   const lines = ["", ranking.formula];
   if (count === 1) {
     lines.push(
@@ -97,7 +98,7 @@ function legend(ranking: Ranking, hasLetters: boolean): string {
     lines.push(`± is half the ${percent} interval of the mean over ${count} seeds`);
     if (hasLetters) {
       lines.push(
-        `candidates that share a letter are tied (paired t-test over seeds, Holm's correction, ${percent})`,
+        `candidates that share a letter are tied (paired t-test over seeds, Holm's correction, ${percent}${looks})`,
       );
     }
   }

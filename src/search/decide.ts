@@ -1,6 +1,7 @@
 // The next decision of a study: its strategy's, and when that has nothing left to decide, further seeds where the answer
 // is still open.
 
+import { looksOf } from "../rank/rank_study.js";
 import { asha } from "./asha.js";
 import type { Next, Strategy } from "./decision.js";
 import { type EvolutionSpace, evolution } from "./evolution.js";
@@ -16,7 +17,7 @@ export type Decide = (state: StudyState, idle: number) => Next;
 
 export function decider(space: StudySpace): Decide {
   const strategy = strategyOf(space);
-  const { seeds, maxSeeds } = space.spec.proxy;
+  const { maxSeeds } = space.spec.proxy;
   return (state, idle) => {
     const view = state.view(idle);
     // Decisions on further seeds come last, and are no business of the strategy.
@@ -27,7 +28,8 @@ export function decider(space: StudySpace): Decide {
     }
     if (maxSeeds === undefined) return "done";
     if (!state.settled()) return "wait";
-    const options = { min: seeds, max: maxSeeds, confidence: space.spec.rank.confidence };
+    const { confidence } = space.spec.rank;
+    const options = { max: maxSeeds, confidence, looks: looksOf(space.spec.proxy) };
     return moreSeeds(state.finalists(), options, space.rungShares.length - 1) ?? "done";
   };
 }

@@ -10,20 +10,17 @@ import { holm, mean, pairedP } from "../rank/statistics.js";
 import type { Decision } from "./decision.js";
 
 export interface SeedOptions {
-  readonly min: number;
+  /** The most seeds of a candidate. */
   readonly max: number;
   readonly confidence: number;
+  /** How often candidates may be compared: once for every number of seeds. */
+  readonly looks: number;
 }
 
 /** A candidate that has run to the end: its measure by seed, higher is better. */
 export interface Finalist {
   readonly candidate: number;
   readonly values: readonly number[];
-}
-
-/** How often candidates may be compared: once for every number of seeds. */
-export function looks({ min, max }: Pick<SeedOptions, "min" | "max">): number {
-  return max - min + 1;
 }
 
 /**
@@ -39,7 +36,7 @@ export function moreSeeds(
   const ordered = [...finalists].sort((a, b) => mean(b.values) - mean(a.values));
   const [best, ...others] = ordered as [Finalist, ...Finalist[]];
   const adjusted = holm(others.map(({ values }) => gapP(best.values, values)));
-  const allowed = (1 - options.confidence) / looks(options);
+  const allowed = (1 - options.confidence) / options.looks;
   const tied = others.filter((_, i) => adjusted[i]! >= allowed);
   if (tied.length === 0) return undefined;
   const run = [best, ...tied]

@@ -39,6 +39,8 @@ export interface StudyState {
   readonly pending: boolean;
   /** The budget leaves something out. */
   readonly exhausted: boolean;
+  /** What is to run in all: distinct trials, pilot runs included, and what they take. */
+  readonly cost: { readonly trials: number; readonly tokens: number; readonly flops: number };
   /** Whether every trial that is to run has got where it was to go. */
   settled(): boolean;
   view(idle: number): SearchView;
@@ -69,7 +71,12 @@ export function studyState(
   const exhausted = paid < entries.length;
   const pending = admitted.some(({ file }) => file === undefined);
   return {
-    document: describe(),
+    get document() {
+      return describe();
+    },
+    get cost() {
+      return costOf(space, candidates, admitted);
+    },
     files: [
       ...new Map(entries.flatMap(({ file }) => (file === undefined ? [] : [[file.id, file]]))).values(),
     ],
@@ -269,6 +276,30 @@ function trialsOf(
 
 function placeOf({ file, candidate, task, seed }: StudyEntry): StudyTrial {
   return { id: file!.id, candidate, task, seed };
+}
+
+/** Trials that stand in several places count once. */
+function costOf(
+  space: StudySpace,
+  candidates: readonly SpaceCandidate[],
+  entries: readonly StudyEntry[],
+): StudyState["cost"] {
+  const until = new Map<string, { readonly entry: StudyEntry; readonly tokens: number }>();
+  for (const entry of entries) {
+    const { budget } = space.tasks[entry.task]!;
+    const tokens = entry.until * budget.batch * budget.sequence;
+    const key = entry.file?.id ?? `${entry.candidate} ${entry.task} ${entry.seed}`;
+    if (tokens > (until.get(key)?.tokens ?? 0)) until.set(key, { entry, tokens });
+  }
+  const runs = [...until.values()];
+  return {
+    trials: runs.length,
+    tokens: runs.reduce((sum, { tokens }) => sum + tokens, 0),
+    flops: runs.reduce(
+      (sum, { entry, tokens }) => sum + tokens * candidates[entry.candidate]!.flopsPerToken[entry.task]!,
+      0,
+    ),
+  };
 }
 
 function total(entries: readonly StudyEntry[], unit: "tokens" | "flops"): number {

@@ -1,7 +1,7 @@
 // A trial gives the same bytes however it is interrupted: stopped between any two steps, its checkpoint damaged, its
 // metrics torn, its process gone without a word. The oracle is the run that nothing happened to.
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ClaimHold } from "../../src/run/claim_hold.js";
 import { loadNative } from "../../src/run/load_native.js";
@@ -11,6 +11,7 @@ import { endClaim, tryClaim } from "../../src/study/claim.js";
 import { type MetricsLine, readMetrics } from "../../src/study/metrics_log.js";
 import type { TrialResult } from "../../src/study/outcome.js";
 import { identifyProcess } from "../../src/study/process_identity.js";
+import { readRung } from "../../src/study/rung.js";
 import { studyLayout, trialLayout } from "../../src/study/study_layout.js";
 import type { TrialFile } from "../../src/study/trial.js";
 import { useTemporaryFolder } from "../study/temporary_folder.js";
@@ -162,6 +163,45 @@ describe("a trial", () => {
     assert.deepEqual(bytes(trial), expected);
   });
 
+  it("paused at rungs, and gone on from there, equals the undisturbed run bit for bit", async () => {
+    const { file, trial, bytes, expected } = await prepare();
+    const full = JSON.parse(expected.result) as TrialResult;
+    for (const until of [10, 20]) {
+      const part = await runPart(trial, file, { until });
+      assert.equal(part.end, "paused");
+      assert.equal(existsSync(trialLayout.result(trial)), false);
+      const { step, tokens, metrics } = readRung(trial, until)!;
+      assert.deepEqual([step, tokens], [until, until * 256]);
+      assert.deepEqual(metrics, full.evaluations.find((evaluation) => evaluation.step === until)?.metrics);
+    }
+    const last = await runPart(trial, file);
+    assert.deepEqual(last.messages[0], { kind: "claimed", id: file.id, step: 20 });
+    assert.deepEqual(bytes(trial), expected);
+  });
+
+  it("publishes a rung it has passed already, and does not train for it", async () => {
+    const { file, trial } = await prepare();
+    await runPart(trial, file, { stopAt: 25 });
+    const steps: number[] = [];
+    const part = await runPart(trial, file, { until: 20, onStep: (step) => steps.push(step) });
+    assert.deepEqual([part.end, steps, readRung(trial, 20)?.step], ["paused", [], 20]);
+  });
+
+  it("dead between its checkpoint and the rung's file, has lost nothing", async () => {
+    const { file, trial, bytes, expected } = await prepare();
+    await runPart(trial, file, { until: 10 });
+    const rung = readFileSync(trialLayout.rung(trial, 10), "utf8");
+    rmSync(trialLayout.rung(trial, 10));
+    const steps: number[] = [];
+    assert.equal(
+      (await runPart(trial, file, { until: 10, onStep: (step) => steps.push(step) })).end,
+      "paused",
+    );
+    assert.deepEqual([steps, readFileSync(trialLayout.rung(trial, 10), "utf8")], [[], rung]);
+    await runPart(trial, file);
+    assert.deepEqual(bytes(trial), expected);
+  });
+
   it("is independent of the number of threads", async () => {
     const { file, trial, bytes, expected } = await prepare();
     await runPart(trial, file, { threads: 2, stopAt: 15 });
@@ -277,6 +317,17 @@ describe("a trial", () => {
     assert.equal(last.step, result.steps);
     assert.equal(last.loss, null);
     assert.ok(result.steps < 40);
+    assert.equal(existsSync(trialLayout.checkpoint(calmTrial)), false, "none was due");
+  });
+
+  it("that has diverged keeps its last checkpoint from before, also where checkpoints are kept to the end", async () => {
+    for (const keep of [false, true]) {
+      const { file, trial } = await prepare({ optimizer: "lr: 10, weight_decay: 100" });
+      await runPart(trial, file, { stopAt: 2 });
+      const saved = readFileSync(trialLayout.checkpoint(trial));
+      assert.equal((await runPart(trial, file, { keep })).end, "diverged");
+      assert.deepEqual(readFileSync(trialLayout.checkpoint(trial)), saved);
+    }
   });
 
   it("refuses data other than those it was defined with", async () => {

@@ -154,6 +154,11 @@ export class SweepProgress {
     return `${bar} ${String(Math.floor(share * 100)).padStart(3)}%  ${settled}/${total} trials${rest}`;
   }
 
+  /** Whether a trial goes on from where it was to pause, and not from where something stopped it. */
+  hasPausedAt(id: string, step: number): boolean {
+    return this.#settled.get(id) === step;
+  }
+
   #hasSettled(id: string): boolean {
     return (this.#settled.get(id) ?? 0) >= (this.#trials.get(id)?.steps ?? 0);
   }

@@ -54,7 +54,8 @@ export class SweepReporter {
     this.#progress.apply(event, seconds());
     switch (event.kind) {
       case "claimed":
-        if (event.step > 0) this.say(`${this.#nameOf(event.id)}: resumed at step ${event.step}`);
+        if (event.step > 0 && !this.#progress.hasPausedAt(event.id, event.step))
+          this.say(`${this.#nameOf(event.id)}: resumed at step ${event.step}`);
         this.#touched.add(event.id);
         return;
       case "settled":

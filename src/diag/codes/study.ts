@@ -123,4 +123,11 @@ A diverged trial (its loss was not a finite number) is a result, not a failure: 
 This is a warning; the exit code is 0. Nothing is lost: with a larger budget the same command goes on from here.`,
     help: "Raise sweep.budget, or take fewer candidates, tokens or seeds.",
   },
+  LMX4022: {
+    title: "Nothing to replay",
+    explanation: `layermix replay runs strategies over recorded curves, so it needs at least two candidates whose runs are finished on every task and seed. Candidates that a search left behind have no full curve.
+
+Strategies can pause only where held-out data were evaluated: the more often, the finer the rungs that can be tried.`,
+    help: "Run a study with strategy: grid and proxy.evaluate_every: 5%, then replay it.",
+  },
 };
