@@ -20,7 +20,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   task: ["diag", "spec", "corpus"],
   study: ["diag", "block", "spec", "plan", "estimate", "task"],
   rank: ["diag", "block", "spec", "plan", "estimate", "task", "study"],
-  search: ["diag", "block", "spec", "plan", "estimate", "task", "study", "rank"],
+  search: ["diag", "block", "spec", "plan", "estimate", "project", "task", "study", "rank"],
   run: ["diag", "block", "spec", "plan", "estimate", "project", "task", "study", "rank", "search"],
   interop: ["diag", "block", "spec", "plan", "study", "run"],
   report: ["diag", "block", "spec", "plan", "estimate", "project", "task", "study", "search", "rank"],

@@ -25,10 +25,16 @@ export function planCandidates(
 /**
  * The plan that a candidate's trials run: proxy.model's depth and width, the candidate's mix. A vocabulary
  * that comes from the task has to be in proxy.model, so that matching counts what is trained.
+ * @param stepSeconds time of a training step on the device, for `match: { step_time }`; without it such a study is
+ * planned as if it matched nothing.
  * @throws LayermixError LMX2xxx
  */
-export function proxyPlan(spec: Spec, candidate: Candidate): Plan {
-  return planProxy(spec, candidate, proxyMetric(spec));
+export function proxyPlan(spec: Spec, candidate: Candidate, stepSeconds?: (plan: Plan) => number): Plan {
+  const { sweep } = spec;
+  if (sweep?.match?.on !== "step_time") return planProxy(spec, candidate, proxyMetric(spec));
+  if (stepSeconds !== undefined) return planProxy(spec, candidate, stepSeconds);
+  const { match: _, ...unmatched } = sweep;
+  return planProxy({ ...spec, sweep: unmatched }, candidate, proxyMetric(spec));
 }
 
 /** Matching proxies by FLOPs counts one step of the proxy run, not of the full model's. */

@@ -4,6 +4,8 @@
 import { LayermixError } from "../diag/diagnostic.js";
 import { planCandidates } from "../estimate/candidates.js";
 import { kvBytesPerToken, stateBytesPerSequence } from "../estimate/estimate.js";
+import { metricOf } from "../estimate/metrics.js";
+import { sweepPlanner } from "../plan/expand_sweep.js";
 import type { Plan } from "../plan/plan_types.js";
 import type { Hardware } from "../project/hardware.js";
 import { project } from "../project/project.js";
@@ -194,15 +196,19 @@ function tokensSeen({ outcome, rung, training, evaluations }: TrialMeasurements)
   return evaluations.length === 0 && training.length === 0 ? 0 : (training.at(-1)?.tokens ?? 0);
 }
 
-/** The candidates' plans, made again; none for candidates that this version would plan otherwise, or that a search made. */
+/** The candidates' plans, made again; none for candidates that this version would plan otherwise. */
 function plansOf(document: StudyDocument): ReadonlyMap<string, Plan> {
   try {
-    const { candidates } = planCandidates(document.spec);
-    const patterns = new Map(document.candidates.map(({ name, pattern }) => [name, pattern]));
+    const { sweep } = document.spec;
+    if (sweep === undefined) {
+      return new Map(planCandidates(document.spec).candidates.map(({ name, plan }) => [name, plan]));
+    }
+    const planPoint = sweepPlanner(document.spec, (plan, metric) => metricOf(plan, metric));
     return new Map(
-      candidates.flatMap(({ name, plan }) =>
-        patterns.get(name) === plan.pattern ? [[name, plan] as const] : [],
-      ),
+      document.candidates.flatMap(({ name, values, pattern }) => {
+        const planned = planPoint({ name, values });
+        return "plan" in planned && planned.plan.pattern === pattern ? [[name, planned.plan] as const] : [];
+      }),
     );
   } catch (error) {
     if (error instanceof LayermixError) return new Map();

@@ -26,7 +26,7 @@ export interface DirectorOptions {
   readonly onGrowth: (document: StudyDocument, trials: readonly TrialFile[]) => void;
 }
 
-/** Between two looks at the clock of a study whose budget is in hours. */
+/** Between two looks at the hours of a study that has a budget of them; a trial that ends is looked at at once. */
 const hoursMilliseconds = 2_000;
 
 export class StudyDirector implements Director {
@@ -56,6 +56,7 @@ export class StudyDirector implements Director {
   /** A job is done: what depends on it may be decided. */
   settled(_: TrialJob): void {
     this.#stale = true;
+    this.#hoursAt = Number.NEGATIVE_INFINITY;
   }
 
   next(idle: number): WorkList {

@@ -52,7 +52,7 @@ function strategyOf(space: StudySpace): Strategy {
       return asha(strategy.rungs, strategy.keep);
     case "evolution": {
       const patterns = space.initial.map(({ described }) => described.pattern);
-      const limits = patternLimits(patterns, strategy);
+      const limits = patternLimits(patterns, strategy, space.spec.model.blocks);
       return (view) =>
         evolution({ ...strategy, limits, seed: space.options.seed }, evolutionSpace(space, view))(view);
     }

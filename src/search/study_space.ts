@@ -10,10 +10,13 @@ import { metricOf } from "../estimate/metrics.js";
 import { countParameters } from "../estimate/parameters.js";
 import { type PlannedPoint, sweepPlanner } from "../plan/expand_sweep.js";
 import type { Candidate, DroppedCandidate, Plan } from "../plan/plan_types.js";
+import type { Hardware } from "../project/hardware.js";
+import { loadHardware } from "../project/load_hardware.js";
+import { project } from "../project/project.js";
 import { defaults } from "../spec/defaults.js";
 import type { ProxySpec, Spec, StrategySpec, TaskSpec } from "../spec/spec.js";
 import type { StudyCandidate } from "../study/study_document.js";
-import { type TrialFile, trialId } from "../study/trial.js";
+import { type TrialDefinition, type TrialFile, trialId } from "../study/trial.js";
 import { createTask } from "../task/create_task.js";
 import type { Task } from "../task/task.js";
 import type { Birth } from "./decision.js";
@@ -27,6 +30,8 @@ export interface PrepareOptions {
   readonly device: string;
   /** Version of layermix. */
   readonly version: string;
+  /** Seconds of a training step on the device, for `match: { step_time }`; always the same for the same trial. */
+  readonly stepSeconds?: (definition: TrialDefinition) => number;
 }
 
 /** A candidate with what is trained in its place. */
@@ -73,8 +78,11 @@ export async function prepareSpace(spec: Spec, options: PrepareOptions): Promise
   const tasks = await Promise.all(
     proxy.tasks.map((task) => readyTask(spec, proxy, task, options.seed, shares)),
   );
+  const hardware = spec.rank.objectives.includes("decode_seconds")
+    ? await loadHardware((spec.project ?? defaults.project).hardware, spec.folder)
+    : undefined;
   const ready = (candidate: Candidate, origin?: string): SpaceCandidate =>
-    readyCandidate({ ...spec, proxy }, options, tasks, candidate, origin);
+    readyCandidate({ ...spec, proxy }, options, tasks, hardware, candidate, origin);
   const planPoint = memoised(
     (name: string, values: Birth["values"]): PlannedPoint => planner()({ name, values }),
   );
@@ -146,14 +154,20 @@ function readyCandidate(
   spec: Spec & { readonly proxy: ProxySpec },
   options: PrepareOptions,
   tasks: readonly ReadyTask[],
+  hardware: Hardware | undefined,
   candidate: Candidate,
   origin: string | undefined,
 ): SpaceCandidate {
   const { proxy } = spec;
   // The task's vocabulary is part of what is trained, so sizes are matched with it.
-  const plans = tasks.map(({ vocab }) =>
-    proxyPlan({ ...spec, proxy: { ...proxy, model: { ...proxy.model, vocab } } }, candidate),
-  );
+  const plans = tasks.map(({ task, vocab, budget }) => {
+    const sized = { ...spec, proxy: { ...proxy, model: { ...proxy.model, vocab } } };
+    const { seed, device, stepSeconds } = options;
+    if (stepSeconds === undefined) return proxyPlan(sized, candidate);
+    return proxyPlan(sized, candidate, (plan) =>
+      stepSeconds(defineTrial(plan, task, budget, proxy, { seed }, device)),
+    );
+  });
   const trial = memoised((_: string, [task, variant]: readonly [number, TrialVariant]): TrialFile => {
     const { task: made, budget, spec: taskSpec } = tasks[task]!;
     const definition = defineTrial(plans[task]!, made, budget, proxy, variant, options.device);
@@ -164,7 +178,7 @@ function readyCandidate(
     };
   });
   return {
-    described: describeCandidate(spec, candidate, plans, tasks, origin),
+    described: describeCandidate(spec, candidate, plans, tasks, hardware, origin),
     flopsPerToken: plans.map((plan, task) => flopsPerToken(plan, tasks[task]!.budget.sequence)),
     trial: (task, variant) =>
       trial(`${task} ${variant.seed} ${variant.learningRate ?? ""} ${variant.length ?? 1}`, [task, variant]),
@@ -176,6 +190,7 @@ function describeCandidate(
   { name, values, plan }: Candidate,
   proxies: readonly Plan[],
   tasks: readonly ReadyTask[],
+  hardware: Hardware | undefined,
   origin: string | undefined,
 ): StudyCandidate {
   const sequence = Math.max(...tasks.map(({ budget }) => budget.sequence));
@@ -189,7 +204,7 @@ function describeCandidate(
     params: countParameters(plan),
     flopsPerToken: flopsPerToken(plan, sequence),
     costs: Object.fromEntries(
-      spec.rank.objectives.map((objective) => [objective, costOf(spec, plan, objective)]),
+      spec.rank.objectives.map((objective) => [objective, costOf(spec, plan, objective, hardware)]),
     ),
     proxy: {
       pattern: proxy.pattern,
@@ -201,10 +216,12 @@ function describeCandidate(
 }
 
 /** A cost by its name in rank.objectives, of the model and not of its proxy. */
-function costOf(spec: Spec, plan: Plan, objective: string): number {
-  if (objective !== "decode_bytes") return metricOf(plan, objective);
+function costOf(spec: Spec, plan: Plan, objective: string, hardware: Hardware | undefined): number {
   const { contexts, batch } = spec.project ?? defaults.project;
-  return decodeBytesPerToken(plan, Math.max(...contexts), batch);
+  const context = Math.max(...contexts);
+  if (objective === "decode_bytes") return decodeBytesPerToken(plan, context, batch);
+  if (objective !== "decode_seconds") return metricOf(plan, objective);
+  return project(plan, { hardware: hardware!, contexts: [context], batch }).points[0]!.decodeTokenSeconds;
 }
 
 function flopsPerToken(plan: Plan, sequence: number): number {

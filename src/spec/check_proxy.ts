@@ -111,6 +111,7 @@ function checkSeeds(checker: Checker): void {
 /** Costs that rank.objectives may name: known from the plan alone. */
 export const objectiveNames = [
   "decode_bytes",
+  "decode_seconds",
   "training_memory",
   "kv_bytes_per_token",
   "state_bytes",

@@ -1,7 +1,7 @@
 // The meaning of sweep.strategy: ranges need a strategy that draws from them, rungs keep some but not all, and what an
 // evolution may breed can be trained as it is.
 
-import { blockByKind, blocks } from "../block/registry.js";
+import { type KindOptions, layerKinds } from "../block/layer_kinds.js";
 import { similarName } from "../diag/suggest.js";
 import { checkPositiveShare } from "./check_number.js";
 import type { Checker, Section } from "./checker.js";
@@ -34,9 +34,11 @@ function checkRanges(checker: Checker, kind: string, options: Section, axes: rea
 
 function checkEvolution(checker: Checker, sweep: Section): void {
   const place = ["sweep", "strategy", "evolution"];
-  const kinds = blocks.map(({ kind }) => kind);
+  const kinds = layerKinds((checker.section(["model", "blocks"]) ?? {}) as KindOptions).map(
+    ({ name }) => name,
+  );
   for (const kind of Object.keys(checker.section([...place, "counts"]) ?? {})) {
-    if (blockByKind(kind) === undefined) {
+    if (!kinds.includes(kind)) {
       const help = similarName("kind", kind, kinds) ?? `the kinds are ${listNames(kinds, "and")}`;
       checker.error(
         [...place, "counts", kind],

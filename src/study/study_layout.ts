@@ -11,6 +11,8 @@ export const studyLayout = {
   trials: (folder: string) => join(folder, "trials"),
   trial: (folder: string, id: string) => join(folder, "trials", id),
   logs: (folder: string) => join(folder, "logs"),
+  stepTimes: (folder: string) => join(folder, "step-times"),
+  stepTime: (folder: string, key: string) => join(folder, "step-times", `${key}.json`),
   search: (folder: string, key: string) => join(folder, `search-${key}`),
 } as const;
 

@@ -6,11 +6,14 @@ import { type Diagnostic, exitCodes, LayermixError } from "../../diag/diagnostic
 import { formatCount } from "../../report/format.js";
 import { renderRanking } from "../../report/ranking_table.js";
 import { chooseDevice } from "../../run/device.js";
+import { measureStepSeconds } from "../../run/measure_step.js";
 import { type PreparedStudy, prepareStudy } from "../../search/prepare_study.js";
 import { loadStudy } from "../../spec/load_study.js";
 import { locating } from "../../spec/locate_error.js";
 import { isFailure } from "../../study/outcome.js";
+import { rememberedStepSeconds } from "../../study/step_times.js";
 import type { StudyDocument } from "../../study/study_document.js";
+import type { TrialDefinition } from "../../study/trial.js";
 import type { TrialStatus } from "../../study/trial_status.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
 import { renderGpuUse } from "../gpu_use.js";
@@ -43,19 +46,31 @@ export class Sweep extends LayermixCommand {
     ...studyFlags,
   };
 
+  /** Times training steps, each once; says that it does. Without a folder nothing is kept. */
+  private stepTimer(folder: string | undefined, device: string): (definition: TrialDefinition) => number {
+    let told = false;
+    return rememberedStepSeconds(folder, device, (definition) => {
+      if (!told)
+        this.note(`Timing training steps on ${device}, to match candidates by them: some seconds for each.`);
+      told = true;
+      return measureStepSeconds(definition, device, 1);
+    });
+  }
+
   protected override async execute(): Promise<CommandResult> {
     const { args, flags } = await this.parse(Sweep);
     const device = chooseDevice(flags.device);
     const loaded = await loadStudy(args.file, { set: flags.set ?? [] });
     const spec = { ...loaded.spec, folder: resolve(loaded.spec.folder) };
     const { version } = this.config;
-    const study = await prepareStudy(spec, { seed: flags.seed ?? 0, device, version }).catch(
+    const folder = flags.out ?? defaultStudyFolder(spec.name);
+    const stepSeconds = this.stepTimer(flags["dry-run"] ? undefined : folder, device);
+    const study = await prepareStudy(spec, { seed: flags.seed ?? 0, device, version, stepSeconds }).catch(
       (error: unknown) =>
         locating(loaded.document, () => {
           throw error;
         }),
     );
-    const folder = flags.out ?? defaultStudyFolder(spec.name);
     const warnings = [...loaded.warnings, ...sharedProxyWarnings(study.document)];
     if (flags["dry-run"]) return dryRun(study, folder, warnings);
     this.note(overviewText(study, folder));

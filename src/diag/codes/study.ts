@@ -130,4 +130,9 @@ This is a warning; the exit code is 0. Nothing is lost: with a larger budget the
 Strategies can pause only where held-out data were evaluated: the more often, the finer the rungs that can be tried.`,
     help: "Run a study with strategy: grid and proxy.evaluate_every: 5%, then replay it.",
   },
+  LMX4023: {
+    title: "Step could not be timed",
+    explanation: `With match: { step_time: 5% } proxies are given the width at which a training step takes as long as that of the declared model. A short run of each width is timed on the device, in a process of its own, and kept in step-times/ of the study folder. This one ended without a time, for the reason in the message.`,
+    help: "Lower proxy.batch_tokens when memory is the reason, or match on flops.",
+  },
 };
