@@ -15,10 +15,14 @@ const examples: readonly (readonly [string, string])[] = [
 /** Commands by job, in the order in which they are used; what is not named here comes last. */
 const groups: readonly (readonly [string, readonly string[]])[] = [
   ["Author", ["init", "check", "pattern", "plan", "project"]],
-  ["Sweep", ["sweep", "train", "status", "rank", "report"]],
+  ["Sweep", ["sweep", "train", "status", "rank", "report", "watch", "fidelity", "replay"]],
   ["Exchange", ["import", "export", "verify"]],
-  ["Reference", ["preset", "task", "hardware", "schema", "explain", "doctor", "bench", "calibrate"]],
+  ["Measure", ["bench", "calibrate", "doctor"]],
+  ["Reference", ["preset", "task", "hardware", "schema", "explain"]],
 ];
+
+/** A topic of more commands than this takes one line, which names them. */
+const commandsShownEach = 2;
 
 export class LayermixHelp extends Help {
   /** `layermix preset` shows its commands; a script that asks for JSON is told that one of them is missing. */
@@ -58,15 +62,27 @@ export class LayermixHelp extends Help {
     const word = (command: Command.Loadable) => command.id.split(":")[0]!;
     const placed = new Set(groups.flatMap(([, words]) => words));
     const rest = commands.map(word).filter((first) => !placed.has(first));
-    const width = Math.max(...commands.map((command) => command.id.length));
-    return [...groups, ["Other", [...new Set(rest)]] as const].flatMap(([title, words]) => {
-      const members = words.flatMap((name) => commands.filter((command) => word(command) === name));
-      if (members.length === 0) return [];
-      const lines = members.map((command) => {
-        const id = command.id.replaceAll(":", " ");
-        return `  ${id.padEnd(width)}  ${this.summary(command) ?? ""}`.trimEnd();
-      });
-      return [title, ...lines, ""];
-    });
+    const titled = [...groups, ["Other", [...new Set(rest)]] as const].map(([title, words]) => ({
+      title,
+      rows: words.flatMap((name) => this.#rowsOf(commands.filter((command) => word(command) === name))),
+    }));
+    const width = Math.max(...titled.flatMap(({ rows }) => rows.map(([name]) => name.length)));
+    return titled
+      .filter(({ rows }) => rows.length > 0)
+      .flatMap(({ title, rows }) => [
+        title,
+        ...rows.map(([name, text]) => `  ${name.padEnd(width)}  ${text}`.trimEnd()),
+        "",
+      ]);
+  }
+
+  #rowsOf(commands: readonly Command.Loadable[]): (readonly [name: string, text: string])[] {
+    const [topic] = commands[0]?.id.split(":") ?? [];
+    if (commands.length <= commandsShownEach) {
+      return commands.map((command) => [command.id.replaceAll(":", " "), this.summary(command) ?? ""]);
+    }
+    const verbs = commands.map(({ id }) => id.slice(topic!.length + 1));
+    const purpose = this.config.topics.find(({ name }) => name === topic)?.description ?? "";
+    return [[`${topic} ...`, `${purpose} ${verbs.join(", ")}`]];
   }
 }

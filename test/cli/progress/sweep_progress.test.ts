@@ -4,6 +4,7 @@ import { Writable } from "node:stream";
 import { clockTime } from "../../../src/cli/progress/clock_time.js";
 import { LiveDisplay } from "../../../src/cli/progress/live_display.js";
 import { SweepProgress } from "../../../src/cli/progress/sweep_progress.js";
+import type { TrialOutcome } from "../../../src/study/outcome.js";
 import { prepareTiny } from "../../run/tiny_study.js";
 
 describe("the progress of a sweep", () => {
@@ -12,7 +13,12 @@ describe("the progress of a sweep", () => {
     const { document, trials } = await prepareTiny({ tokens: "10K" });
     return { progress: new SweepProgress(document, trials), ids: trials.map(({ id }) => id) };
   }
-  const settled = (id: string) => ({ kind: "settled", id, status: { id, state: "done" } }) as const;
+  const settled = (id: string) =>
+    ({
+      kind: "settled",
+      job: { id, until: 40 },
+      status: { id, state: "done", outcome: { state: "done" } as unknown as TrialOutcome },
+    }) as const;
 
   it("begins empty", async () => {
     const { progress } = await begin();
