@@ -18,14 +18,15 @@ capability=$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader 2>/dev/nul
   { echo "test_gpu: no NVIDIA driver here" >&2; exit 7; }
 [ "$capability" = 90 ] && capability=90a
 export LMX_CUDA_ARCHITECTURES="${LMX_CUDA_ARCHITECTURES:-$capability-real}"
+export PATH="$PWD/node_modules/.bin:$PATH"
 begin=$SECONDS
 $keep || scripts/build_cuda.sh
-[ -e build/Release/layermix_cpu.node ] || [ -e build/layermix_cpu.node ] || npx cmake-js compile --out build
+[ -e build/Release/layermix_cpu.node ] || [ -e build/layermix_cpu.node ] || cmake-js compile --out build
 echo "test_gpu: built for $LMX_CUDA_ARCHITECTURES after $((SECONDS - begin)) s"
 if $sanitize; then
   scripts/cuda_sanitize.sh
 else
   scripts/cuda_tests.sh
-  npx mocha --timeout 120000 'test/gpu/**/*.test.ts'
+  mocha --timeout 120000 'test/gpu/**/*.test.ts'
 fi
 echo "test_gpu: done after $((SECONDS - begin)) s"

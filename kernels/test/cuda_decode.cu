@@ -374,13 +374,11 @@ void check_decoder(const Model& model, int64_t batch, lmx_state_type type) {
   gpu.reset();
   gpu.prefill(tokens.tokens, length, 0, 9);
   CHECK(gpu.generate(60) == expected, "%s, batch %d: generated tokens differ from stepped ones", model.name, int(batch));
-  for (const char* variable : {"LAYERMIX_CUDA_GRAPH"}) {
-    setenv(variable, "0", 1);
-    TestDecoder plain(on_gpu(decoder_config(config, batch, room, length), type));
-    unsetenv(variable);
-    plain.prefill(tokens.tokens, length, 0, 9);
-    CHECK(plain.generate(60) == expected, "%s: tokens differ with %s=0", model.name, variable);
-  }
+  setenv("LAYERMIX_CUDA_GRAPH", "0", 1);
+  TestDecoder plain(on_gpu(decoder_config(config, batch, room, length), type));
+  unsetenv("LAYERMIX_CUDA_GRAPH");
+  plain.prefill(tokens.tokens, length, 0, 9);
+  CHECK(plain.generate(60) == expected, "%s: tokens differ without a graph", model.name);
 }
 
 void check_decoders() {
@@ -389,9 +387,10 @@ void check_decoders() {
   const std::vector<Model> models = {{"hybrid", {m, relu, a, gated, m_odd, a_odd}, 0.06},
                                      {"mamba2", {m, m_odd, m}, 0.05},
                                      {"attention", {a, gated, a_odd, relu}, 0.05}};
-  for (const Model& model : models) {
-    for (const int64_t batch : {1, 3, 12, 40}) check_decoder(model, batch, LMX_STATE_FULL);
+  for (const Model& model : models) {  // the oracle runs in fp64 on one thread: large batches once
+    for (const int64_t batch : {1, 12}) check_decoder(model, batch, LMX_STATE_FULL);
   }
+  for (const int64_t batch : {3, 40}) check_decoder(models[0], batch, LMX_STATE_FULL);
   check_decoder(models[0], 2, LMX_STATE_BF16);
 }
 
