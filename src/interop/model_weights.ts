@@ -29,7 +29,7 @@ export interface ModelWeights {
   close(): void;
 }
 
-/** A trainer that exists for its weights alone: one token, nothing trained. */
+/** A trainer that exists for its weights, or for a forward and backward pass: nothing is learnt; one token unless changed. */
 export function weightsOnly(
   model: NativeModelConfig,
   change: Partial<NativeTrainerConfig> = {},

@@ -8,6 +8,7 @@ import { addonFor, isBuilt, loadNative } from "../run/load_native.js";
 import type { NativeLibrary, NativeModelConfig, NativeTrainer, Precision } from "../run/native.js";
 import { fromNativeError } from "../run/native_error.js";
 import { HuggingFaceCheckpoint } from "./huggingface_checkpoint.js";
+import { weightsOnly } from "./model_weights.js";
 import { type Reference, readReference } from "./reference.js";
 import {
   bf16Limits,
@@ -128,32 +129,8 @@ function shiftedTargets(reference: Reference): Int32Array {
 }
 
 function trainerConfig(model: NativeModelConfig, request: VerifyRequest, batch: number, sequence: number) {
-  const optimizer = {
-    learningRate: 0,
-    minimumLearningRate: 0,
-    beta1: 0.9,
-    beta2: 0.95,
-    epsilon: 1e-8,
-    weightDecay: 0,
-    clipNorm: 0,
-    schedule: "constant",
-    totalSteps: 1,
-    warmupSteps: 0,
-    decaySteps: 0,
-  } as const;
   const { device, precision } = request;
-  return {
-    model,
-    optimizer,
-    batch,
-    microBatch: batch,
-    sequence,
-    precision,
-    device,
-    threads: 0,
-    seed: 0,
-    initStd: 0,
-  };
+  return weightsOnly(model, { batch, microBatch: batch, sequence, device, precision, initStd: 0 });
 }
 
 function withTrainer<T>(

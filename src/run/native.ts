@@ -3,6 +3,7 @@
 // `code` (NativeErrorCode). load_native.ts finds and loads it.
 
 import type { NativeLayer } from "../block/block.js";
+import type { Operation } from "../block/operations.js";
 
 export type Precision = "fp32" | "fp64" | "bf16";
 export type LearningRateSchedule = "constant" | "cosine" | "wsd";
@@ -200,84 +201,17 @@ export interface NativeDecoder {
   dispose(): void;
 }
 
-/** One operation of prefill or decoding, at one shape. Types are those of the device: bf16 on a GPU, fp32 on the CPU. */
+/**
+ * One operation of prefill or decoding, at one shape: those of src/block/operations.ts that have a kernel. Types are those of
+ * the device: bf16 on a GPU, fp32 on the CPU.
+ */
 export type NativeOperation =
-  /** y = x wᵀ + residual: a projection, in prefill (many rows) or in a step (rows = batch). */
-  | { readonly kind: "linear"; readonly rows: number; readonly in: number; readonly out: number }
-  /** y = RMSNorm(x) wᵀ, the first projection of a layer; `logits` writes fp32, as the head does. */
-  | {
-      readonly kind: "norm_linear";
-      readonly rows: number;
-      readonly in: number;
-      readonly out: number;
-      readonly logits: boolean;
-    }
-  /** a = act(RMSNorm(x) w_upᵀ). */
-  | {
-      readonly kind: "mlp_up";
-      readonly rows: number;
-      readonly hidden: number;
-      readonly width: number;
-      readonly activation: "gelu" | "gelu_erf" | "relu2" | "silu";
-      readonly gated: boolean;
-    }
-  | { readonly kind: "rms_norm"; readonly rows: number; readonly cols: number }
-  | { readonly kind: "gated_rms_norm"; readonly rows: number; readonly cols: number; readonly groups: number }
-  | {
-      readonly kind: "attention_prefill";
-      readonly batch: number;
-      readonly time: number;
-      readonly heads: number;
-      readonly kvHeads: number;
-      readonly headDim: number;
-    }
-  /** One token per sequence against `context` cached tokens, its own included. */
-  | {
-      readonly kind: "attention_decode";
-      readonly batch: number;
-      readonly context: number;
-      readonly heads: number;
-      readonly kvHeads: number;
-      readonly headDim: number;
-    }
-  /** Rotates q and k and appends k and v of `time` tokens per sequence to the cache. */
-  | {
-      readonly kind: "cache_append";
-      readonly batch: number;
-      readonly time: number;
-      readonly heads: number;
-      readonly kvHeads: number;
-      readonly headDim: number;
-    }
-  | {
-      readonly kind: "ssd_prefill";
-      readonly batch: number;
-      readonly time: number;
-      readonly heads: number;
-      readonly headDim: number;
-      readonly groups: number;
-      readonly state: number;
-    }
-  | {
-      readonly kind: "ssd_update";
-      readonly batch: number;
-      readonly heads: number;
-      readonly headDim: number;
-      readonly groups: number;
-      readonly state: number;
-      readonly stateType: "full" | "bf16";
-    }
-  | {
-      readonly kind: "conv_prefill";
-      readonly batch: number;
-      readonly time: number;
-      readonly channels: number;
-      readonly width: number;
-    }
-  | { readonly kind: "conv_step"; readonly batch: number; readonly channels: number; readonly width: number }
-  | { readonly kind: "embedding"; readonly rows: number; readonly cols: number; readonly vocab: number }
-  /** The most likely token of every row. */
-  | { readonly kind: "argmax"; readonly rows: number; readonly vocab: number }
+  | Exclude<
+      Operation,
+      { kind: "ssd_update" | "expert_linear" | "elementwise" | "scan_prefill" | "state_update" }
+    >
+  | Omit<Extract<Operation, { kind: "attention_prefill" }>, "window">
+  | (Extract<Operation, { kind: "ssd_update" }> & { readonly stateType: "full" | "bf16" })
   /** Device memory to device memory; bytes read plus bytes written is twice this. */
   | { readonly kind: "copy"; readonly bytes: number }
   /** An operation without work: what one more operation in a step costs. */

