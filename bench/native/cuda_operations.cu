@@ -229,12 +229,6 @@ void products(Gemm& gemm, index_t rows, index_t in, index_t out) {
   report_math(("linear y " + shape).c_str(), flops, [&] { linear_forward(gemm, s, x, w, nullptr, y, stream); }, 5);
   report_math(("linear dx " + shape).c_str(), flops, [&] { linear_backward_input(gemm, s, y, w, x, in, stream); }, 5);
   report_math(("linear dw " + shape).c_str(), flops, [&] { linear_backward_weight(gemm, s, x, y, dw, stream); }, 5);
-  const HopperProduct own_y{rows, out, in, x, in, w, in, false, nullptr, y, out},
-      own_dx{rows, in, out, y, out, w, in, true, nullptr, x, in};
-  if (hopper_product_takes(own_y)) {
-    report_math(("own y " + shape).c_str(), flops, [&] { hopper_product(own_y, stream); }, 5);
-    report_math(("own dx " + shape).c_str(), flops, [&] { hopper_product(own_dx, stream); }, 5);
-  }
 }
 
 void mlp_halves(Gemm& gemm, index_t rows, index_t hidden, index_t width) {

@@ -38,14 +38,14 @@ class Bf16Backend final : public Backend {
   void synchronize() override {}
   void bind_workspace(void*, std::size_t) override {}  // planned as on a GPU, not used
 
-  std::size_t workspace_bytes(const LinearShape& s) const override { return gpu::with_side(gpu::workspace_bytes(s)); }
-  std::size_t workspace_bytes(const NormShape& s) const override { return gpu::with_side(gpu::workspace_bytes(s)); }
-  std::size_t workspace_bytes(const GatedNormShape& s) const override { return gpu::with_side(gpu::workspace_bytes(s)); }
-  std::size_t workspace_bytes(const ConvShape& s) const override { return gpu::with_side(gpu::workspace_bytes(s)); }
-  std::size_t workspace_bytes(const SsdShape& s) const override { return gpu::with_side(gpu::workspace_bytes(s)); }
-  std::size_t workspace_bytes(const AttentionShape& s) const override { return gpu::with_side(gpu::workspace_bytes(s)); }
-  std::size_t workspace_bytes(const CrossEntropyShape& s) const override { return gpu::with_side(gpu::workspace_bytes(s)); }
-  std::size_t workspace_bytes(const EmbeddingShape& s) const override { return gpu::with_side(gpu::workspace_bytes(s)); }
+  std::size_t workspace_bytes(const LinearShape& s) const override { return gpu::workspace_bytes(s); }
+  std::size_t workspace_bytes(const NormShape& s) const override { return gpu::workspace_bytes(s); }
+  std::size_t workspace_bytes(const GatedNormShape& s) const override { return gpu::workspace_bytes(s); }
+  std::size_t workspace_bytes(const ConvShape& s) const override { return gpu::workspace_bytes(s); }
+  std::size_t workspace_bytes(const SsdShape& s) const override { return gpu::workspace_bytes(s); }
+  std::size_t workspace_bytes(const AttentionShape& s) const override { return gpu::workspace_bytes(s); }
+  std::size_t workspace_bytes(const CrossEntropyShape& s) const override { return gpu::workspace_bytes(s); }
+  std::size_t workspace_bytes(const EmbeddingShape& s) const override { return gpu::workspace_bytes(s); }
 
   void embedding_forward(index_t rows, index_t cols, const std::int32_t* tokens, const void* weight,
                          void* x) override {

@@ -383,7 +383,7 @@ void causal_conv1d_forward(const ConvShape& s, StridedOf<const bf16*> x, const f
 
 void causal_conv1d_backward(const ConvShape& s, const bf16* dy, StridedOf<const bf16*> x, const float* w,
                             const float* bias, StridedOf<bf16*> dx, float* dw, float* dbias, void* workspace,
-                            cudaStream_t stream, const Later& later) {
+                            cudaStream_t stream) {
   require(s);
   const index_t blocks = BackwardGrid(s).blocks;
   float* const partial_w = static_cast<float*>(workspace);
@@ -393,10 +393,8 @@ void causal_conv1d_backward(const ConvShape& s, const bf16* dy, StridedOf<const 
   } else {
     launch_backward<4, false>(s, dy, x, w, bias, dx, partial_w, partial_b, stream);
   }
-  run_later(later, stream, [=](cudaStream_t at) {
-    column_sum(blocks, s.channels * s.width, partial_w, dw, at);
-    column_sum(blocks, s.channels, partial_b, dbias, at);
-  });
+  column_sum(blocks, s.channels * s.width, partial_w, dw, stream);
+  column_sum(blocks, s.channels, partial_b, dbias, stream);
 }
 
 }  // namespace lmx::cuda

@@ -5,7 +5,6 @@
 #include <cuda_runtime.h>
 
 #include "../backend.h"
-#include "column_sum.cuh"
 #include "pack.cuh"
 
 namespace lmx::cuda {
@@ -17,6 +16,6 @@ void causal_conv1d_forward(const ConvShape&, StridedOf<const bf16*> x, const flo
                            bf16* y, cudaStream_t);
 void causal_conv1d_backward(const ConvShape&, const bf16* dy, StridedOf<const bf16*> x, const float* w,
                             const float* bias, StridedOf<bf16*> dx, float* dw, float* dbias, void* workspace,
-                            cudaStream_t, const Later& later = {});
+                            cudaStream_t);
 
 }  // namespace lmx::cuda

@@ -1,13 +1,11 @@
 // Maps the virtual calls of Backend to the operations of this folder. Every call enqueues on the backend's own stream; scratch
-// comes from the bound workspace, which operations use one after the other. Its start belongs to what makes weight gradients - products, and
-// the last stage of sums over rows -, which runs on a second stream (side_stream.h) until anything but the backward chain is asked for.
+// comes from the bound workspace, which operations use one after the other.
 #include "cuda_backend.h"
 
 #include <algorithm>
 #include <string>
 
 #include "../common/error.h"
-#include "../common/gpu_workspace.h"
 #include "adamw.cuh"
 #include "attention.h"
 #include "causal_conv1d.cuh"
@@ -19,7 +17,6 @@
 #include "mlp.h"
 #include "rms_norm.cuh"
 #include "rope.cuh"
-#include "side_stream.h"
 #include "ssd_scan.cuh"
 #include "ssd_scan_padded.cuh"
 #include "step_graph.h"
@@ -52,9 +49,7 @@ StridedOf<T*> out(Strided view) {
 class CudaBackend final : public Backend {
  public:
   explicit CudaBackend(int device) : device_(device), name_("cuda:" + std::to_string(device)) {
-    int lowest = 0, highest = 0;  // before what runs on the side
-    check(cudaDeviceGetStreamPriorityRange(&lowest, &highest), "cudaDeviceGetStreamPriorityRange");
-    check(cudaStreamCreateWithPriority(&stream_, cudaStreamNonBlocking, highest), "cudaStreamCreate");
+    check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate");
     check(cudaMalloc(&block_sums_, cuda::block_sums_bytes()), "cudaMalloc");
     check(cudaMallocHost(&host_scalars_, sizeof(StepScalars)), "cudaMallocHost");
   }
@@ -84,7 +79,8 @@ class CudaBackend final : public Backend {
     return pointer;
   }
   void release(void* pointer) override {
-    cudaStreamSynchronize(stream());
+    select();
+    cudaStreamSynchronize(stream_);
     graph_.reset();
     cudaFree(pointer);
   }
@@ -102,37 +98,30 @@ class CudaBackend final : public Backend {
   void synchronize() override { check(cudaStreamSynchronize(stream()), "cudaStreamSynchronize"); }
   void bind_workspace(void* pointer, std::size_t bytes) override {
     graph_.reset();
-    has_side_ = side_.enabled() && bytes >= side_bytes;
-    std::byte* const start = static_cast<std::byte*>(pointer);
-    workspace_ = has_side_ ? start + side_bytes : start;
-    workspace_bytes_ = has_side_ ? bytes - side_bytes : bytes;
-    gemm_.bind_workspace(workspace_, workspace_bytes_);
-    if (!has_side_) return;
-    side_gemm_.bind_workspace(start, cuda::Gemm::workspace_bytes);
-    partials_ = start + cuda::Gemm::workspace_bytes;
-    next_partial_ = 0;
+    workspace_ = pointer;
+    workspace_bytes_ = bytes;
+    gemm_.bind_workspace(pointer, bytes);
   }
 
   bool begin_step() override {
-    select();
-    if (graph_.abandon(stream_)) side_.forget();
+    graph_.abandon(stream());
     timer_.begin(stream());
     return graph_.begin(stream());
   }
   void end_step() override { graph_.end(stream()); }
   double step_seconds() const override { return timer_.seconds(); }
 
-  std::size_t workspace_bytes(const LinearShape&) const override { return gpu::with_side(cuda::Gemm::workspace_bytes); }
-  std::size_t workspace_bytes(const NormShape& s) const override { return gpu::with_side(cuda::rms_norm_workspace(s)); }
-  std::size_t workspace_bytes(const GatedNormShape& s) const override {
-    return gpu::with_side(cuda::gated_rms_norm_workspace(s));
+  std::size_t workspace_bytes(const LinearShape&) const override { return cuda::Gemm::workspace_bytes; }
+  std::size_t workspace_bytes(const NormShape& s) const override { return cuda::rms_norm_workspace(s); }
+  std::size_t workspace_bytes(const GatedNormShape& s) const override { return cuda::gated_rms_norm_workspace(s); }
+  std::size_t workspace_bytes(const ConvShape& s) const override { return cuda::causal_conv1d_workspace(s); }
+  std::size_t workspace_bytes(const SsdShape& s) const override {
+    return cuda::ssd_scan_needs_padding(s) ? cuda::ssd_scan_padded_workspace(s) : cuda::ssd_scan_workspace(s);
   }
-  std::size_t workspace_bytes(const ConvShape& s) const override { return gpu::with_side(cuda::causal_conv1d_workspace(s)); }
-  std::size_t workspace_bytes(const SsdShape& s) const override { return gpu::with_side(ssd_workspace(s)); }
-  std::size_t workspace_bytes(const AttentionShape& s) const override { return gpu::with_side(cuda::attention_workspace(s)); }
-  std::size_t workspace_bytes(const CrossEntropyShape&) const override { return gpu::with_side(0); }
+  std::size_t workspace_bytes(const AttentionShape& s) const override { return cuda::attention_workspace(s); }
+  std::size_t workspace_bytes(const CrossEntropyShape&) const override { return 0; }
   std::size_t workspace_bytes(const EmbeddingShape& s) const override {
-    return gpu::with_side(cuda::embedding_workspace(s.rows, s.vocab));
+    return cuda::embedding_workspace(s.rows, s.vocab);
   }
 
   void embedding_forward(index_t rows, index_t cols, const std::int32_t* tokens, const void* weight,
@@ -142,7 +131,7 @@ class CudaBackend final : public Backend {
   void embedding_backward(index_t rows, index_t cols, index_t vocab, const std::int32_t* tokens, const void* dx,
                           void* dweight) override {
     cuda::embedding_backward(rows, cols, vocab, tokens, in<bf16>(dx), out<float>(dweight),
-                             scratch(cuda::embedding_workspace(rows, vocab)), writing(dweight, 2 * vocab * cols));
+                             scratch(cuda::embedding_workspace(rows, vocab)), stream());
   }
 
   void rms_norm_forward(const NormShape& s, const void* x, const void* weight, void* y, void* rstd) override {
@@ -150,25 +139,18 @@ class CudaBackend final : public Backend {
   }
   void rms_norm_backward(const NormShape& s, const void* dy, const void* x, const void* weight, const void* rstd,
                          const void* dresidual, void* dx, void* dweight) override {
-    const Partials partials = take_partials(cuda::rms_norm_workspace(s));
     cuda::rms_norm_backward(s, in<bf16>(dy), in<bf16>(x), in<float>(weight), in<float>(rstd), in<bf16>(dresidual),
-                            out<bf16>(dx), out<float>(dweight), partials.data, writing(dx, s.rows * s.cols),
-                            partials.later);
+                            out<bf16>(dx), out<float>(dweight), scratch(cuda::rms_norm_workspace(s)), stream());
   }
 
   void linear_forward(const LinearShape& s, const void* x, const void* w, const void* residual, void* y) override {
-    cuda::linear_forward(gemm_, s, x, w, residual, y, writing(y, s.rows * s.y_stride()));
+    cuda::linear_forward(gemm_, s, x, w, residual, y, stream());
   }
   void linear_backward_input(const LinearShape& s, const void* dy, const void* w, void* dx) override {
-    cuda::linear_backward_input(gemm_, s, dy, w, dx, s.in, writing(dx, s.rows * s.in));
+    cuda::linear_backward_input(gemm_, s, dy, w, dx, s.in, stream());
   }
   void linear_backward_weight(const LinearShape& s, const void* x, const void* dy, void* dw) override {
-    if (!has_side_) return cuda::linear_backward_weight(gemm_, s, x, dy, dw, stream());
-    select();
-    const cuda::Range written{dw, static_cast<std::size_t>(s.in * s.out) * sizeof(float)};
-    side_.run(stream_, {range(x, s.rows * s.in), range(dy, s.rows * s.y_stride()), written}, [&](cudaStream_t side) {
-      cuda::linear_backward_weight(side_gemm_, s, x, dy, dw, side);
-    });
+    cuda::linear_backward_weight(gemm_, s, x, dy, dw, stream());
   }
 
   void linear_activation_forward(const MlpShape& s, const void* x, const void* w_up, void* u, void* a) override {
@@ -177,7 +159,7 @@ class CudaBackend final : public Backend {
   void linear_activation_backward_input(const MlpShape& s, const void* dy, const void* w_down, const void* u,
                                         void* du) override {
     cuda::linear_activation_backward_input(gemm_, s, in<bf16>(dy), in<bf16>(w_down), in<bf16>(u), out<bf16>(du),
-                                           writing(du, s.rows * s.up_width()));
+                                           stream());
   }
 
   void causal_conv1d_forward(const ConvShape& s, ConstStrided x, const void* w, const void* bias, void* y) override {
@@ -185,10 +167,9 @@ class CudaBackend final : public Backend {
   }
   void causal_conv1d_backward(const ConvShape& s, const void* dy, ConstStrided x, const void* w, const void* bias,
                               Strided dx, void* dw, void* dbias) override {
-    const Partials partials = take_partials(cuda::causal_conv1d_workspace(s));
     cuda::causal_conv1d_backward(s, in<bf16>(dy), in<bf16>(x), in<float>(w), in<float>(bias), out<bf16>(dx),
-                                 out<float>(dw), out<float>(dbias), partials.data,
-                                 writing(dx.data, s.batch * s.time * dx.stride), partials.later);
+                                 out<float>(dw), out<float>(dbias), scratch(cuda::causal_conv1d_workspace(s)),
+                                 stream());
   }
 
   void ssd_scan_forward(const SsdShape& s, const void* xbc, ConstStrided dt, const void* a_log, const void* d,
@@ -197,12 +178,12 @@ class CudaBackend final : public Backend {
     if (cuda::ssd_scan_needs_padding(s)) {
       refuse_boundary_states(s, initial_state, final_state);
       return cuda::ssd_scan_padded_forward(s, in<bf16>(xbc), in<bf16>(dt), in<float>(a_log), in<float>(d),
-                                           in<float>(dt_bias), out<bf16>(y), scratch(ssd_workspace(s)), stream());
+                                           in<float>(dt_bias), out<bf16>(y), scratch(workspace_bytes(s)), stream());
     }
     require_states(s);
     cuda::ssd_scan_forward(s, in<bf16>(xbc), in<bf16>(dt), in<float>(a_log), in<float>(d), in<float>(dt_bias),
                            in<float>(initial_state), out<bf16>(y), out<bf16>(states), out<float>(final_state),
-                           scratch(ssd_workspace(s)), stream());
+                           scratch(workspace_bytes(s)), stream());
   }
   void ssd_scan_backward(const SsdShape& s, const void* dy, const void* xbc, ConstStrided dt, const void* a_log,
                          const void* d, const void* dt_bias, const void* states, const void* dfinal_state, void* dxbc,
@@ -212,15 +193,13 @@ class CudaBackend final : public Backend {
       return cuda::ssd_scan_padded_backward(s, in<bf16>(dy), in<bf16>(xbc), in<bf16>(dt), in<float>(a_log),
                                             in<float>(d), in<float>(dt_bias), out<bf16>(dxbc), out<bf16>(ddt),
                                             out<float>(da_log), out<float>(dd), out<float>(ddt_bias),
-                                            scratch(ssd_workspace(s)), stream());
+                                            scratch(workspace_bytes(s)), stream());
     }
     require_states(s);
-    writing(ddt.data, s.batch * s.time * ddt.stride);
-    const cudaStream_t main = writing(dxbc, s.batch * s.time * s.channels());
     cuda::ssd_scan_backward(s, in<bf16>(dy), in<bf16>(xbc), in<bf16>(dt), in<float>(a_log), in<float>(d),
                             in<float>(dt_bias), in<bf16>(states), in<float>(dfinal_state), out<bf16>(dxbc),
                             out<bf16>(ddt), out<float>(da_log), out<float>(dd), out<float>(ddt_bias),
-                            out<float>(dinitial_state), scratch(ssd_workspace(s)), main);
+                            out<float>(dinitial_state), scratch(workspace_bytes(s)), stream());
   }
 
   void gated_rms_norm_forward(const GatedNormShape& s, const void* y, ConstStrided z, const void* weight, void* result,
@@ -230,18 +209,13 @@ class CudaBackend final : public Backend {
   }
   void gated_rms_norm_backward(const GatedNormShape& s, const void* dout, const void* y, ConstStrided z,
                                const void* weight, const void* rstd, void* dy, Strided dz, void* dweight) override {
-    const Partials partials = take_partials(cuda::gated_rms_norm_workspace(s));
-    writing(dz.data, s.rows * dz.stride);
     cuda::gated_rms_norm_backward(s, in<bf16>(dout), in<bf16>(y), in<bf16>(z), in<float>(weight), in<float>(rstd),
                                   out<bf16>(dy), out<bf16>(dz), out<float>(dweight),
-                                  partials.data, writing(dy, s.rows * s.cols), partials.later);
+                                  scratch(cuda::gated_rms_norm_workspace(s)), stream());
   }
 
   void rope_forward(const RopeShape& s, void* qkv) override { cuda::rope(s, out<bf16>(qkv), 1, stream()); }
-  void rope_backward(const RopeShape& s, void* dqkv) override {
-    const index_t width = (s.heads + 2 * s.kv_heads) * s.head_dim;
-    cuda::rope(s, out<bf16>(dqkv), -1, writing(dqkv, s.batch * s.time * width));
-  }
+  void rope_backward(const RopeShape& s, void* dqkv) override { cuda::rope(s, out<bf16>(dqkv), -1, stream()); }
   void attention_forward(const AttentionShape& s, const void* qkv, void* result, void* lse) override {
     attention_.forward(s, qkv, result, out<float>(lse), scratch(cuda::attention_workspace(s)), workspace_bytes_,
                        stream());
@@ -249,20 +223,16 @@ class CudaBackend final : public Backend {
   void attention_backward(const AttentionShape& s, const void* dout, const void* qkv, const void* result,
                           const void* lse, void* dqkv) override {
     attention_.backward(s, dout, qkv, result, in<float>(lse), dqkv, scratch(cuda::attention_workspace(s)),
-                        workspace_bytes_, writing(dqkv, s.batch * s.time * s.packed_width()));
+                        workspace_bytes_, stream());
   }
 
   void cross_entropy(const CrossEntropyShape& s, void* logits, const std::int32_t* targets, void* row_loss,
                      std::uint8_t* row_correct, const StepScalars* scalars, bool write_gradient) override {
     cuda::cross_entropy(s, out<bf16>(logits), targets, out<float>(row_loss), row_correct, scalars, write_gradient,
-                        writing(logits, s.rows * s.vocab));
+                        stream());
   }
   void add_loss(index_t rows, const void* row_loss, StepScalars* scalars) override {
-    if (!has_side_) return cuda::add_loss(rows, in<float>(row_loss), scalars, block_sums_, stream());
-    select();
-    side_.run(stream_, {{row_loss, static_cast<std::size_t>(rows) * sizeof(float)}}, [&](cudaStream_t side) {
-      cuda::add_loss(rows, in<float>(row_loss), scalars, block_sums_, side);
-    });
+    cuda::add_loss(rows, in<float>(row_loss), scalars, block_sums_, stream());
   }
 
   void write_scalars(StepScalars* device, const StepScalars& host) override {
@@ -286,45 +256,9 @@ class CudaBackend final : public Backend {
  private:
   // The current device belongs to the thread, and a trainer's calls may come from any.
   void select() const { check(cudaSetDevice(device_), "cudaSetDevice"); }
-  // For anything: what runs on the side has finished first.
-  cudaStream_t stream() {
+  cudaStream_t stream() const {
     select();
-    side_.join(stream_);
     return stream_;
-  }
-  // For an operation of the backward chain that writes, of what the side may touch, only `elements` of two bytes from `data` on.
-  cudaStream_t writing(const void* data, index_t elements) {
-    select();
-    side_.before_write(stream_, range(data, elements));
-    return stream_;
-  }
-  static cuda::Range range(const void* data, index_t elements) {
-    return {data, static_cast<std::size_t>(elements) * sizeof(bf16)};
-  }
-  // Room for sums over blocks of rows, and who adds them up: the side where its ring takes them.
-  struct Partials {
-    void* data;
-    cuda::Later later;
-  };
-  Partials take_partials(std::size_t bytes) {
-    if (!has_side_ || bytes > partials_bytes) {
-      stream();
-      return {scratch(bytes), {}};
-    }
-    if (next_partial_ + bytes > partials_bytes) next_partial_ = 0;
-    std::byte* const data = partials_ + next_partial_;
-    next_partial_ += (bytes + 255) / 256 * 256;
-    select();
-    side_.before_write(stream_, {data, bytes});
-    return {data, [this, data, bytes](const std::function<void(cudaStream_t)>& stage) {
-              side_.run(stream_, {{data, bytes}}, stage);
-            }};
-  }
-  // The side's share, at the workspace's start: for products, and a ring for sums.
-  static constexpr std::size_t partials_bytes = gpu::kPartialSumBytes, side_bytes = gpu::kSideBytes;
-  static_assert(side_bytes == cuda::Gemm::workspace_bytes + partials_bytes, "the side's share is what it hands out");
-  static std::size_t ssd_workspace(const SsdShape& s) {
-    return cuda::ssd_scan_needs_padding(s) ? cuda::ssd_scan_padded_workspace(s) : cuda::ssd_scan_workspace(s);
   }
   void* scratch(std::size_t bytes) const {
     if (bytes > workspace_bytes_) {
@@ -355,11 +289,7 @@ class CudaBackend final : public Backend {
   StepScalars* host_scalars_ = nullptr;  // pinned
   void* workspace_ = nullptr;
   std::size_t workspace_bytes_ = 0;
-  cuda::Gemm gemm_, side_gemm_;
-  cuda::SideStream side_;
-  bool has_side_ = false;
-  std::byte* partials_ = nullptr;
-  std::size_t next_partial_ = 0;
+  cuda::Gemm gemm_;
   cuda::Attention attention_;
   cuda::UploadRing uploads_;
   cuda::StepGraph graph_;

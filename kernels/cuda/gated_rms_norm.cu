@@ -227,7 +227,7 @@ void gated_rms_norm_forward(const GatedNormShape& s, const bf16* y, StridedOf<co
 
 void gated_rms_norm_backward(const GatedNormShape& s, const bf16* dout, const bf16* y,
                              StridedOf<const bf16*> z, const float* weight, const float* rstd, bf16* dy,
-                             StridedOf<bf16*> dz, float* dweight, void* workspace, cudaStream_t stream, const Later& later) {
+                             StridedOf<bf16*> dz, float* dweight, void* workspace, cudaStream_t stream) {
   const bool aligned = aligned_rows(s.cols / s.groups, dout, y, weight, dy) &&
                        aligned_view(z.data, z.stride) && aligned_view(dz.data, dz.stride);
   float* const partial = static_cast<float*>(workspace);
@@ -238,7 +238,7 @@ void gated_rms_norm_backward(const GatedNormShape& s, const bf16* dout, const bf
         <<<grid, kBackwardThreads<threads()>, 0, stream>>>(s, dout, y, z, weight, rstd, dy, dz, partial);
     check_launch("gated_rms_norm_backward");
   });
-  run_later(later, stream, [=](cudaStream_t at) { column_sum(blocks, s.cols, partial, dweight, at); });
+  column_sum(blocks, s.cols, partial, dweight, stream);
 }
 
 }  // namespace lmx::cuda

@@ -9,7 +9,6 @@
 
 #include "check.h"
 #include "cublaslt.h"
-#include "hopper_product.cuh"
 #include "launch.h"
 #include "pack.cuh"
 
@@ -110,22 +109,8 @@ struct Gemm::Plan {
   Owned<cublasLtMatmulDesc_t> product;
   Owned<cublasLtMatrixLayout_t> a, b, d;
   std::vector<cublasLtMatmulAlgo_t> candidates;  // cuBLASLt's order
-  std::size_t choice = 0;                        // candidates.size(): our own kernel
+  std::size_t choice = 0;
 };
-
-namespace {
-
-// The call as our kernel sees it: a row-major matrix is its transpose in cuBLAS's eyes.
-HopperProduct own_product(const GemmCall& call) {
-  return {call.n,   call.m,   call.k, static_cast<const bf16*>(call.b), call.ldb, static_cast<const bf16*>(call.a),
-          call.lda, !call.transpose_a, static_cast<const bf16*>(call.c), static_cast<bf16*>(call.d), call.ldd};
-}
-
-bool own_takes(const GemmCall& call) {
-  return !call.transpose_b && call.d_type == CUDA_R_16BF && hopper_product_takes(own_product(call));
-}
-
-}  // namespace
 
 Gemm::Gemm() { check(cublaslt().create(&handle_), "cublasLtCreate"); }
 
@@ -198,7 +183,7 @@ Gemm::Plan Gemm::make_plan(const GemmCall& call) const {
 // On operands and outputs of its own: a product that accumulates must not be added twice, and equality on the caller's data might
 // be luck.
 void Gemm::tune(Plan& plan, const GemmCall& call, cudaStream_t stream) const {
-  const std::size_t count = plan.candidates.size() + own_takes(call);
+  const std::size_t count = plan.candidates.size();
   if (count < 2) return;
   const auto bytes_of = [](index_t elements, index_t width) {
     return static_cast<std::size_t>((elements * width + 3) / 4 * 4);
@@ -245,9 +230,9 @@ void Gemm::tune(Plan& plan, const GemmCall& call, cudaStream_t stream) const {
     for (int run = 0; run < kTimedRuns; ++run) launch(plan, i, trial, stream);
     const float milliseconds = watch.stop(stream) / kTimedRuns;
     if (log) {
-      std::fprintf(stderr, "gemm %c%c %s m %ld n %ld k %ld: candidate %zu%s %s %.4f ms\n", call.transpose_a ? 'T' : 'N',
+      std::fprintf(stderr, "gemm %c%c %s m %ld n %ld k %ld: candidate %zu %s %.4f ms\n", call.transpose_a ? 'T' : 'N',
                    call.transpose_b ? 'T' : 'N', call.c ? "+=" : "=", static_cast<long>(call.m),
-                   static_cast<long>(call.n), static_cast<long>(call.k), i, i == plan.candidates.size() ? " (ours)" : "", equal ? "equal" : "differs", milliseconds);
+                   static_cast<long>(call.n), static_cast<long>(call.k), i, equal ? "equal" : "differs", milliseconds);
     }
     if (i == 0 || (equal && milliseconds < best)) {
       best = milliseconds;
@@ -257,7 +242,6 @@ void Gemm::tune(Plan& plan, const GemmCall& call, cudaStream_t stream) const {
 }
 
 void Gemm::launch(const Plan& plan, std::size_t choice, const GemmCall& call, cudaStream_t stream) const {
-  if (choice == plan.candidates.size()) return hopper_product(own_product(call), stream);
   const float alpha = 1, beta = call.c == nullptr ? 0.f : 1.f;
   check(cublaslt().matmul(handle_, plan.product.get(), &alpha, call.a, plan.a.get(), call.b, plan.b.get(), &beta,
                           call.c == nullptr ? call.d : call.c, plan.d.get(), call.d, plan.d.get(), &plan.candidates[choice],

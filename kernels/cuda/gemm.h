@@ -1,8 +1,8 @@
-// Matrix products on cuBLASLt, or on a kernel of ours (hopper_product.cuh) where that is faster: bf16 in, fp32 accumulation, bf16 or fp32 out, D = op(A)·op(B) (+ C), column-major as cuBLAS
+// Matrix products on cuBLASLt: bf16 in, fp32 accumulation, bf16 or fp32 out, D = op(A)·op(B) (+ C), column-major as cuBLAS
 // wants it. The algorithm of a shape is chosen once per process, the first time the shape is met, and kept.
 //
-// The choice is by time, the result is not: candidates are cuBLASLt's first guess, which is a function of the shape, and those - ours
-// among them - whose output equals it bit for bit on operands whose sums cancel, where another order of summation shows in every element.
+// The choice is by time, the result is not: candidates are cuBLASLt's first guess, which is a function of the shape, and those
+// whose output equals it bit for bit on operands whose sums cancel, where another order of summation shows in every element.
 // So a run resumed in another process continues with the same bits. Reductions over split
 // K go through workspace in a fixed order; schemes with atomics are masked out. LAYERMIX_GEMM_LOG=1 prints the candidates' times.
 #pragma once

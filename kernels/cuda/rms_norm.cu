@@ -169,8 +169,7 @@ void rms_norm_forward(const NormShape& s, const bf16* x, const float* weight, bf
 }
 
 void rms_norm_backward(const NormShape& s, const bf16* dy, const bf16* x, const float* weight, const float* rstd,
-                       const bf16* dresidual, bf16* dx, float* dweight, void* workspace, cudaStream_t stream,
-                       const Later& later) {
+                       const bf16* dresidual, bf16* dx, float* dweight, void* workspace, cudaStream_t stream) {
   auto* partial = static_cast<float*>(workspace);
   index_t blocks = 0;
   with_row_layout(s.cols, [&](auto row_threads, auto packs) {
@@ -183,7 +182,7 @@ void rms_norm_backward(const NormShape& s, const bf16* dy, const bf16* x, const 
                                                                        rstd, dresidual, dx, partial);
   });
   check_launch("rms_norm_backward");
-  run_later(later, stream, [=](cudaStream_t at) { column_sum(blocks, s.cols, partial, dweight, at); });
+  column_sum(blocks, s.cols, partial, dweight, stream);
 }
 
 }  // namespace lmx::cuda

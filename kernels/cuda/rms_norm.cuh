@@ -4,7 +4,6 @@
 #include <cuda_runtime.h>
 
 #include "../backend.h"
-#include "column_sum.cuh"
 #include "pack.cuh"
 
 namespace lmx::cuda {
@@ -14,7 +13,6 @@ std::size_t rms_norm_workspace(const NormShape&);
 
 void rms_norm_forward(const NormShape&, const bf16* x, const float* weight, bf16* y, float* rstd, cudaStream_t);
 void rms_norm_backward(const NormShape&, const bf16* dy, const bf16* x, const float* weight, const float* rstd,
-                       const bf16* dresidual, bf16* dx, float* dweight, void* workspace, cudaStream_t,
-                       const Later& later = {});
+                       const bf16* dresidual, bf16* dx, float* dweight, void* workspace, cudaStream_t);
 
 }  // namespace lmx::cuda

@@ -5,14 +5,11 @@
 // memory once and from L2 the second time. A state dimension above 128 is cut into two pieces: a reader each,
 // one writer of dx (all of the state), a writer of dB each.
 //
-// On Hopper, heads of 64 and states of up to 128 go through wgmma, whose operands four warps share.
-//
 // 65536 tokens, 24 heads x 64, state 128: 106 GFLOP (causal halves counted as run); x, dy, dx, h, G 201 MB
 // each, B, C, dB, dC and the fp32 parts of dB 170 MB = 1.18 GB, 280 us at 4.2 TB/s. Operands from shared
 // memory: 1.05 MB per head and chunk at 128 bytes a clock, 430 us; that, and the ALU work between, is what
 // binds. Predicted 420 us, measured 760 us on an H200.
 #include "check.h"
-#include "hopper_device.h"
 #include "ssd_gradient_reader.cuh"
 #include "ssd_gradient_writer.cuh"
 
@@ -20,41 +17,34 @@ namespace lmx::cuda {
 namespace {
 
 // grid (groups * splits * roles, chunks, batch), the role fastest
-template <int kP, int kN, int kPieces, bool kWgmma>
+template <int kP, int kN, int kPieces>
 __global__ void __launch_bounds__(kGradientThreads, 1)
     ssd_gradient_kernel(const SsdGradient p, int reader_stages, int writer_stages) {
-#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
-  constexpr bool compiled = true;
-#else
-  constexpr bool compiled = !kWgmma;
-#endif
-  if constexpr (compiled) {
-    extern __shared__ __align__(1024) unsigned char shared_bytes[];
-    using Reader = GradientReader<kP, kN, kPieces, kWgmma>;
-    if constexpr (kPieces == 1) {
-      const int owner = blockIdx.x / 2;
-      if (blockIdx.x % 2 == 0) {
-        GradientWriter<kP, kN, true, true, kWgmma>::run(p, shared_bytes, owner, 0, writer_stages);
-      } else {
-        Reader::run(p, shared_bytes, owner, 0, reader_stages);
-      }
+  extern __shared__ __align__(128) unsigned char shared_bytes[];
+  using Reader = GradientReader<kP, kN, kPieces>;
+  if constexpr (kPieces == 1) {
+    const int owner = blockIdx.x / 2;
+    if (blockIdx.x % 2 == 0) {
+      GradientWriter<kP, kN, true, true>::run(p, shared_bytes, owner, 0, writer_stages);
     } else {
-      const int owner = blockIdx.x / 5, role = blockIdx.x % 5;
-      if (role == 0) {
-        GradientWriter<kP, 2 * kN, true, false, false>::run(p, shared_bytes, owner, 0, writer_stages);
-      } else if (role < 3) {
-        Reader::run(p, shared_bytes, owner, role - 1, reader_stages);
-      } else {
-        GradientWriter<kP, kN, false, true, false>::run(p, shared_bytes, owner, (role - 3) * kN, 1);
-      }
+      Reader::run(p, shared_bytes, owner, 0, reader_stages);
+    }
+  } else {
+    const int owner = blockIdx.x / 5, role = blockIdx.x % 5;
+    if (role == 0) {
+      GradientWriter<kP, 2 * kN, true, false>::run(p, shared_bytes, owner, 0, writer_stages);
+    } else if (role < 3) {
+      Reader::run(p, shared_bytes, owner, role - 1, reader_stages);
+    } else {
+      GradientWriter<kP, kN, false, true>::run(p, shared_bytes, owner, (role - 3) * kN, 1);
     }
   }
 }
 
-template <int kP, int kN, int kPieces, bool kWgmma>
+template <int kP, int kN, int kPieces>
 struct GradientBytes {
-  using Reader = GradientReader<kP, kN, kPieces, kWgmma>;
-  using Writer = GradientWriter<kP, kPieces * kN, true, kPieces == 1, kWgmma>;
+  using Reader = GradientReader<kP, kN, kPieces>;
+  using Writer = GradientWriter<kP, kPieces * kN, true, kPieces == 1>;
   int reader_stages, writer_stages;
   std::size_t bytes;
 
@@ -66,10 +56,10 @@ struct GradientBytes {
   }
 };
 
-template <int kP, int kN, int kPieces, bool kWgmma = false>
+template <int kP, int kN, int kPieces>
 void launch(const SsdGradient& p, cudaStream_t stream) {
-  const GradientBytes<kP, kN, kPieces, kWgmma> need(shared_memory_limit());
-  const auto kernel = ssd_gradient_kernel<kP, kN, kPieces, kWgmma>;
+  const GradientBytes<kP, kN, kPieces> need(shared_memory_limit());
+  const auto kernel = ssd_gradient_kernel<kP, kN, kPieces>;
   check(
       cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(need.bytes)),
       "cudaFuncSetAttribute");
@@ -80,13 +70,7 @@ void launch(const SsdGradient& p, cudaStream_t stream) {
 
 template <int kP>
 void dispatch(const SsdGradient& p, cudaStream_t stream) {
-  const int state = padded_state(p.g.state);
-  if constexpr (kP == 64) {
-    if (p.pieces == 1 && state >= 64 && uses_hopper_kernels()) {
-      return state == 64 ? launch<kP, 64, 1, true>(p, stream) : launch<kP, 128, 1, true>(p, stream);
-    }
-  }
-  switch (state) {
+  switch (padded_state(p.g.state)) {
     case 32: return launch<kP, 32, 1>(p, stream);
     case 64: return launch<kP, 64, 1>(p, stream);
     case 128: return p.pieces == 1 ? launch<kP, 128, 1>(p, stream) : launch<kP, 64, 2>(p, stream);
@@ -105,7 +89,7 @@ int ssd_gradient_pieces(const SsdGeometry& g) {
   if (g.state > 128) return 2;
   if (g.state <= 64) return 1;
   const std::size_t limit = shared_memory_limit();
-  return GradientBytes<64, 128, 1, false>(limit).bytes <= limit ? 1 : 2;
+  return GradientBytes<64, 128, 1>(limit).bytes <= limit ? 1 : 2;
 }
 
 void ssd_gradient(const SsdGradient& p, cudaStream_t stream) {

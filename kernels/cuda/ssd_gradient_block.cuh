@@ -43,36 +43,6 @@ struct GradientBlock {
   }
 };
 
-// The tile of a state piece, kP x kN: as one, or, as wgmma wants it, in tiles of 64 columns that follow one another. Thread by thread.
-template <int kP, int kN, int kThreads, bool kWgmma>
-class StateCopy {
-  static constexpr int cols = kWgmma ? 64 : kN, tiles = kN / cols;
-  using Copy = tile::TileCopy<kP, cols, kThreads>;
-
- public:
-  static constexpr int rounds = Copy::rounds * tiles;
-
-  __device__ __forceinline__ StateCopy(int thread, index_t stride, int valid_cols)
-      : thread_(thread), stride_(stride), valid_cols_(valid_cols) {}
-  __device__ __forceinline__ void start(bf16* tile, const bf16* source) const {
-#pragma unroll
-    for (int t = 0; t < tiles; ++t) of(t).start(tile + t * kP * cols, source + t * cols, kP);
-  }
-  // The i-th of this thread's units.
-  __device__ __forceinline__ uint4 read(const bf16* source, int i) const {
-    return of(i / Copy::rounds).read(source + i / Copy::rounds * cols, i % Copy::rounds, kP);
-  }
-  __device__ __forceinline__ uint4 read_tile(const bf16* tile, int i) const {
-    return of(i / Copy::rounds).read_tile(tile + i / Copy::rounds * kP * cols, i % Copy::rounds);
-  }
-
- private:
-  __device__ __forceinline__ Copy of(int t) const { return {thread_, stride_, valid_cols_ - t * cols}; }
-  int thread_;
-  index_t stride_;
-  int valid_cols_;
-};
-
 // Accumulators of one warp (16 rows x kCols) to fp32 rows.
 template <int kCols>
 __device__ __forceinline__ void store_partial(const float (&sum)[kCols / 8][4], float* target, index_t stride,

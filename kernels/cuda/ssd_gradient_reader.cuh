@@ -6,7 +6,7 @@
 // and per head, from the same accumulators (so that what cancels in their cumulative sum does cancel):
 //   W_ij = (C_i·B_j) E_ij (dy_i · x_j);  decay_term_i = Σ_j W_ij - Σ_k W_ki + e^{s_i} C_i · (h dy_i)
 // Of the two warps of 16 steps i, one takes the even blocks of 16 steps j and the odd one the others; of dC,
-// each takes half the columns. kWgmma: with Hopper's wgmma, 64 steps i at a time, one of the two warps takes the first four blocks.
+// each takes half the columns.
 #pragma once
 
 #include "reduce.cuh"
@@ -14,13 +14,12 @@
 
 namespace lmx::cuda {
 
-template <int kP, int kN, int kPieces, bool kWgmma>
+template <int kP, int kN, int kPieces>
 struct GradientReader {
   static constexpr int part = kN < 64 ? kN : 64;  // columns of C and B at a time while scores are made
   static constexpr int half = kN / 2;             // columns of dC of one warp
   static constexpr int own_tiles = kStepBlocks / kGradientShare;
-  static constexpr int tile_alignment = kWgmma ? 1024 : 16;
-  struct alignas(tile_alignment) Stage {
+  struct Stage {
     bf16 dy[kSsdChunk * kP];
     bf16 x[kSsdChunk * kP];
     bf16 h[kP * kN];
@@ -30,7 +29,7 @@ struct GradientReader {
     float column_sums[kStepBlocks * (kStepBlocks + 1) / 2][16];  // Σ_i W_ij of one pair of blocks
     float row_sums[kGradientShare][kSsdChunk];                   // each warp's part of Σ_j W_ij + q_i
   };
-  struct alignas(tile_alignment) Fixed {
+  struct Fixed {
     Scores scores;
     bf16 c[kSsdChunk * kN];
   };
@@ -72,8 +71,8 @@ struct GradientReader {
       const index_t steps = k.steps + g.head_of(vh) * g.steps_per_head();
       copy_dy.start(stage.dy, k.dy + vh * kP, k.length);
       copy_x.start(stage.x, k.x + vh * kP, k.length);
-      StateCopy<kP, kN, kCopyThreads, kWgmma>(thread, g.state, valid_n)
-          .start(stage.h, p.states + k.states + n0 + vh * g.cells_per_head());
+      tile::TileCopy<kP, kN, kCopyThreads>(thread, g.state, valid_n)
+          .start(stage.h, p.states + k.states + n0 + vh * g.cells_per_head(), kP);
       load_vector(stage.decay, p.steps.decay + steps, thread);
       load_vector(stage.decay_weight, p.steps.decay_weight + steps, thread - 32);
     };
@@ -84,29 +83,16 @@ struct GradientReader {
       const RowPair decay = row_values(stage.decay + mine * 16);
       RowPair sum = {0, 0};
       const RowPair keep = {tile::exp2_fast(decay.top), tile::exp2_fast(decay.bottom)};
-      if constexpr (kWgmma) {
 #pragma unroll
-        for (int s = 0; s < own_tiles; s += 2) {
-          const int block = block_of(s, k.mine.share);
-          if (block <= (mine | 3)) {  // some warp of the four has steps after it
-            float pair[16];
-            multiply_pair(pair, stage, dy, block);
-            if (block <= mine) add_block(dcb[s], sum, fixed, stage, pair, decay, block, mine);
-            if (block + 1 <= mine) add_block(dcb[s + 1], sum, fixed, stage, pair + 8, decay, block + 1, mine);
-          }
+      for (int s = 0; s < own_tiles; ++s) {
+        const int block = block_of(s, k.mine.share);
+        if (block > mine) break;
+        float product[2][4] = {};
+#pragma unroll
+        for (int q = 0; q < kP / 16; ++q) {
+          tile::mma(product[0], product[1], dy[q], on_p.b(stage.x, q * 16).at(block * 16));
         }
-      } else {
-#pragma unroll
-        for (int s = 0; s < own_tiles; ++s) {
-          const int block = block_of(s, k.mine.share);
-          if (block > mine) break;
-          float product[2][4] = {};
-#pragma unroll
-          for (int q = 0; q < kP / 16; ++q) {
-            tile::mma(product[0], product[1], dy[q], on_p.b(stage.x, q * 16).at(block * 16));
-          }
-          add_block(dcb[s], sum, fixed, stage, product[0], decay, block, mine);
-        }
+        add_block(dcb[s], sum, fixed, stage, product[0], decay, block, mine);
       }
       const RowPair read = add_states(dc, fixed, stage, on_n, dy, keep, mine, k.mine.share * half);
       const float top = tile::quad_sum(inside * sum.top + keep.top * read.top);
@@ -116,7 +102,7 @@ struct GradientReader {
         stage.row_sums[k.mine.share][mine * 16 + lane / 4 + 8] = bottom;
       }
     };
-    walk_heads<kWgmma>(ring, k.first, k.last, stages, threadIdx.x < kCopyThreads, load, compute,
+    walk_heads(ring, k.first, k.last, stages, threadIdx.x < kCopyThreads, load, compute,
                [&](int vh, const Stage& stage) { take_terms(p, k, stage, vh, piece, inside); });
     finish(p, k, on_n, dcb, dc, fixed, reinterpret_cast<bf16*>(ring), n0, valid_n);
   }
@@ -124,21 +110,7 @@ struct GradientReader {
  private:
   // A warp's s-th block of steps j.
   static __device__ __forceinline__ int block_of(int s, int share) {
-    return kWgmma ? share * own_tiles + s : s * kGradientShare + share;
-  }
-
-  // dy · xᵀ of the warp's steps and the steps of two blocks.
-  static __device__ __forceinline__ void multiply_pair(float (&sum)[16], const Stage& stage,
-                                                       const tile::Fragment (&dy)[kP / 16], int block) {
-    const std::uint64_t x = hopper::operand(stage.x + block * 16 * kP);
-    hopper::wgmma_fence();
-#pragma unroll
-    for (int q = 0; q < kP / 16; ++q) {
-      q == 0 ? hopper::wgmma_64x32<false, false>(sum, dy[q].w, x) : hopper::wgmma_64x32<false, true>(sum, dy[q].w, x + q * 2);
-    }
-    hopper::wgmma_commit();
-    hopper::wgmma_wait<0>();
-    hopper::wgmma_done(sum);
+    return s * kGradientShare + share;
   }
 
   // dCB and W of one pair of blocks; s: dy · xᵀ, two neighbouring accumulators.
@@ -193,40 +165,17 @@ struct GradientReader {
                                                        const tile::Fragment (&dy)[kP / 16], RowPair keep,
                                                        int mine, int first) {
     RowPair read = {0, 0};
-    if constexpr (kWgmma) {
 #pragma unroll
-      for (int n = 0; n < half / 16; n += 2) {
-        const int column = first + n * 16;
-        const std::uint64_t h = hopper::operand(stage.h + column / 64 * kP * 64 + column % 64);
-        float t[16];
-        hopper::wgmma_fence();
+    for (int n = 0; n < half / 16; ++n) {
+      const auto h = on_n.b_trans(stage.h, first + n * 16);
+      float t[2][4] = {};
 #pragma unroll
-        for (int q = 0; q < kP / 16; ++q) {
-          q == 0 ? hopper::wgmma_64x32<true, false>(t, dy[q].w, h) : hopper::wgmma_64x32<true, true>(t, dy[q].w, h + q * 128);
-        }
-        hopper::wgmma_commit();
-        hopper::wgmma_wait<0>();
-        hopper::wgmma_done(t);
+      for (int q = 0; q < kP / 16; ++q) tile::mma(t[0], t[1], dy[q], h.at(q * 16));
+      add_products(read, on_n.a(fixed.c, first + n * 16).at(mine * 16), t[0], t[1]);
 #pragma unroll
-        for (int m = 0; m < 2; ++m) {
-          add_products(read, on_n.a(fixed.c, column + m * 16).at(mine * 16), t + m * 8, t + m * 8 + 4);
-        }
-#pragma unroll
-        for (int e = 0; e < 16; ++e) dc[n * 2 + e / 4][e % 4] += keep.of(e % 4 / 2) * t[e];
-      }
-    } else {
-#pragma unroll
-      for (int n = 0; n < half / 16; ++n) {
-        const auto h = on_n.b_trans(stage.h, first + n * 16);
-        float t[2][4] = {};
-#pragma unroll
-        for (int q = 0; q < kP / 16; ++q) tile::mma(t[0], t[1], dy[q], h.at(q * 16));
-        add_products(read, on_n.a(fixed.c, first + n * 16).at(mine * 16), t[0], t[1]);
-#pragma unroll
-        for (int e = 0; e < 4; ++e) {
-          dc[n * 2][e] += keep.of(e / 2) * t[0][e];
-          dc[n * 2 + 1][e] += keep.of(e / 2) * t[1][e];
-        }
+      for (int e = 0; e < 4; ++e) {
+        dc[n * 2][e] += keep.of(e / 2) * t[0][e];
+        dc[n * 2 + 1][e] += keep.of(e / 2) * t[1][e];
       }
     }
     return read;

@@ -16,13 +16,12 @@
 
 namespace lmx::cuda {
 
-template <int kP, int kN, bool kDx, bool kDb, bool kWgmma>
+template <int kP, int kN, bool kDx, bool kDb>
 struct GradientWriter {
   static constexpr int part = kN < 64 ? kN : 64;
   static constexpr int half_p = kP / 2, half_n = kN / 2;
-  using WholeState = StateCopy<kP, kN, kGradientThreads, kWgmma>;
-  static constexpr int tile_alignment = kWgmma ? 1024 : 16;
-  struct alignas(tile_alignment) Stage {
+  using StateCopy = tile::TileCopy<kP, kN, kGradientThreads>;
+  struct Stage {
     bf16 dy[kDx ? kSsdChunk * kP : 64];
     bf16 x[kSsdChunk * kP];
     bf16 grad[kP * kN];
@@ -32,7 +31,7 @@ struct GradientWriter {
     float terms[kGradientShare][2][kSsdChunk];  // each warp's part of write and direct
     float skip[kGradientWarps], carry[kGradientWarps];
   };
-  struct alignas(tile_alignment) Fixed {
+  struct Fixed {
     Scores scores;
     bf16 b[kDx && kDb ? kSsdChunk * kN : 64];
     bf16 out[kGradientWarps][16 * half_p];
@@ -69,26 +68,26 @@ struct GradientWriter {
       const index_t steps = k.steps + g.head_of(vh) * g.steps_per_head();
       if (kDx) copy_dy.start(stage.dy, k.dy + vh * kP, k.length);
       copy_x.start(stage.x, k.x + vh * kP, k.length);
-      StateCopy<kP, kN, kCopyThreads, kWgmma>(thread, g.state, valid_n)
-          .start(stage.grad, p.grads + k.states + n0 + vh * g.cells_per_head());
+      tile::TileCopy<kP, kN, kCopyThreads>(thread, g.state, valid_n)
+          .start(stage.grad, p.grads + k.states + n0 + vh * g.cells_per_head(), kP);
       load_vector(stage.decay, p.steps.decay + steps, thread);
       load_vector(stage.delta, p.steps.delta + steps, thread - 32);
     };
     const auto compute = [&](int vh, Stage& stage) {
       if constexpr (kDx) {
         // h goes straight to registers: it is no operand here, only <h, G> is wanted.
-        const WholeState copy_state(tile::thread_here(), g.state, valid_n);
-        uint4 h[WholeState::rounds];
+        const StateCopy copy_state(tile::thread_here(), g.state, valid_n);
+        uint4 h[StateCopy::rounds];
 #pragma unroll
-        for (int i = 0; i < WholeState::rounds; ++i) {
-          h[i] = copy_state.read(p.states + k.states + vh * g.cells_per_head(), i);
+        for (int i = 0; i < StateCopy::rounds; ++i) {
+          h[i] = copy_state.read(p.states + k.states + vh * g.cells_per_head(), i, kP);
         }
         write_dx(p, k, stage, fixed, on_p, on_n, b_own, vh);
         add_carry(stage, copy_state, h);
       }
       if constexpr (kDb) add_states(db, stage, on_p, on_n, mine, k.mine.share * half_n);
     };
-    walk_heads<kWgmma>(ring, k.first, k.last, stages, threadIdx.x >= kCopyThreads, load, compute,
+    walk_heads(ring, k.first, k.last, stages, threadIdx.x >= kCopyThreads, load, compute,
                [&](int vh, const Stage& stage) {
                  if (kDx) take_terms(p, k, stage, vh);
                });
@@ -115,24 +114,20 @@ struct GradientWriter {
     fixed.decays[warp].template fill<true>(stage.decay, reference);
 
     float v[half_p / 8][4] = {};
-    if constexpr (kWgmma) {
-      multiply_states(v, stage, fixed, on_n, mine, channel);
-    } else {
-      // Operands are loaded one step ahead of their use.
-      tile::Fragment b[2], grad[2][half_p / 16];
-      const auto load_operands = [&](int n) {
-        b[n % 2] = kDb ? on_n.a(fixed.b, n * 16).at(mine * 16) : b_own[n];
-        const auto column = on_n.b(stage.grad, n * 16);
+    // Operands are loaded one step ahead of their use.
+    tile::Fragment b[2], grad[2][half_p / 16];
+    const auto load_operands = [&](int n) {
+      b[n % 2] = kDb ? on_n.a(fixed.b, n * 16).at(mine * 16) : b_own[n];
+      const auto column = on_n.b(stage.grad, n * 16);
 #pragma unroll
-        for (int q = 0; q < half_p / 16; ++q) grad[n % 2][q] = column.at(channel + q * 16);
-      };
-      load_operands(0);
+      for (int q = 0; q < half_p / 16; ++q) grad[n % 2][q] = column.at(channel + q * 16);
+    };
+    load_operands(0);
 #pragma unroll
-      for (int n = 0; n < kN / 16; ++n) {
-        if (n + 1 < kN / 16) load_operands(n + 1);
+    for (int n = 0; n < kN / 16; ++n) {
+      if (n + 1 < kN / 16) load_operands(n + 1);
 #pragma unroll
-        for (int q = 0; q < half_p / 16; ++q) tile::mma(v[q * 2], v[q * 2 + 1], b[n % 2], grad[n % 2][q]);
-      }
+      for (int q = 0; q < half_p / 16; ++q) tile::mma(v[q * 2], v[q * 2 + 1], b[n % 2], grad[n % 2][q]);
     }
     const float left = tile::exp2_fast(fminf(stage.decay[kSsdChunk - 1] - reference, 0.0f));
     tile::Fragment x[half_p / 16];
@@ -147,29 +142,25 @@ struct GradientWriter {
       }
       add_products(write, x[q], v[q * 2], v[q * 2 + 1]);
     }
-    if constexpr (kWgmma) {
-      add_later(v, stage, fixed, mine, channel);
-    } else {
 #pragma unroll 1
-      for (int later = mine + 1; later < kStepBlocks; later += 2) {  // two blocks at a time
-        const bool two = later + 1 < kStepBlocks;
-        const tile::Fragment near = fixed.scores.load(mine, later),
-                             far = fixed.scores.load(mine, two ? later + 1 : later);
-        tile::Fragment dy[2][half_p / 16];
+    for (int later = mine + 1; later < kStepBlocks; later += 2) {  // two blocks at a time
+      const bool two = later + 1 < kStepBlocks;
+      const tile::Fragment near = fixed.scores.load(mine, later),
+                           far = fixed.scores.load(mine, two ? later + 1 : later);
+      tile::Fragment dy[2][half_p / 16];
 #pragma unroll
-        for (int q = 0; q < half_p / 16; ++q) {
-          const auto column = on_p.b_trans(stage.dy, channel + q * 16);
-          dy[0][q] = column.at(later * 16);
-          dy[1][q] = column.at(two ? later * 16 + 16 : later * 16);
-        }
-        const tile::Fragment m = fixed.decays[warp].apply(near, later);
-#pragma unroll
-        for (int q = 0; q < half_p / 16; ++q) tile::mma(v[q * 2], v[q * 2 + 1], m, dy[0][q]);
-        if (!two) break;
-        const tile::Fragment m1 = fixed.decays[warp].apply(far, later + 1);
-#pragma unroll
-        for (int q = 0; q < half_p / 16; ++q) tile::mma(v[q * 2], v[q * 2 + 1], m1, dy[1][q]);
+      for (int q = 0; q < half_p / 16; ++q) {
+        const auto column = on_p.b_trans(stage.dy, channel + q * 16);
+        dy[0][q] = column.at(later * 16);
+        dy[1][q] = column.at(two ? later * 16 + 16 : later * 16);
       }
+      const tile::Fragment m = fixed.decays[warp].apply(near, later);
+#pragma unroll
+      for (int q = 0; q < half_p / 16; ++q) tile::mma(v[q * 2], v[q * 2 + 1], m, dy[0][q]);
+      if (!two) break;
+      const tile::Fragment m1 = fixed.decays[warp].apply(far, later + 1);
+#pragma unroll
+      for (int q = 0; q < half_p / 16; ++q) tile::mma(v[q * 2], v[q * 2 + 1], m1, dy[1][q]);
     }
     const RowPair decay = row_values(stage.decay + mine * 16), delta = row_values(stage.delta + mine * 16);
     const RowPair since = {tile::exp2_fast(reference - decay.top), tile::exp2_fast(reference - decay.bottom)};
@@ -217,63 +208,12 @@ struct GradientWriter {
     if (lane == 0) stage.skip[warp] = skip;
   }
 
-  // v = B Gᵀ of the warp's steps, half the channels.
-  static __device__ __forceinline__ void multiply_states(float (&v)[half_p / 8][4], const Stage& stage, const Fixed& fixed,
-                                                         const tile::Operands<kN>& on_n, int mine, int channel) {
-    float sum[16];
-#pragma unroll
-    for (int part = 0; part < kN / 64; ++part) {  // four operands in registers at a time
-      const std::uint64_t grad = hopper::operand(stage.grad + part * kP * 64 + channel * 64);
-      tile::Fragment b[4];
-#pragma unroll
-      for (int n = 0; n < 4; ++n) b[n] = on_n.a(fixed.b, part * 64 + n * 16).at(mine * 16);
-      hopper::wgmma_fence();
-#pragma unroll
-      for (int n = 0; n < 4; ++n) {
-        part == 0 && n == 0 ? hopper::wgmma_64x32<false, false>(sum, b[n].w, grad)
-                            : hopper::wgmma_64x32<false, true>(sum, b[n].w, grad + n * 2);
-      }
-      hopper::wgmma_commit();
-      hopper::wgmma_wait<0>();
-      hopper::wgmma_done(sum);
-    }
-#pragma unroll
-    for (int e = 0; e < 16; ++e) v[e / 4][e % 4] = sum[e];
-  }
-
-  // v += Σ over the steps of later blocks. The four warps see the same blocks; a warp's operand is zero where they are not later.
-  static __device__ __forceinline__ void add_later(float (&v)[half_p / 8][4], const Stage& stage, const Fixed& fixed, int mine,
-                                                   int channel) {
-    float sum[16];
-#pragma unroll
-    for (int e = 0; e < 16; ++e) sum[e] = v[e / 4][e % 4];
-    const ColumnDecays& decays = fixed.decays[threadIdx.x / 32];
-    const std::uint64_t dy = hopper::operand(stage.dy + channel);
-#pragma unroll 1
-    for (int first = mine < 4 ? 0 : 4; first < kStepBlocks; first += 4) {
-      tile::Fragment m[4];
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        m[i] = {};
-        if (first + i > mine) m[i] = decays.apply(fixed.scores.load(mine, first + i), first + i);
-      }
-      hopper::wgmma_fence();
-#pragma unroll
-      for (int i = 0; i < 4; ++i) hopper::wgmma_64x32<true, true>(sum, m[i].w, dy + (first + i) * 128);
-      hopper::wgmma_commit();
-      hopper::wgmma_wait<0>();
-      hopper::wgmma_done(sum);
-    }
-#pragma unroll
-    for (int e = 0; e < 16; ++e) v[e / 4][e % 4] = sum[e];
-  }
-
   // The warp's part of e^S <h, G>.
-  static __device__ __forceinline__ void add_carry(Stage& stage, const WholeState& copy_state,
-                                                   const uint4 (&h)[WholeState::rounds]) {
+  static __device__ __forceinline__ void add_carry(Stage& stage, const StateCopy& copy_state,
+                                                   const uint4 (&h)[StateCopy::rounds]) {
     float sum = 0;
 #pragma unroll
-    for (int i = 0; i < WholeState::rounds; ++i) {
+    for (int i = 0; i < StateCopy::rounds; ++i) {
       const Floats a = unpack(h[i]), b = unpack(copy_state.read_tile(stage.grad, i));
 #pragma unroll
       for (int e = 0; e < kPack; ++e) sum += a.v[e] * b.v[e];
@@ -293,43 +233,23 @@ struct GradientWriter {
     tile::Fragment x[kP / 16];
 #pragma unroll
     for (int q = 0; q < kP / 16; ++q) x[q] = on_p.a(stage.x, q * 16).at(mine * 16);
-    if constexpr (kWgmma) {
+    constexpr int columns = half_n < 32 ? 1 : 2;  // of 16, side by side
 #pragma unroll
-      for (int n = 0; n < half_n / 16; n += 2) {
-        const int column = first + n * 16;
-        const std::uint64_t grad = hopper::operand(stage.grad + column / 64 * kP * 64 + column % 64);
-        float t[16];
-        hopper::wgmma_fence();
+    for (int n = 0; n < half_n / 16; n += columns) {
+      float t[columns][2][4] = {};
 #pragma unroll
-        for (int q = 0; q < kP / 16; ++q) {
-          q == 0 ? hopper::wgmma_64x32<true, false>(t, x[q].w, grad)
-                 : hopper::wgmma_64x32<true, true>(t, x[q].w, grad + q * 128);
-        }
-        hopper::wgmma_commit();
-        hopper::wgmma_wait<0>();
-        hopper::wgmma_done(t);
+      for (int q = 0; q < kP / 16; ++q) {
+        tile::Fragment grad[columns];
 #pragma unroll
-        for (int e = 0; e < 16; ++e) db[n * 2 + e / 4][e % 4] += weight.of(e % 4 / 2) * t[e];
+        for (int c = 0; c < columns; ++c) grad[c] = on_n.b_trans(stage.grad, first + (n + c) * 16).at(q * 16);
+#pragma unroll
+        for (int c = 0; c < columns; ++c) tile::mma(t[c][0], t[c][1], x[q], grad[c]);
       }
-    } else {
-      constexpr int columns = half_n < 32 ? 1 : 2;  // of 16, side by side
 #pragma unroll
-      for (int n = 0; n < half_n / 16; n += columns) {
-        float t[columns][2][4] = {};
+      for (int c = 0; c < columns; ++c)
 #pragma unroll
-        for (int q = 0; q < kP / 16; ++q) {
-          tile::Fragment grad[columns];
-#pragma unroll
-          for (int c = 0; c < columns; ++c) grad[c] = on_n.b_trans(stage.grad, first + (n + c) * 16).at(q * 16);
-#pragma unroll
-          for (int c = 0; c < columns; ++c) tile::mma(t[c][0], t[c][1], x[q], grad[c]);
-        }
-#pragma unroll
-        for (int c = 0; c < columns; ++c)
-#pragma unroll
-          for (int e = 0; e < 8; ++e)
-            db[(n + c) * 2 + e / 4][e % 4] += weight.of(e % 4 / 2) * t[c][e / 4][e % 4];
-      }
+        for (int e = 0; e < 8; ++e)
+          db[(n + c) * 2 + e / 4][e % 4] += weight.of(e % 4 / 2) * t[c][e / 4][e % 4];
     }
   }
 

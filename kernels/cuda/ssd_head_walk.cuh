@@ -1,7 +1,6 @@
 // How a block of threads walks the heads of a chunk: the tiles of the next head arrive while it computes one.
 #pragma once
 
-#include "hopper.cuh"
 #include "mma_tile.cuh"
 #include "ssd_geometry.cuh"
 
@@ -9,8 +8,8 @@ namespace lmx::cuda {
 
 // One barrier a head: `load` starts the copies of a head into a stage (copying threads only), `compute` uses
 // them, `take` takes what it left there (copying threads only) while the next head is computed. With a single
-// stage nothing overlaps. kWgmma: `compute` has wgmma read the stage.
-template <bool kWgmma, class Stage, class Load, class Compute, class Take>
+// stage nothing overlaps.
+template <class Stage, class Load, class Compute, class Take>
 __device__ __forceinline__ void walk_heads(Stage* ring, int first, int last, int stages, bool copies,
                                            Load load, Compute compute, Take take) {
   const auto fill = [&](int vh, int slot) {
@@ -27,7 +26,6 @@ __device__ __forceinline__ void walk_heads(Stage* ring, int first, int last, int
       if (copies) fill(vh, 0);
     }
     tile::wait_copies<0>();
-    if constexpr (kWgmma) hopper::fence_async();
     __syncthreads();
     if (stages == 2 && copies) {
       if (vh + 1 < last) fill(vh + 1, other);

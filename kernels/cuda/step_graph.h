@@ -51,15 +51,14 @@ class StepGraph {
     warm_ = false;
   }
 
-  // Call before begin: drops a recording that the last step left half-way by throwing; true where there was one.
-  bool abandon(cudaStream_t stream) {
-    if (!capturing_) return false;
+  // Call before begin: drops a recording that the last step left half-way by throwing.
+  void abandon(cudaStream_t stream) {
+    if (!capturing_) return;
     cudaGraph_t unfinished = nullptr;
     cudaStreamEndCapture(stream, &unfinished);
     if (unfinished != nullptr) cudaGraphDestroy(unfinished);
     cudaGetLastError();
     capturing_ = false;
-    return true;
   }
 
  private:

@@ -5,8 +5,6 @@
 export const gpuScanChunk = 128;
 /** What cuBLASLt is given for any matrix product. */
 export const gpuProductWorkspace = 32 * 1024 ** 2;
-/** Weight gradients, made beside the other operations: their products, and 16 MiB of sums. Added to the largest of the others. */
-export const gpuSideWorkspace = gpuProductWorkspace + 16 * 1024 ** 2;
 
 const attentionLimit = 4 * 1024 ** 3;
 const multiprocessors = 132;

@@ -11,7 +11,6 @@ import {
   gpuNormWorkspace,
   gpuProductWorkspace,
   gpuScanChunk,
-  gpuSideWorkspace,
 } from "../block/gpu_workspace.js";
 import type { Plan } from "../plan/plan_types.js";
 import type { TrainingMemory } from "./cost.js";
@@ -98,7 +97,6 @@ function activationBytes(plan: Plan, step: Workload, micro: Workload, precision:
       bytes += count * buffer(chunks * needs.chunkStates.elements, act);
     }
   }
-  if (gpu) workspace += gpuSideWorkspace;
   // The fp64 path is the oracle: plain loops without scratch.
   return bytes + transient + (precision === "fp64" ? 0 : buffer(workspace, 1));
 }
