@@ -59,6 +59,8 @@ class Inference {
   // values[i] = scale * random_normal(seed, stream, i) (common/philox.h), rounded to `type`.
   virtual void fill_normal(void* values, DType type, index_t count, double scale, std::uint64_t seed,
                            std::uint64_t stream) = 0;
+  // A copy as fast as the device's memory allows, the ceiling of everything that moves bytes. Both start on 16 bytes.
+  virtual void full_copy(void* to, const void* from, std::size_t bytes) = 0;
   // Puts a mark into the queue; seconds between two marks, once both are reached (waits).
   virtual void mark(std::size_t slot) = 0;
   virtual double seconds(std::size_t from, std::size_t to) = 0;

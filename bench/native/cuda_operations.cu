@@ -14,6 +14,7 @@
 #include "cuda/cross_entropy.cuh"
 #include "cuda/cuda_backend.h"
 #include "cuda/embedding.cuh"
+#include "cuda/full_copy.cuh"
 #include "cuda/mlp.h"
 #include "cuda/rms_norm.cuh"
 #include "cuda/rope.cuh"
@@ -134,23 +135,12 @@ void report_math(const char* name, double flops, const std::function<void()>& ca
   std::fflush(stdout);
 }
 
-__global__ void __launch_bounds__(512) copy_kernel(index_t count, const uint4* __restrict__ from, uint4* __restrict__ to) {
-  constexpr int unroll = 4;
-  const index_t first = blockIdx.x * index_t{512 * unroll} + threadIdx.x;
-  uint4 values[unroll];
-#pragma unroll
-  for (int i = 0; i < unroll; ++i) values[i] = first + i * 512 < count ? from[first + i * 512] : uint4{};
-#pragma unroll
-  for (int i = 0; i < unroll; ++i) {
-    if (first + i * 512 < count) to[first + i * 512] = values[i];
-  }
-}
-
 void measure_copy() {
-  const index_t count = index_t{1} << 26;  // of 16 bytes
-  const Array<uint4> a(count), b(count);
-  const double bytes = 32.0 * count;
-  const double ms = time_of([&] { copy_kernel<<<static_cast<unsigned>(count / 2048), 512, 0, stream>>>(count, a, b); }, 5);
+  const std::size_t half = std::size_t{1} << 30;
+  const Random a(static_cast<index_t>(half / 2));
+  const Array<char> b(static_cast<index_t>(half));
+  const double bytes = 2.0 * half;
+  const double ms = time_of([&] { full_copy(b, a, half, stream); }, 5);
   copy_bytes_per_ms = bytes / ms;
   std::printf("%-44s %9.4f ms %8.1f MB %6.2f TB/s\n", "copy", ms, bytes / 1e6, copy_bytes_per_ms / 1e9);
 }

@@ -10,6 +10,7 @@
 
 #include "cuda/causal_conv1d.cuh"
 #include "cuda/check.h"
+#include "cuda/full_copy.cuh"
 #include "cuda/gated_rms_norm.cuh"
 #include "cuda/ssd_chunk_output.cuh"
 #include "cuda/ssd_scan.cuh"
@@ -29,17 +30,6 @@ __global__ void random_kernel(std::size_t count, bf16* values, float scale, floa
     x = (x ^ (x >> 16)) * 0x7feb352du;
     x = (x ^ (x >> 15)) * 0x846ca68bu;
     values[i] = __float2bfloat16((static_cast<float>(x ^ (x >> 16)) * 0x1p-31f - 1) * 1.7f * scale + offset);
-  }
-}
-
-__global__ void copy_kernel(std::size_t count, const uint4* __restrict__ from, uint4* __restrict__ to) {
-  for (std::size_t i = blockIdx.x * std::size_t{4 * 512} + threadIdx.x; i < count;
-       i += gridDim.x * std::size_t{4 * 512}) {
-    uint4 values[4];
-#pragma unroll
-    for (int k = 0; k < 4; ++k) values[k] = from[i + k * 512];
-#pragma unroll
-    for (int k = 0; k < 4; ++k) to[i + k * 512] = values[k];
   }
 }
 
@@ -194,10 +184,7 @@ int main(int count, char** arguments) {
     constexpr std::size_t bytes = std::size_t{1} << 31;
     Random from(bytes / 2);
     Array<bf16> to(bytes / 2);
-    const double ms = time_of([&] {
-      copy_kernel<<<132 * 4, 512, 0, stream>>>(bytes / 16, reinterpret_cast<const uint4*>(from.data),
-                                               reinterpret_cast<uint4*>(to.data));
-    });
+    const double ms = time_of([&] { full_copy(to.data, from.data, bytes, stream); });
     copy_speed = 2 * bytes / ms * 1e3;
     std::printf("copy %.2f TB/s\n", copy_speed * 1e-12);
   }

@@ -44,6 +44,7 @@ class CpuInference final : public Inference {
       }
     });
   }
+  void full_copy(void* to, const void* from, std::size_t bytes) override { backend_.copy(to, from, bytes); }
   void mark(std::size_t slot) override {
     if (slot >= marks_.size()) marks_.resize(slot + 1);
     marks_[slot] = Clock::now();

@@ -11,6 +11,7 @@
 #include "causal_conv1d_step.cuh"
 #include "check.h"
 #include "fill_normal.cuh"
+#include "full_copy.cuh"
 #include "kv_cache_append.cuh"
 #include "linear_few_rows.cuh"
 #include "mlp_activation.cuh"
@@ -75,6 +76,7 @@ class CudaInference final : public Inference {
                    std::uint64_t stream_number) override {
     cuda::fill_normal(values, type, count, scale, seed, stream_number, stream());
   }
+  void full_copy(void* to, const void* from, std::size_t bytes) override { cuda::full_copy(to, from, bytes, stream()); }
   void mark(std::size_t slot) override {
     const cudaStream_t on = stream();
     while (marks_.size() <= slot) {

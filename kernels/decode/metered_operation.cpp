@@ -198,10 +198,10 @@ class Builder {
 
   MeteredOperation copy() {
     require("bytes", o_.bytes, int64_t{1} << 40);
-    const auto from = memory_.rotated(o_.bytes, DType::u8);
+    const auto from = memory_.rotated((o_.bytes + 3) / 4, DType::f32);
     void* const to = memory_.take(o_.bytes, DType::u8);
-    return made(from.size(), [=, &backend = backend_, bytes = static_cast<std::size_t>(o_.bytes)](std::size_t i) {
-      backend.copy(to, from[i], bytes);
+    return made(from.size(), [=, &inference = inference_, bytes = static_cast<std::size_t>(o_.bytes)](std::size_t i) {
+      inference.full_copy(to, from[i], bytes);
     }, 0, 2.0 * o_.bytes, 0);
   }
 

@@ -14,6 +14,7 @@
 #include "cuda/causal_conv1d_step.cuh"
 #include "cuda/cuda_backend.h"
 #include "cuda/fill_normal.cuh"
+#include "cuda/full_copy.cuh"
 #include "cuda/kv_cache_append.cuh"
 #include "cuda/linear_few_rows.cuh"
 #include "cuda/select_greedy.cuh"
@@ -251,6 +252,17 @@ void check_fill() {
   compare("fill_normal", values, expected, 1e-7);
 }
 
+void check_copy() {
+  for (const index_t count : {1, 3, 4, 1000, 2048 * 4, 100003}) {
+    DeviceArray<float> from(1, count), to(1, count);
+    cuda::fill_normal(from.data(), DType::f32, count, 1, 7, 98, nullptr);
+    cuda::full_copy(to.data(), from.data(), static_cast<std::size_t>(count) * sizeof(float), nullptr);
+    std::vector<double> expected;
+    from.fetch(expected);
+    compare(named("full_copy", count), to, expected, 0);
+  }
+}
+
 void check_kernels() {
   for (const LinearShape& s : {LinearShape{1, 8, 1}, {1, 72, 17}, {3, 1000, 100}, {8, 2048, 257}, {2, 4104, 40}, {1, 16384, 64},
                                {9, 256, 33}, {16, 1032, 48}, {17, 512, 100}, {32, 4096, 70}, {5, 640, 20000}}) {
@@ -303,6 +315,7 @@ void check_kernels() {
     }
   }
   check_fill();
+  check_copy();
 }
 
 // ---- decoders --------------------------------------------------------------------------------------------------------
