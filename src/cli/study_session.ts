@@ -16,7 +16,7 @@ import { onDisk } from "../study/storage_error.js";
 import type { StudyDocument } from "../study/study_document.js";
 import { studyLayout } from "../study/study_layout.js";
 import { readTrialStatus, type TrialStatus } from "../study/trial_status.js";
-import { deviceSeconds, type GpuUse, gpuUse } from "./gpu_use.js";
+import { type GpuUse, gpuUse, OwnSteps } from "./gpu_use.js";
 import { SweepReporter } from "./progress/sweep_reporter.js";
 import { withStopSignals } from "./signals.js";
 
@@ -75,7 +75,7 @@ export async function runStudy(options: SessionOptions): Promise<StudyEnd> {
   });
   let halted = false;
   const began = performance.now();
-  const earlier = deviceSeconds(folder);
+  const steps = new OwnSteps(folder);
   await withStopSignals(
     () => reporter.say("Stopping: every worker finishes its step and saves. Once more leaves at once."),
     async (signals) => {
@@ -96,6 +96,7 @@ export async function runStudy(options: SessionOptions): Promise<StudyEnd> {
               statuses.set(event.job.id, event.status);
               director.settled(event.job);
             }
+            if (event.kind === "claimed") steps.claimed(event.id);
             reporter.apply(event);
           },
         });
@@ -108,7 +109,7 @@ export async function runStudy(options: SessionOptions): Promise<StudyEnd> {
       }
     },
   );
-  const onDevice = deviceSeconds(folder) - earlier;
+  const onDevice = steps.seconds;
   return {
     document: director.document,
     statuses,

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { probeCuda } from "../../src/run/probe_cuda.js";
@@ -48,6 +48,13 @@ describe("commands on a GPU", function () {
     );
   }
 
+  /** Waits until so many trials have recorded something: the last of them is under way. */
+  async function untilTrained(study: string, count: number): Promise<void> {
+    const trials = join(study, "trials");
+    const begun = (id: string) => existsSync(trialLayout.metrics(join(trials, id)));
+    while (!existsSync(trials) || readdirSync(trials).filter(begun).length < count) await sleep(20);
+  }
+
   it("sweep: the same bits after kill -9, and with four trials at once", async () => {
     writeFileSync(join(folder(), "study.yaml"), tinyStudyText({ tokens: "250K", seeds: 1 }));
     const sweep = (name: string, ...more: string[]) => [
@@ -56,13 +63,16 @@ describe("commands on a GPU", function () {
     const calm = await layermix([...sweep("calm", "--workers", "1"), "--json"], { cwd: folder() });
     assert.equal(calm.code, 0, calm.stderr);
     const { gpu } = JSON.parse(calm.stdout).data;
-    assert.ok(gpu.stepSeconds > 0 && gpu.busyShare > 0 && gpu.busyShare <= 1, JSON.stringify(gpu));
+    assert.ok(
+      gpu.stepSeconds > 0 && gpu.stepsInFlight > 0 && gpu.stepsInFlight <= gpu.trialsAtOnce,
+      JSON.stringify(gpu),
+    );
 
     const child = spawn(process.execPath, [command, ...sweep("rough", "--workers", "1")], {
       cwd: folder(),
       stdio: "ignore",
     });
-    await sleep(6_000);
+    await untilTrained(join(folder(), "rough"), 2);
     const killed = [...childrenOf(child.pid!), child.pid!].filter(slay);
     assert.ok(killed.length > 0, "the sweep was over before it could be killed");
     await once(child, "exit");
