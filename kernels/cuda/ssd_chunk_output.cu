@@ -138,7 +138,7 @@ __global__ void __launch_bounds__(kThreads, kN <= 128 ? 2 : 1)
     tile::store_rows<kP>(fixed.out[mine], sum, p.y + (row + mine * 16) * g.inner + vh * kP, g.inner,
                          length - mine * 16, kP);
   };
-  walk_heads<false>(ring, first, last, stages, threadIdx.x < kCopyThreads, load, compute, [](int, const Stage&) {});
+  walk_heads(ring, first, last, stages, threadIdx.x < kCopyThreads, load, compute, [](int, const Stage&) {});
 }
 
 template <int kP, int kN>
