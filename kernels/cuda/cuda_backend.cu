@@ -17,6 +17,7 @@
 #include "mlp.h"
 #include "rms_norm.cuh"
 #include "rope.cuh"
+#include "ssd_gradient.cuh"
 #include "ssd_scan.cuh"
 #include "ssd_scan_padded.cuh"
 #include "step_graph.h"
@@ -116,7 +117,9 @@ class CudaBackend final : public Backend {
   std::size_t workspace_bytes(const GatedNormShape& s) const override { return cuda::gated_rms_norm_workspace(s); }
   std::size_t workspace_bytes(const ConvShape& s) const override { return cuda::causal_conv1d_workspace(s); }
   std::size_t workspace_bytes(const SsdShape& s) const override {
-    return cuda::ssd_scan_needs_padding(s) ? cuda::ssd_scan_padded_workspace(s) : cuda::ssd_scan_workspace(s);
+    select();
+    cuda::ssd_gradient_require(cuda::ssd_scan_padded_shape(s), cuda::shared_memory_limit());  // before anything is trained
+    return ssd_workspace(s);
   }
   std::size_t workspace_bytes(const AttentionShape& s) const override { return cuda::attention_workspace(s); }
   std::size_t workspace_bytes(const CrossEntropyShape&) const override { return 0; }
@@ -178,12 +181,12 @@ class CudaBackend final : public Backend {
     if (cuda::ssd_scan_needs_padding(s)) {
       refuse_boundary_states(s, initial_state, final_state);
       return cuda::ssd_scan_padded_forward(s, in<bf16>(xbc), in<bf16>(dt), in<float>(a_log), in<float>(d),
-                                           in<float>(dt_bias), out<bf16>(y), scratch(workspace_bytes(s)), stream());
+                                           in<float>(dt_bias), out<bf16>(y), scratch(ssd_workspace(s)), stream());
     }
     require_states(s);
     cuda::ssd_scan_forward(s, in<bf16>(xbc), in<bf16>(dt), in<float>(a_log), in<float>(d), in<float>(dt_bias),
                            in<float>(initial_state), out<bf16>(y), out<bf16>(states), out<float>(final_state),
-                           scratch(workspace_bytes(s)), stream());
+                           scratch(ssd_workspace(s)), stream());
   }
   void ssd_scan_backward(const SsdShape& s, const void* dy, const void* xbc, ConstStrided dt, const void* a_log,
                          const void* d, const void* dt_bias, const void* states, const void* dfinal_state, void* dxbc,
@@ -193,13 +196,13 @@ class CudaBackend final : public Backend {
       return cuda::ssd_scan_padded_backward(s, in<bf16>(dy), in<bf16>(xbc), in<bf16>(dt), in<float>(a_log),
                                             in<float>(d), in<float>(dt_bias), out<bf16>(dxbc), out<bf16>(ddt),
                                             out<float>(da_log), out<float>(dd), out<float>(ddt_bias),
-                                            scratch(workspace_bytes(s)), stream());
+                                            scratch(ssd_workspace(s)), stream());
     }
     require_states(s);
     cuda::ssd_scan_backward(s, in<bf16>(dy), in<bf16>(xbc), in<bf16>(dt), in<float>(a_log), in<float>(d),
                             in<float>(dt_bias), in<bf16>(states), in<float>(dfinal_state), out<bf16>(dxbc),
                             out<bf16>(ddt), out<float>(da_log), out<float>(dd), out<float>(ddt_bias),
-                            out<float>(dinitial_state), scratch(workspace_bytes(s)), stream());
+                            out<float>(dinitial_state), scratch(ssd_workspace(s)), stream());
   }
 
   void gated_rms_norm_forward(const GatedNormShape& s, const void* y, ConstStrided z, const void* weight, void* result,
@@ -259,6 +262,9 @@ class CudaBackend final : public Backend {
   cudaStream_t stream() const {
     select();
     return stream_;
+  }
+  static std::size_t ssd_workspace(const SsdShape& s) {
+    return cuda::ssd_scan_needs_padding(s) ? cuda::ssd_scan_padded_workspace(s) : cuda::ssd_scan_workspace(s);
   }
   void* scratch(std::size_t bytes) const {
     if (bytes > workspace_bytes_) {

@@ -9,6 +9,9 @@
 // each, B, C, dB, dC and the fp32 parts of dB 170 MB = 1.18 GB, 280 us at 4.2 TB/s. Operands from shared
 // memory: 1.05 MB per head and chunk at 128 bytes a clock, 430 us; that, and the ALU work between, is what
 // binds. Predicted 420 us, measured 760 us on an H200.
+#include <string>
+
+#include "../common/error.h"
 #include "check.h"
 #include "ssd_gradient_reader.cuh"
 #include "ssd_gradient_writer.cuh"
@@ -56,26 +59,39 @@ struct GradientBytes {
   }
 };
 
+// The kernel of a shape: channels of a virtual head, columns and number of the pieces of its state.
 template <int kP, int kN, int kPieces>
+struct Kernel {
+  using Bytes = GradientBytes<kP, kN, kPieces>;
+  static constexpr auto function = ssd_gradient_kernel<kP, kN, kPieces>;
+  static constexpr int pieces = kPieces;
+};
+
+template <class Kernel>
 void launch(const SsdGradient& p, cudaStream_t stream) {
-  const GradientBytes<kP, kN, kPieces> need(shared_memory_limit());
-  const auto kernel = ssd_gradient_kernel<kP, kN, kPieces>;
+  const typename Kernel::Bytes need(shared_memory_limit());
+  const auto kernel = Kernel::function;
   check(
       cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(need.bytes)),
       "cudaFuncSetAttribute");
-  const dim3 grid(p.g.groups * p.splits * (kPieces == 1 ? 2 : 5), p.g.chunks, p.g.batch);
+  const dim3 grid(p.g.groups * p.splits * (Kernel::pieces == 1 ? 2 : 5), p.g.chunks, p.g.batch);
   kernel<<<grid, kGradientThreads, need.bytes, stream>>>(p, need.reader_stages, need.writer_stages);
   check_launch("ssd_gradient");
 }
 
-template <int kP>
-void dispatch(const SsdGradient& p, cudaStream_t stream) {
-  switch (padded_state(p.g.state)) {
-    case 32: return launch<kP, 32, 1>(p, stream);
-    case 64: return launch<kP, 64, 1>(p, stream);
-    case 128: return p.pieces == 1 ? launch<kP, 128, 1>(p, stream) : launch<kP, 64, 2>(p, stream);
-    default: return launch<kP, 128, 2>(p, stream);
+// Calls body with the kernel of a shape.
+template <int kP, class Body>
+auto with_kernel(int state, int pieces, const Body& body) {
+  switch (padded_state(state)) {
+    case 32: return body(Kernel<kP, 32, 1>());
+    case 64: return body(Kernel<kP, 64, 1>());
+    case 128: return pieces == 1 ? body(Kernel<kP, 128, 1>()) : body(Kernel<kP, 64, 2>());
+    default: return body(Kernel<kP, 128, 2>());
   }
+}
+template <class Body>
+auto with_kernel(const SsdGeometry& g, int pieces, const Body& body) {
+  return g.width == 64 ? with_kernel<64>(g.state, pieces, body) : with_kernel<32>(g.state, pieces, body);
 }
 
 }  // namespace
@@ -85,15 +101,28 @@ int ssd_gradient_splits(const SsdGeometry& g) {
   return best_split(index_t{g.batch} * g.chunks * g.groups * roles, g.group_virtual_heads, kMultiprocessors);
 }
 
-int ssd_gradient_pieces(const SsdGeometry& g) {
+int ssd_gradient_pieces(const SsdGeometry& g, std::size_t shared_memory) {
   if (g.state > 128) return 2;
   if (g.state <= 64) return 1;
-  const std::size_t limit = shared_memory_limit();
-  return GradientBytes<64, 128, 1>(limit).bytes <= limit ? 1 : 2;
+  return GradientBytes<64, 128, 1>(shared_memory).bytes <= shared_memory ? 1 : 2;
+}
+
+std::size_t ssd_gradient_shared_bytes(const SsdGeometry& g, std::size_t shared_memory) {
+  return with_kernel(g, ssd_gradient_pieces(g, shared_memory),
+                     [&](auto kernel) { return typename decltype(kernel)::Bytes(shared_memory).bytes; });
+}
+
+void ssd_gradient_require(const SsdShape& s, std::size_t shared_memory) {
+  const std::size_t bytes = ssd_gradient_shared_bytes(SsdGeometry(s), shared_memory);
+  if (bytes <= shared_memory) return;
+  throw InvalidArgument("ssd_scan's gradients on a GPU with " + std::to_string(shared_memory) +
+                        " bytes of shared memory per block: Expected a state of at most 128, or head_dim of at most 32, got state " +
+                        std::to_string(s.state) + " and head_dim " + std::to_string(s.head_dim) + ", which take " +
+                        std::to_string(bytes) + " bytes");
 }
 
 void ssd_gradient(const SsdGradient& p, cudaStream_t stream) {
-  p.g.width == 64 ? dispatch<64>(p, stream) : dispatch<32>(p, stream);
+  with_kernel(p.g, p.pieces, [&](auto kernel) { launch<decltype(kernel)>(p, stream); });
 }
 
 }  // namespace lmx::cuda

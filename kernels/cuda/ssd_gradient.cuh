@@ -38,10 +38,14 @@ struct SsdGradient {
 
 int ssd_gradient_splits(const SsdGeometry&);
 
-// Pieces the state dimension is cut into on the current device: one that fits its shared memory. At most
-// kMaxStatePieces.
+// Pieces the state dimension is cut into on a device whose blocks may have so many bytes of shared memory. At most kMaxStatePieces.
 constexpr int kMaxStatePieces = 2;
-int ssd_gradient_pieces(const SsdGeometry&);
+int ssd_gradient_pieces(const SsdGeometry&, std::size_t shared_memory);
+
+// Bytes that a block then takes, and InvalidArgument where they are more than there are: at 99 KiB (Ada, and Ampere without an A100's
+// memory) a state above 128 with heads wider than 32. Functions of the shape alone.
+std::size_t ssd_gradient_shared_bytes(const SsdGeometry&, std::size_t shared_memory);
+void ssd_gradient_require(const SsdShape&, std::size_t shared_memory);
 
 void ssd_gradient(const SsdGradient&, cudaStream_t);
 

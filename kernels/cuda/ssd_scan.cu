@@ -131,7 +131,7 @@ void ssd_scan_backward(const SsdShape& s, const bf16* dy, const bf16* xbc, Strid
                              w.steps,
                              dxbc,
                              w.splits,
-                             ssd_gradient_pieces(g),
+                             ssd_gradient_pieces(g, shared_memory_limit()),
                              w.db,
                              w.dc,
                              w.decay_term,
