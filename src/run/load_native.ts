@@ -14,19 +14,20 @@ export type Addon = "cpu" | "cuda";
 interface AddonBuild {
   /** Where the addon may lie, best first: cmake-js's place, then that of generators without configurations. */
   readonly paths: readonly [string, ...string[]];
-  readonly command: string;
+  /** The script of package.json that builds it: in a checkout, and where npm has installed the package, already compiled. */
+  readonly script: { readonly checkout: string; readonly installed: string };
   readonly needs: string;
 }
 
 const builds: Readonly<Record<Addon, AddonBuild>> = {
   cpu: {
     paths: ["build/Release/layermix_cpu.node", "build/layermix_cpu.node"],
-    command: "npm run build",
+    script: { checkout: "build", installed: "build:native" },
     needs: "a C++17 compiler and CMake 3.22",
   },
   cuda: {
     paths: ["build-cuda/Release/layermix_cuda.node", "build-cuda/layermix_cuda.node"],
-    command: "npm run build:cuda",
+    script: { checkout: "build:cuda", installed: "build:cuda" },
     needs: "a C++17 compiler, CMake 3.22, and CUDA 13 or python3 with pip",
   },
 };
@@ -50,9 +51,17 @@ export function isBuilt(addon: Addon): boolean {
   return builtPath(ownPackage(), addon) !== undefined;
 }
 
+/** The command that builds an addon of the package at `root`, from wherever the user is. */
+export function buildCommand(addon: Addon, root = ownPackage()): string {
+  const { checkout, installed } = builds[addon].script;
+  if (existsSync(join(root, "src"))) return `npm run ${checkout}`;
+  return `npm --prefix ${/^[\w./:\\-]+$/.test(root) ? root : JSON.stringify(root)} run ${installed}`;
+}
+
 /** Loads an addon of the package at `root`; see loadNative. */
 export function loadNativeFrom(root: string, addon: Addon = "cpu"): NativeLibrary {
-  const { paths, command, needs } = builds[addon];
+  const { paths, needs } = builds[addon];
+  const command = buildCommand(addon, root);
   const path = builtPath(root, addon);
   if (path === undefined) {
     const message = `Expected the native library at ${join(root, paths[0])}, got no such file`;

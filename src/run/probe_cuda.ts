@@ -4,7 +4,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { isBuilt } from "./load_native.js";
+import { buildCommand, isBuilt } from "./load_native.js";
 import type { NativeDevices } from "./native.js";
 
 const milliseconds = 20_000;
@@ -13,7 +13,7 @@ let known: NativeDevices | undefined;
 
 /** The GPUs that --device cuda:N can mean, or why there is none. Asked once per process. */
 export function probeCuda(): NativeDevices {
-  known ??= isBuilt("cuda") ? ask() : { cuda: [], reason: "not built (npm run build:cuda)" };
+  known ??= isBuilt("cuda") ? ask() : { cuda: [], reason: `not built (${buildCommand("cuda")})` };
   return known;
 }
 

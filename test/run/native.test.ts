@@ -2,7 +2,10 @@
 // comes back. What the numbers are is tested below the addon (kernels/test) and by verify.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { LayermixError } from "../../src/diag/diagnostic.js";
 import { loadNative, loadNativeFrom } from "../../src/run/load_native.js";
 import type { NativeTrainer, NativeTrainerConfig } from "../../src/run/native.js";
 
@@ -272,10 +275,29 @@ describe("the native addon", () => {
 });
 
 describe("loadNativeFrom", () => {
-  it("says how to build a library that is not there", () => {
+  const helpOf = (root: string): readonly string[] => {
+    try {
+      loadNativeFrom(root);
+    } catch (error) {
+      return (error as LayermixError).diagnostics[0]!.help ?? [];
+    }
+    return [];
+  };
+
+  it("says how to build a library that is not there, where npm has installed it and in a checkout", () => {
     assert.throws(() => loadNativeFrom("/nowhere"), {
       message:
         "LMX3001: Expected the native library at /nowhere/build/Release/layermix_cpu.node, got no such file",
     });
+    const needs = "(needs a C++17 compiler and CMake 3.22)";
+    assert.deepEqual(helpOf("/nowhere"), [`Build it: npm --prefix /nowhere run build:native ${needs}.`]);
+    const checkout = mkdtempSync(join(tmpdir(), "layer mix-"));
+    try {
+      assert.deepEqual(helpOf(checkout), [`Build it: npm --prefix "${checkout}" run build:native ${needs}.`]);
+      mkdirSync(join(checkout, "src"));
+      assert.deepEqual(helpOf(checkout), [`Build it: npm run build ${needs}.`]);
+    } finally {
+      rmSync(checkout, { recursive: true });
+    }
   });
 });

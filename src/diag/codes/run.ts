@@ -8,14 +8,14 @@ export const runCodes: CodeTable = {
     explanation: `Training, memory measurement and verification run in a native library that is compiled on
 this machine; nothing is downloaded. It was not found where the build puts it. Planning, checking and
 projecting work without it.`,
-    help: "Run npm run build in the folder of layermix; it needs a C++17 compiler and CMake 3.22 or later.",
+    help: "Run npm run build in a checkout of layermix, npm run build:native where npm has installed it; it needs a C++17 compiler and CMake 3.22 or later.",
   },
   LMX3002: {
     title: "Native library does not load",
     explanation: `The file is there, but Node could not load it. The usual causes: it was built on another
 machine (it uses the vector instructions of the machine it was built on) or copied from another operating
 system, or a system library it needs is missing.`,
-    help: "Delete the build folder and run npm run build on this machine.",
+    help: "Delete the build folder, and build again on this machine.",
   },
   LMX3003: {
     title: "No such device",
