@@ -40,11 +40,14 @@ lmx_memory plan_memory(const lmx_trainer_config& config) {
 }
 
 Trainer::Trainer(const lmx_trainer_config& config)
+    : Trainer(config, [&] { return open_training_device(config.device, precision_of(config.precision), config.threads); }) {}
+
+Trainer::Trainer(const lmx_trainer_config& config, const std::function<std::unique_ptr<Backend>()>& open)
     : precision_(precision_of(config.precision)),
       work_(workload_of(config)),
       optimizer_(config.optimizer),
       model_(checked_model(config)),
-      backend_(open_training_device(config.device, precision_, config.threads)) {
+      backend_(open()) {
   const std::size_t workspace_bytes = model_.workspace_bytes(*backend_, work_.micro_batch, work_.sequence);
   void* workspace = nullptr;
   Arena measured;

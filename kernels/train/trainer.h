@@ -4,6 +4,7 @@
 // Deterministic: equal configuration and calls give equal bits.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -20,6 +21,8 @@ class Trainer {
  public:
   // Throws InvalidArgument, NoDevice, OutOfMemory.
   explicit Trainer(const lmx_trainer_config& config);
+  // On the backend that `open` returns instead of the configuration's device: one that watches another (bench/native/timed_backend.h).
+  Trainer(const lmx_trainer_config& config, const std::function<std::unique_ptr<Backend>()>& open);
 
   // See the functions of the same names in layermix.h.
   lmx_step_result step(const int32_t* tokens, const int32_t* targets);
