@@ -1,12 +1,18 @@
-// The README shows what the tool prints: every command in a console block runs here, and prints those lines.
+// The README and docs/ show what the tool prints: every command in a console block runs here, and prints those lines. A line
+// of three dots stands for what is left out.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { posix } from "node:path";
 import { fileURLToPath } from "node:url";
 import { layermix } from "./cli/layermix.js";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
-const readme = readFileSync(`${root}README.md`, "utf8");
+const pages = [
+  "README.md",
+  ...readdirSync(`${root}docs`).flatMap((name) => (name.endsWith(".md") ? [`docs/${name}`] : [])),
+];
+const textOf = (page: string): string => readFileSync(`${root}${page}`, "utf8");
 
 /** Commands that train are shown in the README, but take minutes. */
 const slow = /^(sweep|train)\b/;
@@ -16,8 +22,8 @@ interface Capture {
   readonly output: string;
 }
 
-function captures(): Capture[] {
-  const blocks = [...readme.matchAll(/```console\n([\s\S]*?)```/g)].map((match) => match[1] ?? "");
+function captures(page: string): Capture[] {
+  const blocks = [...textOf(page).matchAll(/```console\n([\s\S]*?)```/g)].map((match) => match[1] ?? "");
   return blocks.flatMap((block) =>
     block
       .split(/^\$ /m)
@@ -29,30 +35,51 @@ function captures(): Capture[] {
   );
 }
 
-describe("README", () => {
-  const shown = captures().filter(({ command }) => !slow.test(command.replace(/^layermix /, "")));
+/** What a line of a heading is called in a link. */
+function anchors(page: string): string[] {
+  const headings = [...textOf(page).matchAll(/^#+ (.*)$/gm)].map(([, title]) => title!.toLowerCase());
+  return headings.map((title) => title.replaceAll(/[^\w\- ]/g, "").replaceAll(" ", "-"));
+}
 
+describe("README and docs", () => {
   it("shows the commands that matter first", () => {
-    const names = captures().map(({ command }) => command.split(" ")[1]);
+    const names = captures("README.md").map(({ command }) => command.split(" ")[1]);
     for (const name of ["sweep", "plan", "pattern", "check"]) assert.ok(names.includes(name), name);
   });
 
-  for (const { command, output } of shown) {
-    it(`$ ${command}`, async () => {
-      const [program, ...args] = command.split(" ");
-      assert.equal(program, "layermix");
-      const { stdout, stderr } = await layermix(args, {
-        cwd: `${root}docs/examples`,
-        env: { COLUMNS: "100" },
+  for (const page of pages) {
+    for (const { command, output } of captures(page)) {
+      if (slow.test(command.replace(/^layermix /, ""))) continue;
+      it(`${page}: $ ${command}`, async () => {
+        const [program, ...args] = command.split(" ");
+        assert.equal(program, "layermix");
+        const { stdout, stderr } = await layermix(args, {
+          cwd: `${root}docs/examples`,
+          env: { COLUMNS: "100" },
+        });
+        const hints = /^(Next: .*|warning.*)$/gm;
+        const printed = `${stdout}${stderr.replace(hints, "")}`.trimEnd();
+        const [shown = "", left] = output.split("\n...");
+        assert.equal(left === undefined ? printed : printed.slice(0, shown.length), shown);
       });
-      const hints = /^(Next: .*|warning.*)$/gm;
-      assert.equal(`${stdout}${stderr.replace(hints, "")}`.trimEnd(), output);
-    });
+    }
   }
 
-  it("links to files that exist", () => {
-    for (const [, target = ""] of readme.matchAll(/\]\(([^)#]+)\)/g)) {
-      if (!/^https?:/.test(target)) readFileSync(`${root}${target}`);
-    }
+  it("names the number of presets", async () => {
+    const { stdout } = await layermix(["preset", "list", "--json"]);
+    const models = JSON.parse(stdout).data.presets.filter(({ kind }: { kind: string }) => kind === "model");
+    assert.match(textOf("README.md"), new RegExp(`\\b${models.length} models to compare with`));
+    assert.match(textOf("CHANGELOG.md"), new RegExp(`\\b${models.length} model presets`));
   });
+
+  for (const page of [...pages, "CONTRIBUTING.md"])
+    it(`${page} links to files and headings that exist`, () => {
+      for (const [, target = ""] of textOf(page).matchAll(/\]\(([^)\s]+)\)/g)) {
+        if (/^https?:/.test(target)) continue;
+        const [file, anchor] = target.split("#");
+        const linked = file === "" ? page : posix.join(posix.dirname(page), file!);
+        readFileSync(`${root}${linked}`);
+        if (anchor !== undefined) assert.ok(anchors(linked).includes(anchor), target);
+      }
+    });
 });

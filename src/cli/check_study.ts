@@ -9,7 +9,9 @@ import type { Plan } from "../plan/plan_types.js";
 import { loadStudy } from "../spec/load_study.js";
 import { locating, withPositions } from "../spec/locate_error.js";
 import type { SoundParts } from "../spec/parse_study.js";
+import type { Spec } from "../spec/spec.js";
 import { checkTasks } from "../task/create_task.js";
+import { missingFiles } from "../task/missing_files.js";
 
 export interface CheckedStudy {
   readonly file: string;
@@ -43,6 +45,7 @@ async function checked(source: string, set: readonly string[]): Promise<CheckedS
     const problems = laterProblems({ layout: spec.model.layout, proxy: spec.proxy });
     throw new LayermixError(withPositions(problems, document), exitCodes.invalidFile);
   }
+  const files = withPositions(await absentFiles(spec), document);
   return locating(document, () => {
     const model: Plan = plan(spec);
     const { candidates, dropped } = planCandidates(spec);
@@ -55,9 +58,26 @@ async function checked(source: string, set: readonly string[]): Promise<CheckedS
       candidates: candidates.length,
       dropped: dropped.length,
       trials: candidates.length * runs,
-      warnings,
+      warnings: [...warnings, ...files],
     };
   });
+}
+
+/** Corpora are not opened here, and may be on another machine: what is not there is a warning. */
+async function absentFiles({ proxy, folder }: Spec): Promise<readonly Diagnostic[]> {
+  const found: Diagnostic[] = [];
+  for (const [i, { task, options }] of (proxy?.tasks ?? []).entries()) {
+    if (task !== "text") continue;
+    for (const { place, pattern } of await missingFiles(options, folder))
+      found.push({
+        code: "LMX7004",
+        severity: "warning",
+        message: `No file is at ${pattern}: sweep and train need it`,
+        help: [`relative names start from ${folder}`],
+        path: `proxy.tasks[${i}].${place}`,
+      });
+  }
+  return found;
 }
 
 /** What the rooms after spec/ have against a file, as far as its parts allow to say. */

@@ -31,6 +31,11 @@ export const sharedFlags = {
     helpValue: "NUMBER",
     min: 0,
   }),
+  weightsSeed: Flags.integer({
+    description: "Random seed of the weights. Example: --seed 7",
+    helpValue: "NUMBER",
+    min: 0,
+  }),
   device: Flags.string({
     description: "Where to compute: auto, cpu or cuda:N. Example: --device cuda:0",
     helpValue: "DEVICE",

@@ -169,10 +169,11 @@ function matchNote(before: Sized, after: Sized, target: MatchTarget): PlanNote {
   };
   change("hidden", before.plan.hidden, after.plan.hidden);
   change("mlp width", mlpWidth(before.plan), mlpWidth(after.plan));
-  const off = (100 * (after.cost / target.value - 1)).toFixed(2);
+  const off = 100 * (after.cost / target.value - 1);
+  const side = off < 0 ? "below" : "above";
   const show = (cost: number): string =>
     target.on === "step_time" ? `${(1_000 * cost).toPrecision(3)} ms` : compactCount(cost);
-  const result = `${show(after.cost)} ${target.on}, ${off.startsWith("-") ? "" : "+"}${off}% of ${show(target.value)}`;
+  const result = `${show(after.cost)} ${target.on.replace("_", " ")}, ${Math.abs(off).toFixed(2)}% ${side} ${show(target.value)}`;
   const what = changes.length === 0 ? "nothing could be changed" : changes.join(", ");
   if (after.miss <= target.tolerance) return { code: "LMX2104", message: `matched: ${what} (${result})` };
   return {

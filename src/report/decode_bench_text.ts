@@ -1,6 +1,6 @@
 // The table of `layermix bench decode`.
 
-import { formatBytes, formatCount, formatDuration } from "./format.js";
+import { formatBytes, formatDuration, formatLength, formatRate } from "./format.js";
 import { type Column, renderTable, type TableOptions } from "./text_table.js";
 
 interface Point {
@@ -24,11 +24,11 @@ const columns: readonly Column[] = ["context", "batch", "prompt", "token", "toke
 export function decodeBenchText(points: readonly Point[], options: TableOptions): string {
   const rows = points.map((point) => ({
     cells: [
-      String(point.context),
+      formatLength(point.context),
       String(point.batch),
       point.prefillSeconds === null ? "-" : formatDuration(point.prefillSeconds),
       formatDuration(point.decodeTokenSeconds),
-      formatCount(point.tokensPerSecond),
+      formatRate(point.tokensPerSecond),
       formatBytes(point.totalBytes),
     ],
   }));

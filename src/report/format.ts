@@ -44,9 +44,15 @@ export function formatInteger(value: number): string {
     .replace(/\B(?=(\d{3})+(?!\d))/g, ",");
 }
 
-/** 200 -> "3 min 20 s", 0.0123 -> "12.3 ms", 7300 -> "2 h 2 min". */
+/** A number per second: 1224.3 -> "1,224", 47.83 -> "47.8". */
+export function formatRate(value: number): string {
+  return value < 99.95 ? digits(value) : formatInteger(value);
+}
+
+/** 200 -> "3 min 20 s", 0.0123 -> "12.3 ms", 0.0000047 -> "4.70 us", 7300 -> "2 h 2 min". */
 export function formatDuration(seconds: number): string {
   if (!Number.isFinite(seconds)) return "-";
+  if (seconds > 0 && seconds < 0.0000995) return `${digits(seconds * 1e6)} us`;
   if (seconds < 0.9995) return `${digits(seconds * 1000)} ms`;
   if (seconds < 59.5) return `${seconds < 9.95 ? seconds.toFixed(1) : seconds.toFixed(0)} s`;
   const whole = Math.round(seconds);

@@ -4,7 +4,7 @@ import { calibrationErrors } from "../project/curve_set.js";
 import { type Figure, type Hardware, peakTypes } from "../project/hardware.js";
 import { columns, paint, type TextStyle } from "./columns.js";
 import { formatBytes } from "./format.js";
-import { type Column, renderTable } from "./text_table.js";
+import { type Column, leftOut, renderTable } from "./text_table.js";
 
 const digits = (value: number): string => Number(value.toPrecision(4)).toString();
 const tera = (value: number): string => digits(value / 1e12);
@@ -44,7 +44,7 @@ export function hardwareTable(devices: readonly Hardware[], style: TextStyle): s
   }));
   const { text, left } = renderTable(table, rows, style);
   const units = "rates: dense TFLOP/s; link: one direction; layermix hardware show NAME names every source";
-  return [text, ...(left.length === 0 ? [] : [`(no room for: ${left.join(", ")})`]), units].join("\n");
+  return `${text}${leftOut(left)}\n${units}`;
 }
 
 /** Every number of a device with its basis and source, and how well its calibration predicts itself. */

@@ -3,9 +3,16 @@
 
 import type { Projection, ProjectionPoint } from "../project/projection.js";
 import { paint, type TextStyle } from "./columns.js";
-import { formatBytes, formatDuration, formatInteger, formatLength, formatRatio } from "./format.js";
+import {
+  formatBytes,
+  formatDuration,
+  formatInteger,
+  formatLength,
+  formatRate,
+  formatRatio,
+} from "./format.js";
 import { speedupPlot } from "./speedup_plot.js";
-import { type Column, renderTable } from "./text_table.js";
+import { type Column, leftOut, renderTable } from "./text_table.js";
 
 export interface ProjectTextStyle extends TextStyle {
   /** The terminal shows Unicode; a dumb one gets ASCII. */
@@ -65,18 +72,20 @@ const band = (value: number, high: number): string => `±${Math.round((high / va
 
 function pointTable(projection: Projection, style: TextStyle): string {
   const compared = projection.baseline !== undefined;
-  const right = (title: string, dropOrder: number): Column => ({ title, align: "right", dropOrder });
+  const right = (title: string, dropOrder: number, name = title): Column => {
+    return { title, name, align: "right", dropOrder };
+  };
   const columns: readonly Column[] = [
     right("context", 0),
     right("prefill", 0),
-    right("±", 5),
+    right("±", 5, "± of prefill"),
     right("token", 0),
-    right("±", 4),
+    right("±", 4, "± of token"),
     right("tokens/s", 2),
     right("memory", 1),
     right("KV + state", 6),
     right("largest batch", 3),
-    ...(compared ? [right("speed-up", 0), right("from - to", 7)] : []),
+    ...(compared ? [right("speed-up", 0), right("from - to", 7, "band of speed-up")] : []),
   ];
   const rows = projection.points.map((point) => ({
     cells: [
@@ -85,7 +94,7 @@ function pointTable(projection: Projection, style: TextStyle): string {
       band(point.prefillSeconds, point.prefillBand[1]),
       formatDuration(point.decodeTokenSeconds),
       band(point.decodeTokenSeconds, point.decodeBand[1]),
-      formatInteger(point.tokensPerSecond),
+      formatRate(point.tokensPerSecond),
       `${formatBytes(point.totalBytes)}${point.fits ? "" : " (too much)"}`,
       formatBytes(point.kvBytes + point.stateBytes),
       point.maxBatch === 0 ? "none" : formatInteger(point.maxBatch),
@@ -94,8 +103,7 @@ function pointTable(projection: Projection, style: TextStyle): string {
     ...(point.fits ? {} : { style: "dim" as const }),
   }));
   const { text, left } = renderTable(columns, rows, { ...style, width: style.width - 2 });
-  const missing = left.filter((title) => title !== "±");
-  return missing.length === 0 ? text : `${text}\n(no room for: ${missing.join(", ")})`;
+  return text + leftOut(left);
 }
 
 function spread({ speedupBand }: ProjectionPoint): string {
@@ -154,5 +162,6 @@ export function candidatesTable(projections: readonly Projection[], style: TextS
   }));
   const crowded = projections.some(({ points }) => points.some(({ fits }) => !fits));
   const note = crowded ? "\n! does not fit at this batch" : "";
-  return renderTable(columns, rows, style).text + note;
+  const { text, left } = renderTable(columns, rows, style);
+  return text + note + leftOut(left);
 }

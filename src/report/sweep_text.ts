@@ -5,7 +5,7 @@ import type { DroppedCandidate } from "../plan/plan_types.js";
 import { columns, paint, type TextStyle } from "./columns.js";
 import { formatBytes, formatCount, formatFlops } from "./format.js";
 import type { PlannedModel } from "./plan_json.js";
-import { type Column, renderTable } from "./text_table.js";
+import { type Column, leftOut, renderTable } from "./text_table.js";
 
 /** Rows that a person can still read; --json has them all. */
 const longestTable = 200;
@@ -64,9 +64,7 @@ function candidateTable(candidates: readonly PlannedModel[], style: TextStyle): 
     ],
   }));
   const { text, left } = renderTable(head, rows, style);
-  return left.length === 0
-    ? text
-    : `${text}\nno room for ${left.join(", ")}: widen the terminal, or use --json`;
+  return text + leftOut(left);
 }
 
 function droppedList(dropped: readonly DroppedCandidate[], style: TextStyle): string {

@@ -7,6 +7,8 @@ import { displayWidth, printable } from "../diag/display_width.js";
 
 export interface Column {
   readonly title: string;
+  /** What it is called where it is left out, when its title says too little alone. */
+  readonly name?: string;
   readonly align: "left" | "right";
   /** 0 stays whatever the width; of the others, the highest number goes first. */
   readonly dropOrder: number;
@@ -26,6 +28,11 @@ export interface TableOptions {
 }
 
 const gap = 2;
+
+/** Says which columns are left out; "" for none. */
+export function leftOut(left: readonly string[]): string {
+  return left.length === 0 ? "" : `\nno room for ${left.join(", ")}: widen the terminal, or use --json`;
+}
 
 /** @returns the table without a final newline, and the titles of the columns left out. */
 export function renderTable(
@@ -58,7 +65,7 @@ export function renderTable(
     .map((line) => line.trimEnd());
   const total = kept.reduce((sum, i) => sum + widths[i]!, gap * (kept.length - 1));
   lines.splice(1, 0, "-".repeat(total));
-  const left = columns.filter((_, i) => !kept.includes(i)).map((column) => column.title);
+  const left = columns.filter((_, i) => !kept.includes(i)).map(({ name, title }) => name ?? title);
   return { text: lines.join("\n"), left };
 }
 

@@ -30,7 +30,7 @@ const typeNames: Readonly<Record<string, string>> = {
 function expectedBy(schema: AnnotatedSchema): string {
   if (schema["x-expected"] !== undefined) return schema["x-expected"];
   const types = [schema.type ?? []].flat();
-  const names = listNames(types.map((type) => typeNames[type] ?? type));
+  const names = types.length === 0 ? "a number" : listNames(types.map((type) => typeNames[type] ?? type));
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum } = schema;
   const low = minimum ?? exclusiveMinimum;
   const high = maximum ?? exclusiveMaximum;
@@ -55,6 +55,7 @@ function valueHelp(value: unknown, schema: AnnotatedSchema): string[] {
       if (/^\d[\d_,]*$/.test(value)) return [`write ${value.replaceAll(/[_,]/g, "")}, without separators`];
       if (types.includes("string") && /^[\d.]+ ?[kmgbt]+%?$/.test(value))
         return ["units are upper case: K, M, B"];
+      if (/^[\d.]+ ?[kKmMbB]$/.test(value)) return ["write the number in full, digits alone"];
     }
   }
   if (types.length === 1 && types[0] === "array" && value !== null && typeof value !== "object") {
@@ -70,7 +71,11 @@ function unknownKey(error: SchemaError, path: Path): SchemaProblem {
   const nearest = nearestName(key, names);
   const meant = nearest === undefined ? {} : { meant: [...path, nearest] };
   const message = `Unknown key ${key}${path.length === 0 ? "" : ` at ${showPath(path)}`}`;
-  const help = similarName("key", key, names) ?? `expected ${listNames(names)}`;
+  const [word = "", ...rest] = key.split(":");
+  const help =
+    rest.length > 0 && names.includes(word)
+      ? `a colon needs a space behind it: ${word}: ${rest.join(":")}`
+      : (similarName("key", key, names) ?? `expected ${listNames(names)}`);
   return { path: [...path, key], what, code: "LMX1101", message, help: [help], ...meant };
 }
 

@@ -56,6 +56,25 @@ describe("layermix check", () => {
     );
   });
 
+  it("warns of corpora and tokenizers that are not there", () =>
+    inTemporaryFolder(async (cwd) => {
+      const files = "files: [here.txt, 'gone/*.txt', tokens], tokenizer: gone.json";
+      const proxy = `proxy:\n  tokens: 1M\n  tasks: [{ task: text, ${files} }]\n`;
+      writeFileSync(join(cwd, "study.yaml"), good + proxy);
+      writeFileSync(join(cwd, "here.txt"), "text");
+      writeFileSync(join(cwd, "tokens.idx"), "");
+      const { code, stdout } = await layermix(["check", "study.yaml", "--json"], { cwd });
+      const { warnings } = JSON.parse(stdout);
+      assert.equal(code, 0);
+      assert.deepEqual(
+        warnings.map(({ code, message, path, line }: Record<string, unknown>) => [code, message, path, line]),
+        [
+          ["LMX7004", "No file is at gone/*.txt: sweep and train need it", "proxy.tasks[0].files[1]", 4],
+          ["LMX7004", "No file is at gone.json: sweep and train need it", "proxy.tasks[0].tokenizer", 4],
+        ],
+      );
+    }));
+
   it("points problems of a plan at the file", () =>
     inTemporaryFolder(async (cwd) => {
       const text = 'model:\n  hidden: 64\n  vocab: 100\n  pattern: "M-MxM"\n';

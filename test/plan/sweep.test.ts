@@ -159,7 +159,7 @@ describe("sweep.where", () => {
       planCandidates(study(modelDefaults, { over: [{ path: "hidden", values: [4096] }], where })),
     );
     assert.deepEqual([refused.code, refused.exitCode], ["LMX2014", 4]);
-    assert.deepEqual(refused.help, ["hidden=4096: params is 8.655B, above the limit of 1.000B"]);
+    assert.deepEqual(refused.help, ["hidden=4096: params is 8.655 B, above the limit of 1.000 B"]);
   });
 
   it("knows its metrics", () => {

@@ -7,6 +7,7 @@ import {
   formatDuration,
   formatFlops,
   formatInteger,
+  formatRate,
   formatShare,
 } from "../../src/report/format.js";
 
@@ -29,7 +30,12 @@ describe("number formats", () => {
     [formatInteger(1234567), "1,234,567"],
     [formatInteger(999), "999"],
     [formatDuration(0.0123), "12.3 ms"],
+    [formatDuration(0.0000047), "4.70 us"],
+    [formatDuration(0.0001), "0.10 ms"],
     [formatDuration(7.04), "7.0 s"],
+    [formatRate(1224.3), "1,224"],
+    [formatRate(47.83), "47.8"],
+    [formatRate(99.96), "100"],
     [formatDuration(59.6), "1 min 0 s"],
     [formatDuration(200), "3 min 20 s"],
     [formatDuration(7300), "2 h 2 min"],

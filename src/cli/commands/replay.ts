@@ -36,6 +36,7 @@ export class Replay extends LayermixCommand {
       options: kinds,
     }),
     rungs: Flags.integer({
+      helpValue: "COUNT",
       description: "Rungs of halving and asha. Example: --rungs 3",
       min: 1,
       max: 16,
@@ -43,22 +44,26 @@ export class Replay extends LayermixCommand {
     }),
     keep: shareFlag("keep", "Share that goes on from each rung. Example: --keep 33%", 0.5),
     trials: Flags.integer({
+      helpValue: "COUNT",
       description: "Candidates to begin with; default: all. Example: --trials 9",
       min: 1,
     }),
     workers: Flags.integer({
+      helpValue: "COUNT",
       description: "Workers of asha. Example: --workers 8",
       min: 1,
       max: 1024,
       default: 4,
     }),
     repeats: Flags.integer({
+      helpValue: "COUNT",
       description: "Orders to try. Example: --repeats 500",
       min: 1,
       max: 100_000,
       default: 200,
     }),
     seeds: Flags.integer({
+      helpValue: "COUNT",
       description: "Seeds that the strategy sees, drawn in every repeat; default: all. Example: --seeds 1",
       min: 1,
     }),
@@ -66,7 +71,12 @@ export class Replay extends LayermixCommand {
       description: "Measure: score, loss or a task. Example: --by recall",
       helpValue: "MEASURE",
     }),
-    seed: Flags.integer({ description: "Seed of the orders. Example: --seed 7", min: 0, default: 0 }),
+    seed: Flags.integer({
+      description: "Seed of the orders. Example: --seed 7",
+      helpValue: "NUMBER",
+      min: 0,
+      default: 0,
+    }),
   };
 
   protected override async execute(): Promise<CommandResult> {

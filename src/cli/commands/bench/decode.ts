@@ -55,7 +55,7 @@ export class BenchDecodeCommand extends LayermixCommand {
       max: 1024,
     }),
     device: sharedFlags.device,
-    seed: sharedFlags.seed,
+    seed: sharedFlags.weightsSeed,
     set: sharedFlags.set,
   };
 

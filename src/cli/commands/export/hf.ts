@@ -58,7 +58,7 @@ export class ExportHuggingFace extends LayermixCommand {
       "Also run the export on this many tokens and write io.safetensors, for `layermix verify DIR`. Example: --record 64",
     ),
     force: Flags.boolean({ description: "Overwrite a checkpoint that is there. Example: --force" }),
-    seed: sharedFlags.seed,
+    seed: sharedFlags.weightsSeed,
     set: sharedFlags.set,
   };
 
