@@ -8,13 +8,14 @@ import { createHash } from "node:crypto";
 import { renameSync, rmSync } from "node:fs";
 import { openSafetensors, type SafetensorsFile, writeSafetensors } from "../interop/safetensors.js";
 import { discard, publish, temporaryPath } from "../study/atomic_file.js";
+import { canonicalJson } from "../study/canonical_json.js";
 import { type MetricsLine, type MetricsMark, readMetricsAt } from "../study/metrics_log.js";
 import { errnoOf, onDisk, storageError } from "../study/storage_error.js";
 import { trialLayout } from "../study/study_layout.js";
 import type { NativeTrainer, TensorPart } from "./native.js";
 
 /** Raised when the layout of a checkpoint changes; others are then not resumed from. */
-const checkpointFormat = "layermix/1";
+const checkpointFormat = "layermix/2";
 
 const prefixes: readonly (readonly [TensorPart, string])[] = [
   ["value", ""],
@@ -50,15 +51,16 @@ export function saveCheckpoint(trialFolder: string, saved: CheckpointedTrainer, 
   const path = trialLayout.checkpoint(trialFolder);
   const temporary = temporaryPath(path);
   const tensors = sources(saved);
-  const metadata = {
+  const described = {
     format: checkpointFormat,
     trial: saved.id,
     step: String(saved.trainer.stepIndex),
     metrics_bytes: String(mark.metrics.bytes),
     metrics_sha256: mark.metrics.sha256,
-    data_sha256: hashInOrder(tensors.map(({ name, data }) => [name, data])),
     build: mark.build,
   };
+  const contents = tensors.map(({ name, data }) => [name, data] as const);
+  const metadata = { ...described, sha256: hashInOrder(described, contents) };
   try {
     writeSafetensors(temporary, tensors, metadata, { sync: true });
     keepPrevious(path, trialLayout.previousCheckpoint(trialFolder));
@@ -116,14 +118,14 @@ function restoreFrom(
   const file = openIfUsable(path);
   if (file === undefined) return undefined;
   try {
-    const { metadata } = file;
+    const { sha256, ...metadata } = file.metadata;
     if (metadata.format !== checkpointFormat || metadata.trial !== into.id) return undefined;
     const metricsBytes = Number(metadata.metrics_bytes);
     const lines = readMetricsAt(metricsPath, { bytes: metricsBytes, sha256: metadata.metrics_sha256 ?? "" });
     const wanted = sources(into);
     if (lines === undefined || !sameTensors(file, wanted)) return undefined;
-    if (hashInOrder(wanted.map(({ name }) => [name, () => file.read(name)])) !== metadata.data_sha256)
-      return undefined;
+    const contents = wanted.map(({ name }) => [name, () => file.read(name)] as const);
+    if (hashInOrder(metadata, contents) !== sha256) return undefined;
     const { trainer, type } = into;
     for (const [part, prefix] of prefixes) {
       for (const { name } of trainer.tensors)
@@ -153,10 +155,13 @@ function sameTensors(file: SafetensorsFile, wanted: readonly LazyTensor[]): bool
   });
 }
 
-/** Hash over names and bytes, in the trainer's order. */
-function hashInOrder(tensors: readonly (readonly [string, () => Uint8Array])[]): string {
-  const hash = createHash("sha256");
-  for (const [name, data] of tensors) hash.update(`${name}\n`).update(data());
+/** Hash over what the checkpoint says of itself, and over names and bytes of its tensors in the trainer's order. */
+function hashInOrder(
+  metadata: Readonly<Record<string, string>>,
+  tensors: readonly (readonly [string, () => Uint8Array])[],
+): string {
+  const hash = createHash("sha256").update(canonicalJson(metadata));
+  for (const [name, data] of tensors) hash.update(`\n${name}\n`).update(data());
   return hash.digest("hex");
 }
 

@@ -216,7 +216,7 @@ class TrialSession {
     if (!hold.check()) return "lost";
     const diverged = status === "diverged"; // its last checkpoint holds the last weights that were numbers
     if (order.keepCheckpoints && !diverged) this.#save();
-    this.#log.sync();
+    const log = this.#log.sync();
     this.#clock.record();
     const last = this.#evaluations.at(-1);
     const steps = this.#trainer.stepIndex;
@@ -229,6 +229,7 @@ class TrialSession {
       ...this.#smaller,
       ...(status === "done" && last !== undefined ? { metrics: last.metrics } : {}),
       evaluations: this.#evaluations,
+      log,
     });
     hold.end("finished");
     if (!order.keepCheckpoints && !diverged) removeCheckpoints(trialFolder);

@@ -3,6 +3,7 @@
 
 import type { Metrics } from "../task/task.js";
 import { readJson, type studyFormat, writeJson } from "./json_file.js";
+import type { MetricsMark } from "./metrics_log.js";
 import { trialLayout } from "./study_layout.js";
 
 export interface TrialEvaluation {
@@ -25,6 +26,8 @@ export interface TrialResult {
   readonly metrics?: Metrics;
   /** Every held-out evaluation, the last one included. */
   readonly evaluations: readonly TrialEvaluation[];
+  /** metrics.jsonl as it was then, so that a curve is not believed that has changed since; absent in older folders. */
+  readonly log?: MetricsMark;
 }
 
 /**

@@ -2,7 +2,8 @@
 // Works on a study that is still running; a trial that has not ended shows what it has measured so far.
 
 import { statSync } from "node:fs";
-import { isEvaluation, readMetrics, type TrainLine } from "./metrics_log.js";
+import { damaged } from "./json_file.js";
+import { isEvaluation, type MetricsLine, readMetrics, readMetricsAt, type TrainLine } from "./metrics_log.js";
 import {
   isFailure,
   readOutcome,
@@ -57,7 +58,7 @@ function readTrial(folder: string, { id, until }: StudyTrial): Omit<TrialMeasure
   const rung = outcome === undefined && until !== undefined ? readRung(trial, until) : undefined;
   const timing = readTiming(trial);
   const published = statSync(trialLayout.result(trial), { throwIfNoEntry: false })?.mtimeMs;
-  const lines = readMetrics(trialLayout.metrics(trial));
+  const lines = readLines(trialLayout.metrics(trial), outcome);
   const finished = outcome !== undefined && !isFailure(outcome) ? outcome.evaluations : undefined;
   return {
     ...(outcome === undefined ? {} : { outcome }),
@@ -71,4 +72,12 @@ function readTrial(folder: string, { id, until }: StudyTrial): Omit<TrialMeasure
         .map(({ step, eval: metrics }) => ({ step, metrics }) as unknown as TrialEvaluation),
     training: lines.filter((line): line is TrainLine => !isEvaluation(line)),
   };
+}
+
+/** The lines of a trial; those of a finished one must be the very bytes that its result names. */
+function readLines(path: string, outcome: TrialOutcome | undefined): readonly MetricsLine[] {
+  if (outcome === undefined || isFailure(outcome) || outcome.log === undefined) return readMetrics(path);
+  const lines = readMetricsAt(path, outcome.log);
+  if (lines === undefined) throw damaged(path, "contents that do not have the checksum in result.json");
+  return lines;
 }

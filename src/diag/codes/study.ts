@@ -34,7 +34,7 @@ Finished trials and checkpoints that were written before are not affected.`,
   },
   LMX4006: {
     title: "Damaged file in a study folder",
-    explanation: `layermix writes its documents whole or not at all, so a crash cannot cut one short. This one does not parse: it was edited, truncated or corrupted from outside.
+    explanation: `layermix writes its documents whole or not at all, so a crash cannot cut one short. This one does not parse, or does not have the checksum that was written with it: it was edited, truncated or corrupted from outside, and nothing of it is used.
 
 Every trial's outcome is in its own folder. If study.json is damaged, run the sweep again and it is written anew; if a result.json is damaged, remove it and the trial is run again.`,
     help: "Restore the file, or remove it and run the study again.",
