@@ -1,5 +1,5 @@
 // Writes a Hugging Face checkpoint folder that transformers loads without a missing, unexpected or re-initialised key:
-// config.json and model.safetensors under the hub's names (backbone.*), then reads it back and compares every bit. A
+// config.json, model.safetensors under the hub's names (backbone.*) and the tokenizer that was trained with, then reads it back and compares every bit. A
 // file is written beside its place and renamed, so a folder never holds half a file.
 
 import { existsSync, mkdirSync } from "node:fs";
@@ -24,6 +24,8 @@ export interface HuggingFaceExport {
   readonly parameters: number;
   /** Of model.safetensors. */
   readonly bytes: number;
+  /** tokenizer.json of the trained tokenizer; null without one. */
+  readonly tokenizer: string | null;
   readonly notes: readonly string[];
 }
 
@@ -43,7 +45,11 @@ export function exportHuggingFace(
   const { config, notes } = nemotronHConfig(weights.model, dtype);
   const configPath = join(folder, "config.json");
   const weightsPath = join(folder, "model.safetensors");
-  const taken = [configPath, weightsPath, `${weightsPath}.index.json`].filter((path) => existsSync(path));
+  const { files = new Map<string, Uint8Array>(), note } = weights.tokenizer ?? {};
+  const tokenizerPaths = [...files.keys()].map((name) => join(folder, name));
+  const taken = [configPath, weightsPath, `${weightsPath}.index.json`, ...tokenizerPaths].filter((path) =>
+    existsSync(path),
+  );
   if (taken.length > 0 && !overwrite) throw exists(taken[0]!);
   onDisk("write", folder, () => mkdirSync(folder, { recursive: true }));
   const sources = tensorSources(weights, dtype);
@@ -56,6 +62,7 @@ export function exportHuggingFace(
     throw error;
   }
   writeFileAtomic(configPath, configText(config));
+  for (const [name, content] of files) writeFileAtomic(join(folder, name), content);
   confirm(folder, weights.tensors, sources);
   const parameters = sources.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
   const file = openSafetensors(weightsPath);
@@ -69,7 +76,8 @@ export function exportHuggingFace(
     tensors: sources.length,
     parameters,
     bytes,
-    notes,
+    tokenizer: tokenizerPaths[0] ?? null,
+    notes: note === undefined ? notes : [...notes, note],
   };
 }
 

@@ -13,6 +13,7 @@ import type { TrialFile } from "../study/trial.js";
 import { invalidFile } from "./interop_error.js";
 import { openSafetensors } from "./safetensors.js";
 import { toFloat64 } from "./tensor_data.js";
+import { type TrainedTokenizer, trainedTokenizer } from "./trained_tokenizer.js";
 
 export interface NamedShape {
   readonly name: string;
@@ -25,6 +26,8 @@ export interface ModelWeights {
   /** "trained 1,200 steps", "initialised from seed 0". */
   readonly origin: string;
   readonly tensors: readonly NamedShape[];
+  /** What its text came through, where that was a tokenizer.json. */
+  readonly tokenizer?: TrainedTokenizer;
   read(name: string): Float32Array<ArrayBuffer>;
   close(): void;
 }
@@ -95,16 +98,19 @@ export function initialWeights(
  */
 export function trainedWeights(path: string): ModelWeights {
   const trial = trialFolder(path);
-  const definition = readJson<TrialFile>(trialLayout.definition(trial))?.definition;
-  if (definition === undefined) {
+  const trialFile = readJson<TrialFile>(trialLayout.definition(trial));
+  if (trialFile === undefined) {
     throw noCheckpoint(`Expected trial.json beside the checkpoint in ${trial}, got none`);
   }
+  const { definition } = trialFile;
+  const tokenizer = trainedTokenizer(trialFile);
   const file = openSafetensors(trialLayout.checkpoint(trial));
   const tensors = [...file.tensors.values()].filter(({ name }) => !name.startsWith("optimizer."));
   return {
     model: definition.model,
     origin: `trained ${Number(file.metadata.step).toLocaleString("en-US")} steps on ${definition.task.name}`,
     tensors,
+    ...(tokenizer !== undefined && { tokenizer }),
     read: (name) => {
       const entry = file.tensors.get(name);
       const bytes = file.read(name);

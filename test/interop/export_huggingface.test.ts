@@ -3,8 +3,9 @@
 // `layermix verify`, whose reader of config.json was written against transformers' own checkpoints.
 
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { openSafetensors } from "../../src/interop/safetensors.js";
 import { roundToBfloat16 } from "../../src/interop/tensor_data.js";
 import { studyLayout, trialLayout } from "../../src/study/study_layout.js";
@@ -47,6 +48,39 @@ describe("layermix export hf", function () {
     file.close();
     return all;
   };
+
+  it("takes along the tokenizer of the training, unless it has changed since", async () => {
+    const fixture = new URL("../fixtures/corpus/tokenizer_bytelevel.json", import.meta.url);
+    const corpus = fileURLToPath(new URL("../../presets/corpus/devils-dictionary.txt", import.meta.url));
+    writeFileSync(join(folder(), "corpus.txt"), readFileSync(corpus).subarray(0, 20_000));
+    copyFileSync(fixture, join(folder(), "tokenizer.json"));
+    const task = "{ task: text, files: [corpus.txt], tokenizer: tokenizer.json, evaluation_tokens: 64 }";
+    writeFileSync(join(folder(), "s.yaml"), studyText("M*-").replace(/tasks: .*/, `tasks: [${task}]`));
+    const environment = { cwd: folder(), env: { LAYERMIX_CACHE: join(folder(), "cache") } };
+    const train = await layermix(["train", "s.yaml", "--out", "run", "--device", "cpu"], environment);
+    assert.equal(train.code, 0, train.stderr);
+
+    const data = await exported("run", "-o", "out");
+    assert.equal(data.tokenizer, join("out", "tokenizer.json"));
+    assert.deepEqual(data.notes, ["tokenizer.json is a copy of tokenizer.json"]);
+    assert.deepEqual(readFileSync(join(folder(), "out", "tokenizer.json")), readFileSync(fixture));
+    const plain = JSON.parse(readFileSync(join(folder(), "out", "tokenizer_config.json"), "utf8"));
+    assert.deepEqual(plain, { tokenizer_class: "PreTrainedTokenizerFast" });
+
+    writeFileSync(join(folder(), "tokenizer_config.json"), '{"tokenizer_class":"Mine"}');
+    await exported("run", "-o", "out", "--force");
+    const kept = readFileSync(join(folder(), "out", "tokenizer_config.json"), "utf8");
+    assert.equal(kept, '{"tokenizer_class":"Mine"}');
+
+    writeFileSync(join(folder(), "tokenizer.json"), "{}");
+    const changed = await exported("run", "-o", "changed");
+    assert.equal(changed.tokenizer, null);
+    assert.deepEqual(changed.notes, ["no tokenizer.json: tokenizer.json has changed since the training"]);
+    assert.deepEqual(readdirSync(join(folder(), "changed")).sort(), ["config.json", "model.safetensors"]);
+    rmSync(join(folder(), "tokenizer.json"));
+    const gone = await exported("run", "-o", "gone");
+    assert.deepEqual(gone.notes, ["no tokenizer.json: tokenizer.json is not there any more"]);
+  });
 
   it("writes the class, the pattern and every dimension, floats as floats", async () => {
     writeFileSync(join(folder(), "s.yaml"), studyText("MM*-M-"));
