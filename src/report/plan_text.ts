@@ -8,6 +8,7 @@ import { nativeGaps } from "../plan/native_model.js";
 import { columns, type Paint, paint, type TextStyle } from "./columns.js";
 import { formatBytes, formatCount, formatFlops, formatInteger, formatShare } from "./format.js";
 import type { PlannedModel } from "./plan_json.js";
+import { wrap } from "./wrap.js";
 
 const rolePaint: Readonly<Record<LayerRole, Paint>> = {
   recurrent: "cyan",
@@ -31,7 +32,9 @@ export function planText(model: PlannedModel, options: EstimateOptions, style: T
     flopsTable(model, style),
     trainingTable(model, options, style),
     inferenceTable(model, style),
-    ...(notes.length === 0 ? [] : [notes.map((message) => `note: ${message}`).join("\n")]),
+    ...(notes.length === 0
+      ? []
+      : [notes.flatMap((message) => wrap(`note: ${message}`, style.width - 2, "  ")).join("\n")]),
   ];
   return [title, ...sections.map(indent)].join("\n\n");
 }

@@ -13,6 +13,7 @@ import {
 } from "./format.js";
 import { speedupPlot } from "./speedup_plot.js";
 import { type Column, leftOut, renderTable } from "./text_table.js";
+import { wrap } from "./wrap.js";
 
 export interface ProjectTextStyle extends TextStyle {
   /** The terminal shows Unicode; a dumb one gets ASCII. */
@@ -51,11 +52,11 @@ export function projectText(
   return sections.map((section, i) => (i === 0 ? section : indent(section))).join("\n\n");
 }
 
-/** What all results of one command take for granted, and what the columns mean. */
-export function projectFooter(projections: readonly Projection[]): string {
+/** What all results of one command take for granted, and what the columns mean; for people, broken to `width`. */
+export function projectFooter(projections: readonly Projection[], width: number): string {
   const sentences = new Set(projections.flatMap(({ assumptions }) => assumptions));
   const lines = [...sentences].map((sentence) => `assumes: ${sentence}`);
-  return [...lines, ...definitions].join("\n");
+  return [...lines, ...definitions].flatMap((line) => wrap(line, width, "  ")).join("\n");
 }
 
 function crossoverText({ name, baseline, crossoverContext }: Projection): string {
@@ -144,10 +145,16 @@ export function candidatesTable(projections: readonly Projection[], style: TextS
     { title: "candidate", align: "left", dropOrder: 0 },
     { title: "KV/token", align: "right", dropOrder: 1 },
     { title: "state", align: "right", dropOrder: 2 },
-    ...first!.points.flatMap(({ context }): Column[] => [
-      { title: `token at ${formatLength(context)}`, align: "right", dropOrder: 0 },
-      ...(compared ? [{ title: "speed-up", align: "right" as const, dropOrder: 0 }] : []),
-    ]),
+    // The longest context says most about a mix, and stays; the others make room, speed-ups first.
+    ...first!.points.flatMap(({ context }, i): Column[] => {
+      const at = formatLength(context);
+      const [align, last] = ["right" as const, i === first!.points.length - 1];
+      const speedUp = { title: "speed-up", name: `speed-up at ${at}`, align, dropOrder: last ? 3 : 200 - i };
+      return [
+        { title: `token at ${at}`, align, dropOrder: last ? 0 : 100 - i },
+        ...(compared ? [speedUp] : []),
+      ];
+    }),
   ];
   const rows = projections.map((projection) => ({
     cells: [

@@ -4,6 +4,7 @@
 import { expectation, resolveTaskOptions, type TaskOption } from "../task/options.js";
 import type { TaskKind } from "../task/task.js";
 import { renderTable } from "./text_table.js";
+import { wrap } from "./wrap.js";
 
 /** Sequence and options of the example: small enough to read. */
 const exampleSequence = 96;
@@ -75,20 +76,4 @@ function defaultText(option: TaskOption): string {
   if (option.kind === "files") return "(required)";
   if (option.kind === "text" && option.default === "") return "(none)";
   return option.kind === "share" ? `${option.default * 100}%` : String(option.default);
-}
-
-/** Greedy line breaking at spaces; `rest` indents every line after the first, `first` the first. */
-function wrap(text: string, width: number, rest = "", first = ""): readonly string[] {
-  const lines: string[] = [];
-  let line = first;
-  for (const word of text.split(" ")) {
-    const indent = lines.length === 0 ? first : rest;
-    if (line !== indent && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = rest + word;
-    } else {
-      line = line === indent ? line + word : `${line} ${word}`;
-    }
-  }
-  return [...lines, line];
 }

@@ -3,6 +3,7 @@
 import { Args } from "@oclif/core";
 import { allCodes, findCode } from "../../diag/catalog.js";
 import { similarName } from "../../diag/suggest.js";
+import { reflow } from "../../report/wrap.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
 import { usageError } from "../failure.js";
 
@@ -33,6 +34,10 @@ export class Explain extends LayermixCommand {
     }
     const [code, entry] = found;
     const help = entry.help === undefined ? "" : `\n\nhelp: ${entry.help}`;
-    return { data: { code, ...entry }, text: `${code}: ${entry.title}\n\n${entry.explanation}${help}` };
+    const width = Math.max(40, Math.min(process.stdout.columns ?? 100, 100));
+    return {
+      data: { code, ...entry },
+      text: reflow(`${code}: ${entry.title}\n\n${entry.explanation}${help}`, width),
+    };
   }
 }

@@ -91,7 +91,7 @@ export class ProjectCommand extends LayermixCommand {
     for (const file of files) results.push(await projectStudy(file, flags));
     const all = results.flatMap(({ model, candidates }) => [...model, ...candidates]);
     if (flags.svg !== undefined) this.#writeSvg(flags.svg, results);
-    const width = Math.max(60, Math.min(process.stdout.columns ?? 110, 120));
+    const width = Math.max(40, Math.min(process.stdout.columns ?? 110, 120));
     const unicode = process.env.TERM !== "dumb";
     const style = { color: this.color, width, unicode };
     const texts = results.flatMap(({ model, candidates, hardware, batches }) => [
@@ -107,7 +107,7 @@ export class ProjectCommand extends LayermixCommand {
     const uncalibrated = results.some(({ hardware }) => hardware.calibration === undefined);
     return {
       data: { models: all, dropped: results.flatMap(({ dropped }) => dropped) },
-      text: [...texts, projectFooter(all)].join("\n\n"),
+      text: [...texts, projectFooter(all, process.stdout.columns ?? Number.POSITIVE_INFINITY)].join("\n\n"),
       warnings: results.flatMap(({ study }) => study.warnings),
       ...(uncalibrated ? { next: "layermix calibrate" } : nextCommand("plan", files[0])),
     };
