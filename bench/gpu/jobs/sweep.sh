@@ -2,7 +2,7 @@
 # bit; then the study as it is, timed. The long sweep goes on where a time limit stopped it, and then its seconds are those of the last part.
 corpus
 short=(--device "$DEVICE" --set proxy.seeds=1 --set proxy.tokens=2M --checkpoint-every 1)
-[ -z "$SMALL" ] || short=(--device "$DEVICE" --workers 1 --checkpoint-every 0.2 --set proxy.tokens=40K)
+[ -z "$SMALL" ] || short=(--device "$DEVICE" --workers 1 --checkpoint-every 0.2 --set proxy.tokens=40K --set proxy.seeds=1)
 file=bench/gpu_sweep.yaml
 [ -z "$SMALL" ] || file=bench/gpu/small.yaml
 if [ ! -s "$OUT/kill.txt" ]; then
@@ -12,7 +12,7 @@ if [ ! -s "$OUT/kill.txt" ]; then
   rough=$!
   trap 'kill -KILL -- "-$rough" 2>/dev/null' EXIT
   while kill -0 "$rough" 2>/dev/null && [ "$(begun "$OUT/rough")" -lt 3 ]; do sleep 0.1; done
-  sleep 1
+  sleep "${SMALL:+0.}1"
   kill -KILL -- "-$rough" || { echo "the sweep was over before it could be killed"; exit 1; }
   wait "$rough" 2>/dev/null || true
   trap - EXIT
