@@ -349,6 +349,8 @@ void with_head_dim(const AttentionShape& s, const Body& body) {
   body(std::integral_constant<int, 128>());
 }
 
+static_assert(5 * kTile * 128 * sizeof(bf16) <= kLeastSharedMemory, "the most tiles of the widest heads fit every card");
+
 template <class Kernel, class... Arguments>
 void launch(Kernel kernel, dim3 grid, int tiles, int head_dim, cudaStream_t stream, Arguments... arguments) {
   const int bytes = tiles * kTile * head_dim * static_cast<int>(sizeof(bf16));

@@ -1,9 +1,13 @@
-// Integers of launch configurations.
+// Numbers of launch configurations.
 #pragma once
 
 #include "../backend.h"
 
 namespace lmx::cuda {
+
+// What a block may have of shared memory on any card from compute capability 8.0 on (99 KiB on 8.6, 8.9 and 12.0, 163 KiB on 8.0, 227 KiB on
+// 9.0). A kernel that wants more asks its device.
+constexpr std::size_t kLeastSharedMemory = 99 * 1024;
 
 constexpr index_t ceil_div(index_t a, index_t b) { return (a + b - 1) / b; }
 

@@ -145,6 +145,7 @@ template <int kP, int kN>
 void launch(const SsdChunkOutput& p, cudaStream_t stream) {
   using Tile = OutputTile<kP, kN>;
   const auto kernel = ssd_chunk_output_kernel<kP, kN>;
+  static_assert(Tile::bytes(1) <= kLeastSharedMemory, "one stage fits every card");
   const int stages = shared_memory_limit() >= Tile::bytes(2) ? 2 : 1;
   const std::size_t bytes = Tile::bytes(stages);
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),

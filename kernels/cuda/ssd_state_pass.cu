@@ -216,6 +216,7 @@ __global__ void __launch_bounds__(kThreads, kN == 128 ? 3 : 2) ssd_state_pass_ke
 template <int kP, int kN, bool kReverse>
 void launch(const SsdStatePass& p, cudaStream_t stream) {
   constexpr std::size_t bytes = sizeof(typename StatePassTile<kP, kN>::Shared);
+  static_assert(bytes <= kLeastSharedMemory, "fits every card");
   const auto kernel = ssd_state_pass_kernel<kP, kN, kReverse>;
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
         "cudaFuncSetAttribute");
