@@ -2,7 +2,7 @@
 // times how many. Everything estimate/ adds up goes through these few groups, so that a sweep of many
 // candidates stays cheap.
 
-import type { Block, BlockContext } from "../block/block.js";
+import type { Block, BlockContext, ParameterTensor } from "../block/block.js";
 import type { Plan } from "../plan/plan_types.js";
 
 export interface LayerGroup {
@@ -27,4 +27,33 @@ export function layerGroups(plan: Plan): readonly LayerGroup[] {
 /** What the blocks of a plan need to know about it. */
 export function blockContext(plan: Plan): BlockContext {
   return { hidden: plan.hidden, layers: plan.layers.length };
+}
+
+/** Every tensor of one layer of the group, its pre-norm included, as the plan's kind of norm has it. */
+export function layerTensors(
+  plan: Plan,
+  { block, options }: Pick<LayerGroup, "block" | "options">,
+): readonly ParameterTensor[] {
+  return withNormBiases(plan, block.parameters(options, blockContext(plan)));
+}
+
+/** What the layers of a group hold together. */
+export function sharedTensors(plan: Plan, { block, options, count }: LayerGroup): readonly ParameterTensor[] {
+  return withNormBiases(plan, block.sharedParameters?.(options, blockContext(plan), count) ?? []);
+}
+
+/** Channels of the final norm's parameters. */
+export function finalNormElements({ hidden, layerNorm }: Plan): number {
+  return layerNorm === true ? 2 * hidden : hidden;
+}
+
+/** Blocks list the weights of the norms around them; a LayerNorm has as many biases. Norms
+ * inside a mixer are its own. */
+function withNormBiases(plan: Plan, tensors: readonly ParameterTensor[]): readonly ParameterTensor[] {
+  if (plan.layerNorm !== true) return tensors;
+  return tensors.flatMap((tensor) =>
+    /^(mixer\.shared\.\d+\.)?(pre_ff_)?norm\.weight$/.test(tensor.name)
+      ? [tensor, { ...tensor, name: tensor.name.replace(/weight$/, "bias") }]
+      : [tensor],
+  );
 }

@@ -5,7 +5,13 @@
 import type { Block, BlockContext, ParameterTensor } from "../block/block.js";
 import type { Plan } from "../plan/plan_types.js";
 import type { ParameterCount } from "./cost.js";
-import { blockContext, layerGroups } from "./layer_groups.js";
+import {
+  finalNormElements,
+  type LayerGroup,
+  layerGroups,
+  layerTensors,
+  sharedTensors,
+} from "./layer_groups.js";
 
 interface Parameters {
   readonly total: number;
@@ -14,7 +20,7 @@ interface Parameters {
 }
 
 const none: Parameters = { total: 0, active: 0 };
-const known = new WeakMap<object, { readonly hidden: number; readonly counted: Parameters }>();
+const known = new WeakMap<object, { readonly of: string; readonly counted: Parameters }>();
 
 function count(tensors: readonly ParameterTensor[]): Parameters {
   return tensors.reduce(({ total, active }, { shape, visited }) => {
@@ -27,36 +33,37 @@ function count(tensors: readonly ParameterTensor[]): Parameters {
 }
 
 /** What one layer holds for itself. Remembered by the options object (see plan/resolve_blocks.ts). */
-function layerCount(block: Block, options: unknown, context: BlockContext): Parameters {
-  const key = options as object;
+function layerCount(plan: Plan, group: LayerGroup): Parameters {
+  const key = group.options as object;
+  const of = `${plan.hidden} ${plan.layerNorm === true}`;
   const remembered = known.get(key);
-  if (remembered !== undefined && remembered.hidden === context.hidden) return remembered.counted;
-  const counted = count(block.parameters(options, context));
-  known.set(key, { hidden: context.hidden, counted });
+  if (remembered !== undefined && remembered.of === of) return remembered.counted;
+  const counted = count(layerTensors(plan, group));
+  known.set(key, { of, counted });
   return counted;
 }
 
-/** Parameters of one layer, its pre-norm included; what layers share is not. */
+/** Parameters of one layer with RMSNorm, its pre-norm included; what layers share is not. */
 export function layerParameters(block: Block, options: unknown, context: BlockContext): number {
-  return layerCount(block, options, context).total;
+  return count(block.parameters(options, context)).total;
 }
 
 /** Exact parameters of a plan, by kind. */
 export function countParameters(plan: Plan): ParameterCount {
-  const context = blockContext(plan);
   const byKind: Record<string, number> = Object.fromEntries(
     Object.keys(plan.counts).map((kind) => [kind, 0]),
   );
   let unvisited = 0;
-  for (const { kind, block, options, count: layers } of layerGroups(plan)) {
-    const own = layerCount(block, options, context);
-    const shared = count(block.sharedParameters?.(options, context, layers) ?? []);
+  for (const group of layerGroups(plan)) {
+    const { kind, count: layers } = group;
+    const own = layerCount(plan, group);
+    const shared = count(sharedTensors(plan, group));
     byKind[kind] = (byKind[kind] ?? 0) + layers * own.total + shared.total;
     unvisited += layers * (own.total - own.active) + shared.total - shared.active;
   }
   const embedding = plan.vocab * plan.hidden;
   const head = (plan.tieEmbeddings ? 0 : embedding) + (plan.headBias === true ? plan.vocab : 0);
-  byKind.other = plan.hidden + head + (plan.metaTokens ?? 0) * plan.hidden;
+  byKind.other = finalNormElements(plan) + head + (plan.metaTokens ?? 0) * plan.hidden;
   const nonEmbedding = Object.values(byKind).reduce((sum, elements) => sum + elements, 0);
   const total = embedding + nonEmbedding;
   return { total, active: total - unvisited, embedding, nonEmbedding, byKind };

@@ -4,7 +4,7 @@
 // gradients and AdamW moments. A test compares it with the native planner and with a real trainer, byte for
 // byte.
 
-import type { BlockContext, ParameterTensor, Workload } from "../block/block.js";
+import type { ParameterTensor, Workload } from "../block/block.js";
 import { normWorkspace } from "../block/cpu_workspace.js";
 import {
   gpuEmbeddingWorkspace,
@@ -14,7 +14,7 @@ import {
 } from "../block/gpu_workspace.js";
 import type { Plan } from "../plan/plan_types.js";
 import type { TrainingMemory } from "./cost.js";
-import { blockContext, layerGroups } from "./layer_groups.js";
+import { blockContext, finalNormElements, layerGroups, layerTensors, sharedTensors } from "./layer_groups.js";
 
 export type TrainingPrecision = "fp32" | "fp64" | "bf16";
 
@@ -42,9 +42,9 @@ const elementCount = ({ shape }: ParameterTensor): number => shape.reduce((a, b)
  * Flat parameter array: all elements, and those of matrices (which have working copies where weights are
  * narrower).
  */
-function parameterElements(plan: Plan, context: BlockContext): { all: number; matrices: number } {
+function parameterElements(plan: Plan): { all: number; matrices: number } {
   let matrices = blockElements(plan.vocab * plan.hidden) * (plan.tieEmbeddings ? 1 : 2);
-  let others = blockElements(plan.hidden); // the final norm
+  let others = blockElements(finalNormElements(plan));
   const store = (tensors: readonly ParameterTensor[], times: number) => {
     const stored = new Map<string, { elements: number; matrix: boolean }>();
     for (const tensor of tensors) {
@@ -60,9 +60,9 @@ function parameterElements(plan: Plan, context: BlockContext): { all: number; ma
   };
   if (plan.headBias === true) others += blockElements(plan.vocab);
   others += blockElements((plan.metaTokens ?? 0) * plan.hidden);
-  for (const { block, options, count } of layerGroups(plan)) {
-    store(block.parameters(options, context), count);
-    store(block.sharedParameters?.(options, context, count) ?? [], 1);
+  for (const group of layerGroups(plan)) {
+    store(layerTensors(plan, group), group.count);
+    store(sharedTensors(plan, group), 1);
   }
   return { all: matrices + others, matrices };
 }
@@ -81,7 +81,8 @@ function activationBytes(plan: Plan, step: Workload, micro: Workload, precision:
   let bytes = 2 * buffer(step.batch * step.sequence, tokenBytes);
   bytes += buffer(rows, stat) + buffer(rows, 1); // loss and hit of every row
   bytes += (depth + 1) * stream + 2 * stream; // residual stream; its gradient and a normed input's
-  bytes += (depth + 1) * (stream + buffer(rows, stat)); // output and 1/rms of the norms
+  const perRow = plan.layerNorm === true ? 2 : 1; // 1/rms, or the mean and 1/deviation
+  bytes += (depth + 1) * (stream + perRow * buffer(rows, stat)); // output and statistics of the norms
   let transient = buffer(headChunkRows(rows, plan.vocab, act) * plan.vocab, act);
   const gpu = precision === "bf16";
   let workspace = gpu ? gpuModelWorkspace(plan, rows) : 4 * normWorkspace(rows, plan.hidden);
@@ -117,7 +118,7 @@ export function trainingMemory(
   precision: TrainingPrecision,
 ): TrainingMemory {
   const { weight, stat } = elementBytes[precision];
-  const { all, matrices } = parameterElements(plan, blockContext(plan));
+  const { all, matrices } = parameterElements(plan);
   const weights = buffer(all, stat) + (weight === stat ? 0 : buffer(matrices, weight));
   const gradients = buffer(all, stat);
   const optimizer = 2 * buffer(all, stat) + 256; // two AdamW moments, and the scalars of a step

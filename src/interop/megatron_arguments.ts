@@ -61,7 +61,7 @@ export function megatronArguments(plan: Plan, options: MegatronOptions): Megatro
       ...(shapes.mamba2 === undefined ? [] : mambaArguments(shapes.mamba2)),
       ...attentionArguments(shapes.attention, options),
       ...feedForwardArguments(shapes),
-      ["--normalization", "RMSNorm"],
+      ["--normalization", plan.layerNorm === true ? "LayerNorm" : "RMSNorm"],
       ["--norm-epsilon", String(plan.normEps)],
       ["--disable-bias-linear"],
       ...(plan.tieEmbeddings ? [] : [["--untie-embeddings-and-output-weights"]]),
@@ -208,6 +208,8 @@ function shapesOf(plan: Plan): { readonly shapes: Shapes; readonly reasons: read
   if (Object.values(plan.scaling ?? {}).some((value) => value !== undefined)) reasons.add("multipliers");
   if ((plan.metaTokens ?? 0) > 0) reasons.add("meta tokens");
   if (plan.headBias === true) reasons.add("a bias of the head");
+  if (plan.layerNorm === true && (shapes.attention as Shapes["attention"])?.qkNorm === "head")
+    reasons.add("RMSNorms of q and k beside LayerNorms (Megatron has one kind for both)");
   return { shapes: shapes as Shapes, reasons: [...reasons] };
 }
 

@@ -135,7 +135,8 @@ function identity(plan: Plan, texts: WeakMap<object, string>): string {
     texts.set(option, text);
     return text;
   });
-  return `${plan.pattern} ${plan.hidden} ${plan.vocab} ${plan.tieEmbeddings} ${plan.normEps} ${parts.join(" ")}`;
+  const norm = `${plan.layerNorm === true ? "layernorm" : "rmsnorm"} ${plan.normEps}`;
+  return `${plan.pattern} ${plan.hidden} ${plan.vocab} ${plan.tieEmbeddings} ${norm} ${parts.join(" ")}`;
 }
 
 function brokenConstraint(plan: Plan, sweep: SweepSpec, metric: MetricOf): string | undefined {

@@ -99,9 +99,11 @@ export function setModelValue(model: ModelSpec, path: string, value: unknown): M
       if (typeof value !== "boolean") reject(path, "true or false", value);
       return { ...model, tieEmbeddings: value as boolean };
     case "norm": {
-      const eps = second === undefined ? object(path, value).eps : value;
+      const given = second === undefined ? object(path, value) : { [second]: value };
+      const { kind, eps } = { ...model.norm, ...given };
       if (typeof eps !== "number" || !(eps > 0)) reject("norm.eps", "a number above 0", eps);
-      return { ...model, norm: { ...model.norm, eps: eps as number } };
+      if (kind !== "rmsnorm" && kind !== "layernorm") reject("norm.kind", "rmsnorm or layernorm", kind);
+      return { ...model, norm: { kind, eps } as ModelSpec["norm"] };
     }
     case "blocks":
       if (second === undefined) {

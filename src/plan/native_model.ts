@@ -23,6 +23,7 @@ export function nativeGaps(plan: Plan): readonly string[] {
   if (Object.values(plan.scaling ?? {}).some((value) => value !== undefined)) gaps.add("multipliers");
   if ((plan.metaTokens ?? 0) > 0) gaps.add("meta tokens");
   if (plan.headBias === true) gaps.add("a bias of the head");
+  if (plan.layerNorm === true) gaps.add("LayerNorm (norm.kind: layernorm)");
   return [...gaps];
 }
 
@@ -39,7 +40,7 @@ export function toNativeModel(plan: Plan): NativeModel {
       message: `Expected a model that the native library runs, got ${gaps.join(", ")} in ${plan.name}`,
       help: [
         "plan and project take it as it is; short runs need layers of mamba2, attention and mlp",
-        "proxy.model can give the short runs another mix or pattern",
+        "proxy.model can give the short runs another mix, pattern or norm",
       ],
       path: "model",
     };

@@ -57,6 +57,7 @@ export function assemblePlan(model: ModelSpec, name: string, layout: Layout, res
     vocab: model.vocab,
     tieEmbeddings: model.tieEmbeddings,
     normEps: model.norm.eps,
+    ...(model.norm.kind === "layernorm" && { layerNorm: true }),
     ...(model.scaling === undefined ? {} : { scaling: model.scaling }),
     ...(model.metaTokens === undefined ? {} : { metaTokens: model.metaTokens }),
     ...(model.headBias === undefined ? {} : { headBias: model.headBias }),

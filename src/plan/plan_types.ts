@@ -28,6 +28,8 @@ export interface Plan {
   readonly vocab: number;
   readonly tieEmbeddings: boolean;
   readonly normEps: number;
+  /** The norms in front of every layer and at the end are LayerNorms: they have a bias and subtract the mean. */
+  readonly layerNorm?: true;
   /** Multipliers, where they are not 1. */
   readonly scaling?: ScalingSpec;
   /** Trained tokens in front of every sequence. */

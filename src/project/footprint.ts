@@ -2,7 +2,7 @@
 // recurrent state.
 
 import type { ParameterTensor } from "../block/block.js";
-import { blockContext } from "../estimate/layer_groups.js";
+import { finalNormElements, layerTensors, sharedTensors } from "../estimate/layer_groups.js";
 import { type ElementTypes, elementBytes } from "./element_types.js";
 import type { Hardware } from "./hardware.js";
 import type { DeviceModel } from "./model_operations.js";
@@ -35,12 +35,14 @@ export function footprint(
   arithmetic: Hardware["arithmetic"],
 ): Footprint {
   const { plan, groups, vocab } = model;
-  const context = blockContext(plan);
   const bytes = (which: Parameters<typeof elementBytes>[0]) => elementBytes(which, types, arithmetic);
   let weights = 0;
   const bias = plan.headBias === true ? vocab : 0;
   let parameters =
-    (1 + (plan.metaTokens ?? 0)) * plan.hidden + vocab * plan.hidden * (plan.tieEmbeddings ? 1 : 2) + bias;
+    finalNormElements(plan) +
+    (plan.metaTokens ?? 0) * plan.hidden +
+    vocab * plan.hidden * (plan.tieEmbeddings ? 1 : 2) +
+    bias;
   let state = 0;
   let window = 0;
   const hold = (tensors: readonly ParameterTensor[], times: number) => {
@@ -50,9 +52,10 @@ export function footprint(
       else parameters += elements;
     }
   };
-  for (const { block, options, count } of groups) {
-    hold(block.parameters(options, context), count);
-    hold(block.sharedParameters?.(options, context, count) ?? [], 1);
+  for (const group of groups) {
+    const { block, options, count } = group;
+    hold(layerTensors(plan, group), count);
+    hold(sharedTensors(plan, group), 1);
     const recurrent = block.recurrentElementsPerSequence(options);
     state += count * recurrent;
     window += count * (block.stateElementsPerSequence(options) - recurrent);

@@ -59,7 +59,10 @@ function resolveModel(model: Section): ModelSpec {
     hidden: model.hidden as number,
     vocab: model.vocab as number,
     tieEmbeddings: (model.tie_embeddings ?? defaults.model.tieEmbeddings) as boolean,
-    norm: { kind: "rmsnorm", eps: (section(model.norm)?.eps ?? defaults.model.normEps) as number },
+    norm: {
+      kind: section(model.norm)?.kind === "layernorm" ? "layernorm" : "rmsnorm",
+      eps: (section(model.norm)?.eps ?? defaults.model.normEps) as number,
+    },
     blocks: (model.blocks ?? {}) as BlockOptions,
     ...(model.scaling === undefined ? {} : { scaling: model.scaling as ScalingSpec }),
     ...(model.meta_tokens === undefined ? {} : { metaTokens: model.meta_tokens as number }),

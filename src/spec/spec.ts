@@ -36,7 +36,7 @@ export interface ModelSpec {
   readonly hidden: number;
   readonly vocab: number;
   readonly tieEmbeddings: boolean;
-  readonly norm: { readonly kind: "rmsnorm"; readonly eps: number };
+  readonly norm: { readonly kind: "rmsnorm" | "layernorm"; readonly eps: number };
   readonly blocks: BlockOptions;
   readonly scaling?: ScalingSpec;
   /** Trained tokens in front of every sequence. */

@@ -107,6 +107,17 @@ describe("layermix export megatron", () => {
     assert.ok(notes.some((note) => note.includes("2 x hidden = 128 channels")));
   });
 
+  it("gives Megatron a LayerNorm, though not beside norms of q and k", () => {
+    const text = (attention: string) => small(attention, "  norm: { kind: layernorm }\n");
+    const planned = planOf(text("    mlp: { width: 192 }\n"));
+    const { arguments: list } = megatronArguments(planned, defaults);
+    assert.equal(readArguments(list).normalization, "LayerNorm");
+    assert.throws(
+      () => megatronArguments(planOf(text("    attention: { qk_norm: head }\n")), defaults),
+      /RMSNorms of q and k beside LayerNorms/,
+    );
+  });
+
   it("names the activation that the native MLP computes", () => {
     const flags = (activation: string) =>
       readArguments(

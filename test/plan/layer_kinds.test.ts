@@ -7,12 +7,14 @@ import { planCandidates, proxyPlan } from "../../src/estimate/candidates.js";
 import { estimate, kvBytes } from "../../src/estimate/estimate.js";
 import { exactFlops, megatronTrainFlops } from "../../src/estimate/flops.js";
 import { countParameters, layerParameters } from "../../src/estimate/parameters.js";
+import { trainingMemory } from "../../src/estimate/training_memory.js";
 import { allocate } from "../../src/plan/allocation.js";
 import { layOut } from "../../src/plan/layout.js";
 import { nativeGaps, toNativeModel } from "../../src/plan/native_model.js";
 import { parsePattern } from "../../src/plan/parse_pattern.js";
 import { patternFromRatios } from "../../src/plan/pattern_from_ratios.js";
 import { plan, planModel } from "../../src/plan/plan.js";
+import type { Plan } from "../../src/plan/plan_types.js";
 import { mixModel, model, patternModel, proxy, study } from "./example_models.js";
 import { refusal } from "./refusal.js";
 
@@ -194,6 +196,30 @@ describe("a plan of any kinds", () => {
     );
     assert.equal(kvBytes(planned, 50), 50 * (perToken + 2 * 2 * 8 * 64));
     assert.equal(kvBytes(planned, 1000), 1000 * perToken + 100 * 2 * 2 * 8 * 64);
+  });
+
+  it("counts a bias for every LayerNorm around the mixers, and for none inside them", () => {
+    const more = (pattern: string, blocks = {}) => {
+      const [plain, layerNorm] = (["rmsnorm", "layernorm"] as const).map((kind) =>
+        planModel(patternModel(pattern, { blocks, norm: { kind, eps: 1e-5 } }), "x"),
+      );
+      const memory = (planned: Plan) => trainingMemory(planned, { batch: 1, sequence: 64 }, "fp32");
+      // Parameters are fp32 in blocks of 64, and the hidden width is a multiple.
+      const [before, after] = [memory(plain!), memory(layerNorm!)];
+      const biases = countParameters(layerNorm!).total - countParameters(plain!).total;
+      assert.equal(after.weights - before.weights, 4 * biases);
+      assert.ok(after.activations > before.activations);
+      return biases / 4096;
+    };
+    assert.equal(more("M-*-"), 5);
+    assert.equal(more("MM", { mamba2: { gated_norm: false } }), 3);
+    assert.equal(more("P"), 2); // one norm before all branches
+    assert.equal(more("ZMZ"), 5); // shared: a norm of 2 x 4096 before the attention, one before the MLP
+  });
+
+  it("says that LayerNorm is planned only", () => {
+    const planned = planModel(patternModel("M*-", { norm: { kind: "layernorm", eps: 1e-5 } }), "x");
+    assert.throws(() => toNativeModel(planned), /got LayerNorm \(norm\.kind: layernorm\) in x/);
   });
 
   it("counts meta tokens and a bias of the head", () => {

@@ -96,6 +96,7 @@ describe("the JSON Schema", () => {
       "placement",
       "mix.attention",
       "norm.eps",
+      "norm.kind",
     ]) {
       assert.ok(paths.includes(path), path);
     }

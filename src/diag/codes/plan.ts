@@ -81,7 +81,7 @@ the axes leave:
   LMX2013: {
     title: "Value that cannot be set",
     explanation: `An axis of a sweep, or an override in proxy.model, sets a place of the model: layers, hidden, vocab,
-tie_embeddings, pattern, placement, norm.eps, mix.KIND or blocks.KIND.OPTION. The place does not
+tie_embeddings, pattern, placement, norm.kind, norm.eps, mix.KIND or blocks.KIND.OPTION. The place does not
 exist, or it does not take this value.`,
     help: "Check the path and the value that the message names.",
   },
