@@ -19,8 +19,8 @@ export function writeJson(path: string, value: object): void {
 }
 
 /**
- * The document at `path`, without its checksum, or undefined when there is none; one without a checksum is believed. Throws
- * LMX4005 (newer format), LMX4006 (damaged).
+ * The document at `path`, without its checksum, or undefined when there is none. Throws LMX4005 (newer format), LMX4006
+ * (damaged).
  */
 export function readJson<T extends object>(path: string): T | undefined {
   const text = readTextIfPresent(path);
@@ -40,9 +40,7 @@ export function readJson<T extends object>(path: string): T | undefined {
     );
   }
   const { checksum, ...content } = value as { readonly checksum?: unknown };
-  if (checksum !== undefined && checksum !== checksumOf(content)) {
-    throw damaged(path, "contents that do not have the file's checksum");
-  }
+  if (checksum !== checksumOf(content)) throw damaged(path, "contents that do not have its checksum");
   return content as T;
 }
 
@@ -64,14 +62,14 @@ function parse(path: string, text: string): unknown {
 }
 
 /** LMX4006, for a file of a study folder that does not hold what was written. */
-export function damaged(path: string, reason: string): LayermixError {
+export function damaged(path: string, reason: string, remedy = "remove it"): LayermixError {
   return new LayermixError(
     {
       code: "LMX4006",
       severity: "error",
       message: `Expected ${path} as it was written, got ${reason}`,
       help: [
-        "layermix writes this file whole or not at all, so it was changed from outside: restore it, or remove it and run the study again.",
+        `layermix writes this file whole or not at all, so it was changed from outside: restore it, or ${remedy} and run the study again.`,
       ],
     },
     exitCodes.storage,

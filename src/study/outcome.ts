@@ -26,7 +26,7 @@ export interface TrialResult {
   readonly metrics?: Metrics;
   /** Every held-out evaluation, the last one included. */
   readonly evaluations: readonly TrialEvaluation[];
-  /** metrics.jsonl as it was then, so that a curve is not believed that has changed since; absent in older folders. */
+  /** metrics.jsonl as it was then, so that a curve is not believed that has changed since; absent in recordings without curves. */
   readonly log?: MetricsMark;
 }
 

@@ -78,6 +78,11 @@ function readTrial(folder: string, { id, until }: StudyTrial): Omit<TrialMeasure
 function readLines(path: string, outcome: TrialOutcome | undefined): readonly MetricsLine[] {
   if (outcome === undefined || isFailure(outcome) || outcome.log === undefined) return readMetrics(path);
   const lines = readMetricsAt(path, outcome.log);
-  if (lines === undefined) throw damaged(path, "contents that do not have the checksum in result.json");
+  if (lines === undefined)
+    throw damaged(
+      path,
+      "contents that do not have the checksum in result.json",
+      "remove it with result.json",
+    );
   return lines;
 }

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readClaim } from "../../src/study/claim.js";
 import { studyLayout, trialLayout } from "../../src/study/study_layout.js";
-import { childrenOf } from "../crash/processes.js";
+import { childrenOf } from "../reliability/processes.js";
 import { tinyStudyText } from "../run/tiny_study.js";
 import { useTemporaryFolder } from "../study/temporary_folder.js";
 import { layermix } from "./layermix.js";

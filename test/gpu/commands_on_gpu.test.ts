@@ -11,7 +11,7 @@ import { probeCuda } from "../../src/run/probe_cuda.js";
 import { distinctTrials, readStudy } from "../../src/study/study_document.js";
 import { studyLayout, trialLayout } from "../../src/study/study_layout.js";
 import { layermix } from "../cli/layermix.js";
-import { childrenOf, slay } from "../crash/processes.js";
+import { childrenOf, slay } from "../reliability/processes.js";
 import { tinyStudyText } from "../run/tiny_study.js";
 import { useTemporaryFolder } from "../study/temporary_folder.js";
 
