@@ -49,7 +49,7 @@ const longStudy = shortStudy("800K")
   .replace("[0%, 25%, 50%]", "[0%, 50%]")
   .replace(/ {4}- \{ task: copy.*\n/, "");
 /** One of so many damages is also given to a sweep, which takes a second. */
-const sweptShare = 1 / 50;
+const sweptShare = 1 / 100;
 
 export const tornFiles: Check = {
   name: "torn files, flipped bits",
