@@ -31,7 +31,10 @@ export function replayTable(rows: readonly ReplayRow[], options: TableOptions): 
 
 /** "asha, 3 rungs, keep 33.33%, 9 trials". */
 export function strategyName(spec: ReplayedSpec): string {
-  const trials = "trials" in spec && spec.trials !== undefined ? `, ${spec.trials} trials` : "";
+  const trials =
+    "trials" in spec && spec.trials !== undefined
+      ? `, ${spec.trials} trial${spec.trials === 1 ? "" : "s"}`
+      : "";
   if (spec.kind !== "halving" && spec.kind !== "asha") return `${spec.kind}${trials}`;
   return `${spec.kind}, ${spec.rungs} rungs, keep ${formatShare(spec.keep)}${trials}`;
 }

@@ -59,7 +59,7 @@ describe("layermix sweep", function () {
     );
     assert.equal(progress.length, 12);
     assert.match(first.stdout, /rank\s+candidate\s+score/);
-    assert.equal(lines.at(-2), "Next: layermix rank layermix-studies/tiny");
+    assert.equal(lines.at(-2), "Next: layermix report layermix-studies/tiny");
     const ranking = bytesOf("layermix-studies/tiny");
 
     const again = await sweep("--json");

@@ -107,7 +107,7 @@ export class Sweep extends LayermixCommand {
       }),
       warnings: [...warnings, ...unfinished],
       ...(failure === undefined ? {} : { failure }),
-      next: `layermix rank ${folder}`,
+      next: `layermix report ${folder}`,
     };
   }
 }

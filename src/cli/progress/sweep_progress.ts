@@ -136,8 +136,25 @@ export class SweepProgress {
     ];
   }
 
+  /** Where all of it stands, for a log that nobody redraws. */
+  summary(now: number): string {
+    const eta = this.etaSeconds(now);
+    const rest = eta === undefined ? "" : `, about ${clockTime(eta)} to go`;
+    return `${Math.floor(this.#share() * 100)}% of the tokens, ${this.settled}/${this.total} trials${rest}`;
+  }
+
   #overall(now: number): string {
     const { settled, total } = this;
+    const share = this.#share();
+    const cells = Math.floor(share * barCells);
+    const eta = this.etaSeconds(now);
+    const bar = `[${"=".repeat(cells)}${" ".repeat(barCells - cells)}]`;
+    const rest = eta === undefined ? "" : `  eta ${clockTime(eta)}`;
+    return `${bar} ${String(Math.floor(share * 100)).padStart(3)}%  ${settled}/${total} trials${rest}`;
+  }
+
+  /** Of the tokens of all trials, those that are behind. */
+  #share(): number {
     let done = 0;
     let all = 0;
     for (const [id, trial] of this.#trials) {
@@ -146,12 +163,7 @@ export class SweepProgress {
       if (this.#hasSettled(id)) done += trial.tokens;
       else if (running !== undefined) done += this.#tokensOf(id, running.step);
     }
-    const share = all === 0 ? 1 : done / all;
-    const cells = Math.floor(share * barCells);
-    const eta = this.etaSeconds(now);
-    const bar = `[${"=".repeat(cells)}${" ".repeat(barCells - cells)}]`;
-    const rest = eta === undefined ? "" : `  eta ${clockTime(eta)}`;
-    return `${bar} ${String(Math.floor(share * 100)).padStart(3)}%  ${settled}/${total} trials${rest}`;
+    return all === 0 ? 1 : done / all;
   }
 
   /** Whether a trial goes on from where it was to pause, and not from where something stopped it. */

@@ -1,4 +1,5 @@
-// Tells people on stderr how a sweep goes: a live display on a terminal, else one line per trial that ends.
+// Tells people on stderr how a sweep goes: a live display on a terminal, else one line per trial that ends, and where the
+// whole stands when a minute has passed without one.
 
 import type { PoolEvent } from "../../run/pool.js";
 import type { PreparedStudy } from "../../search/prepare_study.js";
@@ -10,12 +11,19 @@ import { LiveDisplay } from "./live_display.js";
 import { SweepProgress } from "./sweep_progress.js";
 import { trialNames } from "./trial_names.js";
 
+/** A log says at least this often that the sweep goes on. */
+const quietSeconds = 60;
+
 export class SweepReporter {
   readonly #progress: SweepProgress;
   #names: ReadonlyMap<string, readonly string[]> = new Map();
   #primary: ReadonlyMap<string, PrimaryMetric> = new Map();
   readonly #display: LiveDisplay | undefined;
   readonly #note: (text: string) => void;
+  /** Monotonic, in seconds. */
+  readonly #now: () => number;
+  /** When something was said last. */
+  #saidAt: number;
   /** Trials that this session has worked on; the others had ended before, or were run elsewhere. */
   readonly #touched = new Set<string>();
   /** Decisions told so far; undefined before the study has been seen in its folder. */
@@ -24,13 +32,19 @@ export class SweepReporter {
 
   constructor(
     { document, trials }: Pick<PreparedStudy, "document" | "trials">,
-    options: { readonly interactive: boolean; readonly note: (text: string) => void },
+    options: {
+      readonly interactive: boolean;
+      readonly note: (text: string) => void;
+      readonly now?: () => number;
+    },
   ) {
+    this.#now = options.now ?? seconds;
+    this.#saidAt = this.#now();
     this.#progress = new SweepProgress(document, trials);
     this.#rename(document);
     this.#note = options.note;
     if (options.interactive) {
-      this.#display = new LiveDisplay(process.stderr, (width) => this.#progress.lines(seconds(), width));
+      this.#display = new LiveDisplay(process.stderr, (width) => this.#progress.lines(this.#now(), width));
     }
   }
 
@@ -51,7 +65,7 @@ export class SweepReporter {
   }
 
   apply(event: PoolEvent): void {
-    this.#progress.apply(event, seconds());
+    this.#progress.apply(event, this.#now());
     switch (event.kind) {
       case "claimed":
         if (event.step > 0 && !this.#progress.hasPausedAt(event.id, event.step))
@@ -71,6 +85,9 @@ export class SweepReporter {
       case "idle":
       case "ready":
       case "progress":
+        if (this.#display === undefined && this.#now() - this.#saidAt >= quietSeconds)
+          this.say(this.#progress.summary(this.#now()));
+        return;
       case "ended":
       case "fatal":
         return;
@@ -106,6 +123,7 @@ export class SweepReporter {
 
   /** A line that stays, above the live display. */
   say(text: string): void {
+    this.#saidAt = this.#now();
     if (this.#display === undefined) this.#note(text);
     else this.#display.print(text);
   }
