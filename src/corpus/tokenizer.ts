@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Tokenizer as HubTokenizer } from "@huggingface/tokenizers";
+import { systemReason } from "../diag/system_reason.js";
 import { corpusError } from "./corpus_error.js";
 
 export interface Tokenizer {
@@ -95,7 +96,7 @@ function readText(path: string, name: string): string {
   } catch (cause) {
     throw corpusError(
       "LMX7004",
-      `Expected a readable tokenizer at ${name}, got ${(cause as Error).message}`,
+      `Expected a readable tokenizer at ${name}, got: ${systemReason(cause)}`,
       [],
       { cause },
     );

@@ -2,6 +2,7 @@
 // descriptor is closed when the object is collected or the process ends.
 
 import { closeSync, fstatSync, openSync, readSync, type Stats } from "node:fs";
+import { systemReason } from "../diag/system_reason.js";
 import { corpusError } from "./corpus_error.js";
 
 const descriptors = new FinalizationRegistry<number>((descriptor) => closeSync(descriptor));
@@ -50,11 +51,11 @@ export class WindowFile {
     try {
       return action();
     } catch (error) {
-      throw this.#unreadable((error as Error).message, error);
+      throw this.#unreadable(systemReason(error), error);
     }
   }
 
   #unreadable(reason: string, cause?: unknown): Error {
-    return corpusError("LMX7004", `Expected a readable file at ${this.name}, got ${reason}`, [], { cause });
+    return corpusError("LMX7004", `Expected a readable file at ${this.name}, got: ${reason}`, [], { cause });
   }
 }

@@ -5,6 +5,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { type Diagnostic, exitCodes, LayermixError } from "../diag/diagnostic.js";
+import { systemReason } from "../diag/system_reason.js";
 import type { NativeTensor } from "../run/native.js";
 import { type HuggingFaceModel, readHuggingFaceConfig } from "./huggingface_config.js";
 import { invalidFile, problem } from "./interop_error.js";
@@ -133,6 +134,6 @@ function readText(path: string): string {
     return readFileSync(path, "utf8");
   } catch (error) {
     const help = "A checkpoint folder has config.json and model.safetensors, or shards with an index.";
-    throw invalidFile("LMX5005", `Expected to read ${path}, got: ${(error as Error).message}`, help);
+    throw invalidFile("LMX5005", `Expected to read ${path}, got: ${systemReason(error)}`, help);
   }
 }

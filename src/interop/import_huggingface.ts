@@ -5,6 +5,7 @@
 import { closeSync, openSync, readSync, statSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { type Diagnostic, exitCodes, LayermixError } from "../diag/diagnostic.js";
+import { systemReason } from "../diag/system_reason.js";
 import { plan } from "../plan/plan.js";
 import type { Plan } from "../plan/plan_types.js";
 import { parseStudy } from "../spec/parse_study.js";
@@ -74,7 +75,7 @@ function configFile(source: string): string {
 function cannotRead(file: string, error: unknown): LayermixError {
   return invalidFile(
     "LMX5005",
-    `Expected to read ${file}, got: ${(error as Error).message}`,
+    `Expected to read ${file}, got: ${systemReason(error)}`,
     "give a config.json, or the folder of a Hugging Face model that has one",
   );
 }

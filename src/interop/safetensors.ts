@@ -5,6 +5,7 @@
 
 import { closeSync, fstatSync, fsyncSync, openSync, readSync, writeSync } from "node:fs";
 import { exitCodes, LayermixError } from "../diag/diagnostic.js";
+import { systemReason } from "../diag/system_reason.js";
 import {
   dtypeBytes,
   elementCount,
@@ -171,7 +172,7 @@ function attempt<T>(verb: "read" | "write", path: string, action: () => T): T {
   try {
     return action();
   } catch (error) {
-    throw unusable(verb, path, (error as Error).message, error);
+    throw unusable(verb, path, systemReason(error), error);
   }
 }
 

@@ -5,6 +5,7 @@ import { open, readdir } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { exitCodes, LayermixError } from "../diag/diagnostic.js";
 import { similarName } from "../diag/suggest.js";
+import { systemReason } from "../diag/system_reason.js";
 import { maxFileBytes } from "./guard.js";
 
 /** The bytes of a stream, up to the limit. */
@@ -37,18 +38,12 @@ export async function readFileLimited(file: string, shown: string): Promise<Uint
 }
 
 async function unreadable(error: NodeJS.ErrnoException, file: string, shown: string): Promise<LayermixError> {
-  const reasons: Readonly<Record<string, string>> = {
-    ENOENT: "there is no such file",
-    EISDIR: "it is a folder",
-    EACCES: "it may not be read",
-  };
-  const reason = reasons[error.code ?? ""] ?? error.message;
   const help: string[] = [];
   if (error.code === "ENOENT") {
     const siblings = await readdir(dirname(file)).catch(() => []);
     const near = similarName("file", basename(file), siblings);
     help.push(near ?? "presets are named preset:NAME; layermix init writes a study file");
   }
-  const message = `Cannot read ${shown}: ${reason}`;
+  const message = `Cannot read ${shown}: ${systemReason(error)}`;
   return new LayermixError({ code: "LMX1001", severity: "error", message, help }, exitCodes.invalidFile);
 }

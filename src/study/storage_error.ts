@@ -39,6 +39,9 @@ const causes: Readonly<
   },
 };
 
+const readHelp =
+  "Check the path and its permissions: a study folder is the value of --out, or layermix-studies/NAME.";
+
 /** Runs one file operation; its errors become LayermixErrors with exit code 6 that name the path. */
 export function onDisk<T>(verb: "read" | "write", path: string, action: () => T): T {
   try {
@@ -64,7 +67,9 @@ export function storageError(verb: "read" | "write", path: string, error: unknow
       code: known?.code ?? "LMX4003",
       severity: "error",
       message: `Expected to ${verb} ${path}, got: ${known?.what ?? (error as Error).message}`,
-      help: [known?.help ?? "Check the disk and the path, then run the same command again."],
+      help: [
+        verb === "read" ? readHelp : (known?.help ?? "Check the disk, then run the same command again."),
+      ],
     },
     exitCodes.storage,
     { cause: error },

@@ -1,7 +1,7 @@
 // The ranking: every candidate with its strip, its mean on a common scale, what it is tied with, and its costs. Columns sort
 // by their headings; what a cell sorts by is in data-sort, so that formats stay for people.
 
-import { formatBytes, formatCount, formatShare } from "../format.js";
+import { formatBytes, formatCount, formatLength, formatShare } from "../format.js";
 import { formatEstimate, formatMeasure } from "../measure_text.js";
 import type { ReportCandidate, ReportModel } from "../report_model.js";
 import { type Html, type HtmlValue, html } from "./html.js";
@@ -120,7 +120,7 @@ function columnsOf(model: ReportModel, drawn: readonly Html[]): readonly Column[
     ),
     number("params", ({ ranked }) => ranked.params, formatCount),
     ...(some(({ cacheBytes }) => cacheBytes)
-      ? [number(`cache at ${formatCount(model.context)}`, ({ cacheBytes }) => cacheBytes, formatBytes)]
+      ? [number(`cache at ${formatLength(model.context)}`, ({ cacheBytes }) => cacheBytes, formatBytes)]
       : []),
   ];
 }
