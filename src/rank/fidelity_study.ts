@@ -9,6 +9,7 @@ import type { StudyMeasurements, TrialMeasurements } from "../study/study_measur
 import type { Metrics } from "../task/task.js";
 import { comparePairs } from "./compare.js";
 import { kendallTau } from "./correlation.js";
+import { commonShares, evaluationFor } from "./evaluation_shares.js";
 import { extrapolate, extrapolateMean, type Forecast } from "./extrapolate.js";
 import { type Agreement, agreement, noiseCeiling, randomRegret, type SeedTable } from "./fidelity.js";
 import { measureDirection, measureOf } from "./measure.js";
@@ -144,7 +145,7 @@ function gather({ document, trials }: StudyMeasurements, by: string): Gathered {
   if (direction === undefined) throw unknownMeasure(by, labels);
   const needed = by === "score" || by === "loss" ? tasks : tasks.filter(({ label }) => label === by);
   const neededIndices = needed.map((task) => tasks.indexOf(task));
-  const shares = commonShares(trials.filter(({ task }) => neededIndices.includes(task)));
+  const shares = sharesOfAll(trials.filter(({ task }) => neededIndices.includes(task)));
   const complete = new Map<string, readonly (readonly number[])[]>();
   const excluded: { candidate: string; reason: string }[] = [];
   for (const [index, { name }] of document.candidates.entries()) {
@@ -192,35 +193,20 @@ function whyIncomplete(trials: readonly TrialMeasurements[], wanted: number): st
 
 const stepsOf = ({ outcome }: TrialMeasurements) => (outcome as TrialResult).steps;
 
-/** Tasks with steps of another size are evaluated at slightly other shares: this far apart still counts as the same. */
-const shareTolerance = 0.03;
+const sharesOf = (trial: TrialMeasurements): readonly number[] =>
+  trial.evaluations.map(({ step }) => step / stepsOf(trial));
 
-/** Shares of the run at which every finished trial was evaluated, as the least often evaluated one has them; the last is 1. */
-function commonShares(trials: readonly TrialMeasurements[]): readonly number[] {
-  const lists = trials
-    .filter(({ outcome }) => outcome !== undefined && "status" in outcome && outcome.status === "done")
-    .map((trial) => trial.evaluations.map(({ step }) => step / stepsOf(trial)));
-  if (lists.length === 0) return [1];
-  const fewest = lists.reduce((a, b) => (b.length < a.length ? b : a));
-  const before = fewest.filter(
-    (share) => share < 1 && lists.every((list) => Math.abs(nearest(list, share) - share) <= shareTolerance),
+/** Shares of the run at which every finished trial was evaluated. */
+function sharesOfAll(trials: readonly TrialMeasurements[]): readonly number[] {
+  return commonShares(
+    trials
+      .filter(({ outcome }) => outcome !== undefined && "status" in outcome && outcome.status === "done")
+      .map(sharesOf),
   );
-  return [...before.map((share) => Math.round(share * 1e4) / 1e4), 1];
-}
-
-function nearest(list: readonly number[], share: number): number {
-  return list.reduce((a, b) => (Math.abs(b - share) < Math.abs(a - share) ? b : a));
 }
 
 function metricsAt(trial: TrialMeasurements, share: number): Metrics | undefined {
-  if (share === 1) return trial.evaluations.at(-1)?.metrics;
-  const steps = stepsOf(trial);
-  const step =
-    nearest(
-      trial.evaluations.map((evaluation) => evaluation.step / steps),
-      share,
-    ) * steps;
-  return trial.evaluations.find((evaluation) => Math.abs(evaluation.step - step) < 0.5)?.metrics;
+  return trial.evaluations[evaluationFor(sharesOf(trial), share)]?.metrics;
 }
 
 function pairsApart(

@@ -1,6 +1,7 @@
 // The curves of a finished study: what every candidate was worth, by seed, at every share of the run at which held-out
 // data were evaluated. What strategies are replayed on.
 
+import { commonShares, evaluationFor } from "../rank/evaluation_shares.js";
 import { measureDirection, measureOf } from "../rank/measure.js";
 import type { RankTask } from "../rank/rank_types.js";
 import { taskLabels } from "../rank/task_labels.js";
@@ -52,7 +53,10 @@ export function studyCurves(
   const whole = runs.map((bySeed) =>
     bySeed.every((byTask) => byTask.every((result) => result !== undefined)),
   );
-  const shares = commonShares(document, runs.filter((_, i) => whole[i]).flat(2) as TrialResult[]);
+  const shares = sharesOfAll(
+    document,
+    runs.filter((_, i) => whole[i]),
+  );
   const sign = direction === "higher" ? 1 : -1;
   const worth = (results: readonly TrialResult[], share: number): number | null => {
     const metrics = results.map((result, task) => evaluationAt(document, result, task, share));
@@ -89,23 +93,25 @@ function commonSeeds({ trials, seeds }: StudyDocument): readonly number[] {
 
 const stepsOf = (document: StudyDocument, task: number): number => document.tasks[task]!.rungs.at(-1)!;
 
+function sharesOf(document: StudyDocument, task: number, { evaluations }: TrialResult): readonly number[] {
+  return evaluations.map(({ step }) => step / stepsOf(document, task));
+}
+
 function evaluationAt(document: StudyDocument, result: TrialResult, task: number, share: number) {
-  const steps = stepsOf(document, task);
-  return result.evaluations.find(({ step }) => shareOf(step, steps) === share)?.metrics;
+  return result.evaluations[evaluationFor(sharesOf(document, task, result), share)]?.metrics;
 }
 
-/** To a tenth of a percent: evaluations of tasks with other numbers of steps lie at about the same share. */
-function shareOf(step: number, steps: number): number {
-  return step === steps ? 1 : Math.round((1_000 * step) / steps) / 1_000;
-}
-
-/** Shares at which every task was evaluated by at least one run. */
-function commonShares(document: StudyDocument, results: readonly TrialResult[]): readonly number[] {
-  const longest = document.tasks.map((_, task) => {
-    const steps = stepsOf(document, task);
-    const own = results.filter(({ steps: taken }) => taken === steps);
-    return new Set(own.flatMap(({ evaluations }) => evaluations.map(({ step }) => shareOf(step, steps))));
-  });
-  const all = [...new Set(longest.flatMap((shares) => [...shares]))].sort((a, b) => a - b);
-  return all.filter((share) => longest.every((shares) => shares.has(share)));
+/** Shares at which every run that was not cut short by a divergence was evaluated. */
+function sharesOfAll(
+  document: StudyDocument,
+  runs: readonly (readonly (readonly (TrialResult | undefined)[])[])[],
+): readonly number[] {
+  const lists = runs
+    .flat()
+    .flatMap((byTask) =>
+      byTask.flatMap((result, task) =>
+        result?.steps === stepsOf(document, task) ? [sharesOf(document, task, result)] : [],
+      ),
+    );
+  return commonShares(lists);
 }

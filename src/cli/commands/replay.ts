@@ -119,11 +119,22 @@ export class Replay extends LayermixCommand {
         replayTable(rows, { width: process.stdout.columns ?? 100, color: this.color }),
         "",
         `${candidates.length} candidates, ${options.seeds} of ${seeds.length} seeds seen, ${flags.repeats} orders; regret in units of ${by}`,
-        `evaluated at ${shares.map((share) => `${Number((100 * share).toFixed(1))}%`).join(", ")} of the run`,
+        evaluatedAt(shares),
         ...(left.length === 0 ? [] : [`left out, without finished runs: ${left.join(", ")}`]),
       ].join("\n"),
     };
   }
+}
+
+/** Where rungs can lie; a strategy whose rungs lie elsewhere trains on to the next such place. */
+function evaluatedAt(shares: readonly number[]): string {
+  const percent = (share: number): string => `${Number((100 * share).toFixed(1))}%`;
+  if (shares.length === 1) {
+    return "evaluated at the end alone, so no strategy can stop a run early: set proxy.evaluate_every, such as 5%";
+  }
+  if (shares.length <= 6)
+    return `rungs lie where held-out data were evaluated: at ${shares.map(percent).join(", ")} of the run`;
+  return `rungs lie where held-out data were evaluated: ${shares.length} times, every ${percent(1 / shares.length)} of the run`;
 }
 
 /** Each strategy as one would try it first. */
