@@ -49,6 +49,7 @@ export const clocks: Check = {
       tally.done++;
       progress(tally.done);
     }
+    tally.expect(count < 10 || taken > 0, "no trial was taken over");
     tally.notes.push(`${taken} trials taken over from the killed`);
     return tally;
   },

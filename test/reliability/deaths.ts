@@ -73,6 +73,7 @@ export const deaths: Check = {
       if (failed.length > 0) await bench.finish(name, tally, { args: ["--retry-failed"] });
       compare(bench.study("calm"), bench.study(name), tally);
     }
+    tally.expect(count < 30 || givenUp > 0, "no trial was given up");
     tally.notes.push(`${givenUp} trials given up after three, all run with --retry-failed`);
     return tally;
   },
@@ -115,6 +116,7 @@ export const memory: Check = {
       tally.done++;
       progress(tally.done);
     }
+    tally.expect(count < 6 || (smaller > 0 && failed > 0), `${smaller} smaller, ${failed} failed`);
     tally.notes.push(`${smaller} trials with a smaller micro-batch, ${failed} failed`);
     return tally;
   },

@@ -12,7 +12,7 @@ import { Bench, shortStudy } from "./studies.js";
 
 export const divergence: Check = {
   name: "losses that are not numbers",
-  what: "learning rates that diverge after warm-ups of different lengths: state, checkpoint, rank and JSON of each trial",
+  what: "weights that grow until the loss is lost, sooner or later: state, checkpoint, rank and JSON of each trial",
   full: 60,
   small: 6,
   async run(count, { folder, random, progress }) {
@@ -20,15 +20,16 @@ export const divergence: Check = {
     const steps = new Set<number>();
     let finished = 0;
     for (let round = 0; tally.done < count; round++) {
-      const rate = 10 ** (0.3 + 0.7 * random());
-      const warmup = Math.round(10 + 80 * random());
+      // AdamW multiplies weights by 1 - lr * weight_decay at every step: beyond 2 they grow, and the loss goes sooner or later.
+      const decay = (41 + 30 * random()).toFixed(2);
       const text = shortStudy("30K").replace(
         "lr: 1e-3",
-        `lr: ${rate.toFixed(2)}, weight_decay: ${Math.round(10 ** (1 + random()))}, warmup: ${warmup}%`,
+        `lr: 0.05, weight_decay: ${decay}, schedule: constant`,
       );
       const home = join(folder, String(round));
       const bench = new Bench(fresh(home), text);
-      const { code, said } = await bench.run("out", { args: ["--json"] });
+      // A checkpoint after every step: the last one before the loss went must be there.
+      const { code, said } = await bench.run("out", { args: ["--json"], checkpointEvery: 1e-6 });
       tally.expect(code === 0, `exit code ${code}\n${said}`);
       if (code !== 0) break;
       const study = bench.study("out");
@@ -61,6 +62,7 @@ export const divergence: Check = {
       checkJson(study, tally);
       progress(tally.done);
     }
+    tally.expect(steps.size > 0, "no trial diverged");
     tally.notes.push(`diverged after ${steps.size} different numbers of steps; ${finished} trials finished`);
     return tally;
   },
@@ -71,10 +73,14 @@ function fresh(folder: string): string {
   return folder;
 }
 
-/** A checkpoint that is there holds numbers only. */
+/** The checkpoint of the step before is there and holds numbers only. */
 function checkCheckpoint(trial: string, steps: number, tally: Tally): void {
   const path = trialLayout.checkpoint(trial);
-  if (!existsSync(path)) return;
+  if (steps < 2) return; // nothing was good before
+  if (!existsSync(path)) {
+    tally.wrong.push(`${path} is missing after ${steps} steps`);
+    return;
+  }
   const file = openSafetensors(path);
   try {
     tally.expect(Number(file.metadata.step) < steps, `${path}: saved after the loss had gone`);

@@ -1,9 +1,12 @@
 // Every file operation of a sweep fails once, the k-th in the k-th run: reading, writing (also half of it), syncing, renaming, linking,
 // touching. A run either passes over it or ends with our words, the path and exit code 6; run again, nothing is missing.
 
-import { type Check, Tally } from "./check.js";
+import { cpSync, mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { type Check, Tally, type Tools } from "./check.js";
 import { type Fault, FaultShim } from "./fault_shim.js";
-import { Bench, compare, FinishedWatch, shortStudy } from "./studies.js";
+import { Bench, compare, ended, FinishedWatch, fruits, shortStudy } from "./studies.js";
+import { interrupt, longStudy } from "./torn_files.js";
 
 export const diskStudy = shortStudy("3K")
   .replace("[0%, 25%, 50%]", "[0%, 50%]")
@@ -38,12 +41,89 @@ export const failingDisk: Check = {
       progress(tally.done);
       if (tally.wrong.length > 20) break;
     }
+    const resumed = await resumes(
+      Math.max(1, Math.round(count / 20)),
+      bench,
+      shim,
+      { random, progress },
+      tally,
+    );
+    const reading = await commands(count, bench, shim, progress, tally);
     tally.notes.push(
-      `${operations} operations in a sweep; ${failures} runs ended with exit code 6, the others passed over it`,
+      `${operations} operations in a sweep; ${failures} runs ended with exit code 6, the others passed over it; ${resumed} in resumes, ${reading} in rank, report and export`,
     );
     return tally;
   },
 };
+
+/** The same while a killed study goes on from its checkpoints. */
+async function resumes(
+  count: number,
+  { folder }: Bench,
+  shim: FaultShim,
+  { random, progress }: Pick<Tools, "random" | "progress">,
+  tally: Tally,
+): Promise<number> {
+  const home = join(folder, "longer");
+  mkdirSync(home);
+  const longer = new Bench(home, longStudy);
+  await longer.finish("calm", tally);
+  await interrupt(longer, tally);
+  const again = (name: string): void =>
+    cpSync(longer.study("halfway"), longer.study(name), { recursive: true, preserveTimestamps: true });
+  again("counted");
+  await longer.finish("counted", tally, {
+    ...one,
+    env: shim.failing(longer.study("counted"), { at: 0, errno: "EIO" }),
+  });
+  const operations = shim.operations;
+  for (let i = 0; i < count; i++) {
+    const name = `rough-${i}`;
+    again(name);
+    await failOnce(longer, shim, name, kindOf(1 + Math.floor(random() * operations)), tally);
+    compare(longer.study("calm"), longer.study(name), tally);
+    rmSync(longer.study(name), { recursive: true });
+    tally.done++;
+    progress(tally.done);
+  }
+  return count;
+}
+
+/** And while finished studies are read: nothing in them may change. */
+async function commands(
+  most: number,
+  bench: Bench,
+  shim: FaultShim,
+  progress: Tools["progress"],
+  tally: Tally,
+): Promise<number> {
+  const before = fruits(bench.study("calm"));
+  let times = 0;
+  for (const argv of [["rank"], ["report"], ["export", "csv"]]) {
+    const run = async (at: number) =>
+      ended(
+        await bench.launch([...argv, "calm"], {
+          env: shim.failing(bench.study("calm"), { at, errno: "EIO" }),
+        }),
+      );
+    tally.expect((await run(0)).code === 0, `${argv.join(" ")} failed without a fault`);
+    const operations = shim.operations;
+    const step = Math.max(1, Math.ceil(operations / most));
+    for (let at = 1; at <= operations; at += step) {
+      const { code, said } = await run(at);
+      const where = `${argv.join(" ")}, operation ${at}`;
+      tally.expect(code === 0 || code === 6, `${where}: exit code ${code}\n${said}`);
+      if (code === 6)
+        tally.expect(/^error\[LMX\d{4}\]: Expected /m.test(said), `${where}: not our words\n${said}`);
+      times++;
+      tally.done++;
+      progress(tally.done);
+    }
+  }
+  const after = fruits(bench.study("calm"));
+  for (const [path, bytes] of before) tally.expect(after.get(path) === bytes, `${path} has other bytes`);
+  return times;
+}
 
 function kindOf(at: number): Fault {
   if (at % 3 === 0) return { at, errno: "EIO" };

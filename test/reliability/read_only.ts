@@ -1,7 +1,8 @@
 // A folder that cannot be written: the sweep says so with the path and exit code 6, at the start and for a finished study.
 
-import { chmodSync, mkdirSync, readdirSync, statSync } from "node:fs";
+import { chmodSync, cpSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { trialLayout } from "../../src/study/study_layout.js";
 import { type Check, Skipped, Tally } from "./check.js";
 import { Bench, compare, shortStudy } from "./studies.js";
 
@@ -24,22 +25,31 @@ export const readOnly: Check = {
     while (tally.done < count) {
       const name = `rough-${tally.done}`;
       const study = bench.study(name);
-      mkdirSync(study);
-      // The study folder; its trials; one trial: what lies above may be written.
+      // The study folder; its trials; one trial, which is to be run again: what lies above may be written.
       const depth = tally.done % 3;
-      if (depth > 0) {
-        const { code } = await bench.run(name, { args: ["--dry-run"] });
-        tally.expect(code === 0, `dry run: exit code ${code}`);
-        mkdirSync(join(study, "trials"));
-        chmodSync(study, 0o777);
+      let target = study;
+      if (depth < 2) {
+        if (depth === 1) target = join(study, "trials");
+        mkdirSync(target, { recursive: true });
+      } else {
+        cpSync(bench.study("calm"), study, { recursive: true });
+        target = bench.trials(name)[0]!;
+        rmSync(trialLayout.result(target));
+        rmSync(trialLayout.metrics(target));
       }
-      const target = depth === 0 ? study : join(study, "trials");
+      for (const entry of readdirSync(study, { recursive: true }))
+        chmodSync(join(study, String(entry)), 0o777);
+      chmodSync(study, 0o777);
       chmodSync(target, 0o555);
+      const before = readdirSync(target, { recursive: true }).length;
       const { code, said } = await bench.run(name, { shell: `exec ${drop}"$0" "$@"` });
       tally.expect(code === 6, `${name}, depth ${depth}: exit code ${code}\n${said}`);
       tally.expect(/^error\[LMX4002\]: .*permission denied/m.test(said), `${name}: not our words\n${said}`);
       tally.expect(said.includes(name), `${name}: no path\n${said}`);
-      tally.expect(readdirSync(target).length === 0, `${name}: something was written`);
+      if (depth < 2) {
+        const after = readdirSync(target, { recursive: true }).length;
+        tally.expect(after === before, `${name}: something was written`);
+      }
       chmodSync(target, 0o777);
       await bench.finish(name, tally);
       compare(bench.study("calm"), study, tally);

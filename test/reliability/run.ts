@@ -13,8 +13,8 @@ import { randomNumbers } from "./processes.js";
 const seed = Number(process.env.LAYERMIX_CRASH_SEED ?? Date.now() % 1_000_000);
 const scale = Number(process.env.LAYERMIX_RELIABILITY ?? 1);
 const wanted = process.argv.slice(2);
-const columns = ["check", "times", "lost", "duplicated", "wrong", "seconds"] as const;
-const widths = [Math.max(...checks.map(({ name }) => name.length)), 6, 4, 10, 5, 7];
+const columns = ["check", "times", "lost", "duplicated", "wrong", "seconds", "verdict"] as const;
+const widths = [Math.max(...checks.map(({ name }) => name.length)), 6, 4, 10, 5, 7, 7];
 
 function line(cells: readonly (string | number)[], end = ""): string {
   const padded = cells.map((cell, i) =>
@@ -47,14 +47,19 @@ for (const [index, check] of checks.entries()) {
     });
   } catch (error) {
     if (!(error instanceof Skipped)) throw error;
-    console.log(line([check.name, "-", "-", "-", "-", "-"], `skipped: ${error.message}`));
+    console.log(line([check.name, "-", "-", "-", "-", "-", "skipped"], `skipped: ${error.message}`));
     continue;
   } finally {
     if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
   }
   const seconds = Math.round((performance.now() - begin) / 1000);
   const { done, lost, duplicated, wrong, notes } = tally;
-  console.log(line([check.name, done, lost, duplicated, wrong.length, seconds], notes.join("; ")));
+  console.log(
+    line(
+      [check.name, done, lost, duplicated, wrong.length, seconds, tally.ok ? "ok" : "FAILED"],
+      notes.join("; "),
+    ),
+  );
   for (const reason of wrong.slice(0, 5)) console.log(`    ${reason.replaceAll("\n", "\n    ")}`);
   if (!tally.ok) failed = true;
   else rmSync(folder, { recursive: true, force: true });

@@ -9,7 +9,7 @@ import { readStudy } from "../../src/study/study_document.js";
 import { studyLayout } from "../../src/study/study_layout.js";
 import { type Check, Tally } from "./check.js";
 import { childrenOf } from "./processes.js";
-import { Bench, compare, ended, FinishedWatch, isRunning, shortStudy } from "./studies.js";
+import { Bench, begun, compare, ended, FinishedWatch, isRunning, shortStudy } from "./studies.js";
 
 /** Instead of a minute. */
 const silenceMilliseconds = 1_500;
@@ -28,8 +28,8 @@ export const silence: Check = {
       const name = `rough-${tally.done}`;
       const study = bench.study(name);
       const stopped = await bench.start(name, { workers: 1 });
-      while (isRunning(stopped) && childrenOf(stopped.pid).length === 0) await sleep(5);
-      await sleep(600 + random() * 600);
+      while (isRunning(stopped) && begun(study).size === 0) await sleep(5);
+      await sleep(random() * 600);
       const pids = [stopped.pid, ...childrenOf(stopped.pid)];
       for (const pid of pids) process.kill(pid, "SIGSTOP");
       const never = new AbortController().signal;
@@ -62,6 +62,7 @@ export const silence: Check = {
       tally.done++;
       progress(tally.done);
     }
+    tally.expect(takenOver >= count / 2, `only ${takenOver} trials were taken over in ${count} rounds`);
     tally.notes.push(`${takenOver} trials taken over`);
     return tally;
   },

@@ -15,6 +15,8 @@ export interface SweepOptions {
   readonly workers?: number;
   readonly env?: Readonly<Record<string, string>>;
   readonly args?: readonly string[];
+  /** Seconds between checkpoints; 0.1 by default. */
+  readonly checkpointEvery?: number;
   /** A shell line that runs "$0" "$@", with limits in front: `ulimit -f 8; exec "$0" "$@"`. */
   readonly shell?: string;
 }
@@ -47,18 +49,26 @@ export class Bench {
 
   /** Starts a sweep in a process group of its own. */
   async start(name: string, options: SweepOptions = {}): Promise<Sweep> {
-    const { workers = 2, env = {}, args = [], shell } = options;
+    const { workers = 2, args = [], checkpointEvery = 0.1 } = options;
     const flags = [
       "--out",
       name,
       "--workers",
       String(workers),
       "--checkpoint-every",
-      "0.1",
+      String(checkpointEvery),
       "--quiet",
       ...args,
     ];
-    const line = [process.execPath, command, "sweep", "study.yaml", ...flags];
+    return this.launch(["sweep", "study.yaml", ...flags], options);
+  }
+
+  /** Starts any command of layermix in this folder. */
+  async launch(
+    argv: readonly string[],
+    { env = {}, shell }: Pick<SweepOptions, "env" | "shell"> = {},
+  ): Promise<Sweep> {
+    const line = [process.execPath, command, ...argv];
     const [program, ...rest] = shell === undefined ? line : ["bash", "-c", shell, ...line];
     const child = spawn(program!, rest, {
       cwd: this.folder,

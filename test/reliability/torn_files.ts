@@ -14,7 +14,7 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { trialEnds } from "../../src/cli/ranked_folder.js";
 import { LayermixError } from "../../src/diag/diagnostic.js";
@@ -29,11 +29,13 @@ import { Bench, compare, isRunning, shortStudy } from "./studies.js";
 /** Damages one file; says what it did. */
 type Damage = (path: string, random: () => number) => string;
 
-const cut: Damage = (path, random) => {
-  const length = Math.floor(random() * statSync(path).size);
-  truncateSync(path, length);
-  return `cut after ${length} bytes`;
+const cutAfter = (length: number): Damage => {
+  return (path) => {
+    truncateSync(path, length);
+    return `cut after ${length} bytes`;
+  };
 };
+const cut: Damage = (path, random) => cutAfter(Math.floor(random() * statSync(path).size))(path, random);
 const flip: Damage = (path, random) => {
   const bytes = readFileSync(path);
   if (bytes.length === 0) return "is empty";
@@ -44,8 +46,10 @@ const flip: Damage = (path, random) => {
   return `bit ${bit} of byte ${at} flipped`;
 };
 
+/** From this count on, also every byte of the last three records of a file of each kind. */
+const everyByteFrom = 1_000;
 /** Trials of about a second, so that they have checkpoints. */
-const longStudy = shortStudy("800K")
+export const longStudy = shortStudy("800K")
   .replace("[0%, 25%, 50%]", "[0%, 50%]")
   .replace(/ {4}- \{ task: copy.*\n/, "");
 /** One of so many damages is also given to a sweep, which takes a second. */
@@ -77,8 +81,18 @@ function readDamaged(bench: Bench, count: number, { random, progress }: Tools, t
   let found = 0;
   for (let i = 0; i < count; i++) {
     const path = files[Math.floor(random() * files.length)]!;
+    damageAndRead(path, i % 2 === 0 ? cut : flip);
+  }
+  if (count >= everyByteFrom) {
+    for (const path of oneOfEachKind(files)) {
+      for (const length of lastRecords(path)) damageAndRead(path, cutAfter(length));
+    }
+  }
+  return found;
+
+  function damageAndRead(path: string, damage: Damage): void {
     const before = readFileSync(path);
-    const what = (i % 2 === 0 ? cut : flip)(path, random);
+    const what = damage(path, random);
     try {
       tally.expect(contents(study) === expected, `${path}: ${what}, and was believed`);
     } catch (error) {
@@ -91,7 +105,20 @@ function readDamaged(bench: Bench, count: number, { random, progress }: Tools, t
     tally.done++;
     progress(tally.done);
   }
-  return found;
+}
+
+/** The first file of every kind: result.json, metrics.jsonl, a claim, its end ... */
+function oneOfEachKind(files: readonly string[]): readonly string[] {
+  const kinds = new Map(files.toReversed().map((path) => [basename(path).replaceAll(/\d+/g, "N"), path]));
+  return [...kinds.values()];
+}
+
+/** Every length that cuts into the last three lines. */
+function lastRecords(path: string): readonly number[] {
+  const bytes = readFileSync(path);
+  let from = bytes.length;
+  for (let line = 0; line < 3 && from > 0; line++) from = bytes.lastIndexOf(10, from - 2) + 1;
+  return Array.from({ length: bytes.length - from }, (_, i) => from + i);
 }
 
 /** Everything that a ranking and a report are made of; throws what is damaged. */
@@ -162,7 +189,7 @@ async function sweepOver(
 }
 
 /** Kills a study called halfway when it has checkpoints; on a busy machine it may take a few attempts to be quick enough. */
-async function interrupt(bench: Bench, tally: Tally): Promise<void> {
+export async function interrupt(bench: Bench, tally: Tally): Promise<void> {
   const saved = (): boolean =>
     bench.trials("halfway").some((trial) => existsSync(trialLayout.previousCheckpoint(trial)));
   for (let attempt = 0; attempt < 20; attempt++) {
