@@ -4,6 +4,7 @@
 import { type Diagnostic, type ExitCode, exitCodes, LayermixError } from "../diag/diagnostic.js";
 import { planCandidates, proxyPlan } from "../estimate/candidates.js";
 import { layOut } from "../plan/layout.js";
+import { nativeGaps } from "../plan/native_model.js";
 import { plan } from "../plan/plan.js";
 import type { Plan } from "../plan/plan_types.js";
 import { loadStudy } from "../spec/load_study.js";
@@ -49,7 +50,7 @@ async function checked(source: string, set: readonly string[]): Promise<CheckedS
   return locating(document, () => {
     const model: Plan = plan(spec);
     const { candidates, dropped } = planCandidates(spec);
-    if (spec.proxy !== undefined) for (const candidate of candidates) proxyPlan(spec, candidate);
+    const proxies = spec.proxy === undefined ? [] : candidates.map((one) => proxyPlan(spec, one));
     const runs = spec.proxy === undefined ? 0 : spec.proxy.tasks.length * spec.proxy.seeds;
     return {
       file: spec.file,
@@ -58,9 +59,26 @@ async function checked(source: string, set: readonly string[]): Promise<CheckedS
       candidates: candidates.length,
       dropped: dropped.length,
       trials: candidates.length * runs,
-      warnings: [...warnings, ...files],
+      warnings: [...warnings, ...files, ...withPositions(notTrainable(proxies), document)],
     };
   });
+}
+
+/** Such a file is fine to plan and to project, and says more than sweep and train can do. */
+function notTrainable(proxies: readonly Plan[]): readonly Diagnostic[] {
+  const gaps = [...new Set(proxies.flatMap(nativeGaps))];
+  if (gaps.length === 0) return [];
+  return [
+    {
+      code: "LMX2017",
+      severity: "warning",
+      message: `The native library does not run ${gaps.join(", ")}: sweep and train will refuse this study`,
+      help: [
+        "plan and project take it as it is; proxy.model can give the short runs another mix, pattern or norm",
+      ],
+      path: "proxy",
+    },
+  ];
 }
 
 /** Corpora are not opened here, and may be on another machine: what is not there is a warning. */

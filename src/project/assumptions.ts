@@ -11,11 +11,23 @@ export function assumptions(
   types: ElementTypes,
   ranks: number,
   memoryShare: number,
-  reference?: Hardware,
+  {
+    reference,
+    lent,
+  }: {
+    readonly reference?: Hardware;
+    /** Layer kinds with operations that have no curve of their own. */
+    readonly lent: readonly string[];
+  },
 ): readonly string[] {
   const percent = Math.round(memoryShare * 100);
   return [
     utilisation(hardware, reference),
+    ...(lent.length === 0
+      ? []
+      : [
+          `${lent.join(", ")}: not measured on any device, utilisation lent by the operations most like theirs, bands are wider`,
+        ]),
     `weights ${types.weights} (embedding, head and norms ${hardware.arithmetic}), KV cache ${types.cache}, recurrent state ${types.state}`,
     "a token's time is one step: one token for every sequence of the batch, each attending to the whole context",
     "operations run one after the other on one stream; nothing else uses the device, no scheduling or sampling is counted",

@@ -10,6 +10,7 @@ import type { ElementTypes } from "./element_types.js";
 import { defaultTypes } from "./element_types.js";
 import { defaultMemoryShare, type Footprint, footprint, largestBatch } from "./footprint.js";
 import type { Hardware } from "./hardware.js";
+import { kindsWithLentCurves } from "./lent_curves.js";
 import { type DeviceModel, deviceModel } from "./model_operations.js";
 import { type PassTime, passTime } from "./pass_time.js";
 import type { Projection, ProjectionPoint, SpeedupAt } from "./projection.js";
@@ -75,7 +76,10 @@ export function project(plan: Plan, options: ProjectOptions): Projection {
             (context) => baseline.decode(context).seconds / served.decode(context).seconds,
           ),
         }),
-    assumptions: assumptions(hardware, types, ranks, setting.memoryShare, options.reference),
+    assumptions: assumptions(hardware, types, ranks, setting.memoryShare, {
+      lent: kindsWithLentCurves(served.model),
+      ...(options.reference === undefined ? {} : { reference: options.reference }),
+    }),
   };
 }
 

@@ -75,6 +75,19 @@ describe("layermix check", () => {
       );
     }));
 
+  it("warns of proxies that can be planned but not trained", async () => {
+    const kinds = good.replace("mamba2: 50%", "kda: 25%, mamba2: 25%");
+    const proxy = "proxy: { tokens: 1M, tasks: [{ task: recall }] }\n";
+    const { code, stderr } = await layermix(["check", "-"], { input: kinds + proxy });
+    assert.equal(code, 0);
+    assert.match(
+      stderr,
+      /^warning\[LMX2017\]: The native library does not run kda layers: sweep and train will refuse this study\n +--> <stdin>:2/,
+    );
+    const other = proxy.replace("{ tokens", "{ model: { pattern: 'M-M-M-M-' }, tokens");
+    assert.equal((await layermix(["check", "-"], { input: kinds + other })).stderr, "");
+  });
+
   it("points problems of a plan at the file", () =>
     inTemporaryFolder(async (cwd) => {
       const text = 'model:\n  hidden: 64\n  vocab: 100\n  pattern: "M-MxM"\n';

@@ -282,6 +282,10 @@ describe("where utilisation comes from", () => {
     );
     const [assumed] = project(hybrid, { hardware: device(), contexts: [64], batch: 1 }).assumptions;
     assert.match(assumed!, /^nobody has calibrated Example device/);
+    const lent = (pattern: string) =>
+      at(plan(study(patternModel(pattern)))).assumptions.filter((sentence) => sentence.includes("lent by"));
+    assert.deepEqual(lent("M-*-"), []);
+    assert.match(lent("K-*EK-*E")[0]!, /^kda, moe: not measured on any device, utilisation lent/);
   });
 });
 

@@ -82,7 +82,7 @@ export class PlanCommand extends LayermixCommand {
       },
       text: texts.join("\n\n"),
       warnings: studies.flatMap((study) => study.warnings),
-      ...nextCommand(studies[0]?.spec.proxy === undefined ? "check" : "sweep", first),
+      ...nextCommand(studies[0]?.spec.proxy === undefined ? "project" : "sweep", first),
     };
   }
 }
