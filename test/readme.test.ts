@@ -65,6 +65,14 @@ describe("README and docs", () => {
     }
   }
 
+  it("begins the sweep of the README as --dry-run does", async () => {
+    const [sweep] = captures("README.md").filter(({ command }) => command.startsWith("layermix sweep"));
+    const { stdout } = await layermix([...sweep!.command.split(" ").slice(1), "--dry-run"]);
+    const head = stdout.split("\n").filter((line) => /^(quickstart| )/.test(line) && !/steps/.test(line));
+    assert.equal(head.length, 4);
+    assert.deepEqual(sweep!.output.split("\n").slice(0, head.length), head);
+  });
+
   it("names the number of presets", async () => {
     const { stdout } = await layermix(["preset", "list", "--json"]);
     const models = JSON.parse(stdout).data.presets.filter(({ kind }: { kind: string }) => kind === "model");

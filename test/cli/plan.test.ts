@@ -100,7 +100,7 @@ describe("layermix plan", () => {
       {
         name: "attention=25%",
         values: { "mix.attention": 0.25 },
-        reason: "kv_bytes_per_token is 512B, above the limit of 300B",
+        reason: "kv_bytes_per_token is 512 B, above the limit of 300 B",
       },
     ]);
   });

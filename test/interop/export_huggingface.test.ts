@@ -271,6 +271,14 @@ describe("layermix export hf", function () {
     assert.ok(!readdirSync(folder()).includes("out"), "nothing is written");
   });
 
+  it("refuses them before it looks for memory", async () => {
+    const { code, stdout } = await run("export", "hf", "preset:llama-3.1-8b", "-o", "out", "--json");
+    const { errors } = JSON.parse(stdout);
+    assert.equal(code, 4);
+    assert.deepEqual([...new Set(errors.map(({ code: id }: { code: string }) => id))], ["LMX5201"]);
+    assert.ok(!readdirSync(folder()).includes("out"), "nothing is written");
+  });
+
   it("names the class of models that can only be planned", async () => {
     const options = "    gated_deltanet: { key_heads: 2, value_heads: 2, key_dim: 8, value_dim: 8 }\n";
     writeFileSync(join(folder(), "s.yaml"), studyText("G*G-", options));

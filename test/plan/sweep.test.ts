@@ -149,7 +149,7 @@ describe("sweep.where", () => {
     );
     assert.deepEqual(
       dropped.map(({ reason }) => reason),
-      ["kv_bytes_per_token is 114.7KB, above the limit of 60.00KB"],
+      ["kv_bytes_per_token is 112.0 KiB (114.7 KB), above the limit of 58.59 KiB (60.00 KB)"],
     );
   });
 

@@ -9,7 +9,7 @@ import {
   type ModelWeights,
   trainedWeights,
 } from "../../../interop/model_weights.js";
-import { refuseUntrainable } from "../../../interop/nemotronh_config.js";
+import { nemotronHConfig, refuseUntrainable } from "../../../interop/nemotronh_config.js";
 import { recordRun } from "../../../interop/record_run.js";
 import { toNativeModel } from "../../../plan/native_model.js";
 import { plan } from "../../../plan/plan.js";
@@ -104,7 +104,9 @@ async function openWeights(
   return locating(document, () => {
     const planned = plan(spec);
     refuseUntrainable(planned);
-    return initialWeights(loadNative("cpu"), toNativeModel(planned), {
+    const model = toNativeModel(planned);
+    nemotronHConfig(model, "float32"); // refuses what the class cannot hold, before memory is asked for
+    return initialWeights(loadNative("cpu"), model, {
       seed: flags.seed ?? 0,
       initStd: spec.proxy?.initStd ?? defaults.proxy.initStd,
       memoryBytes: freemem(),
