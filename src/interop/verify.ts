@@ -3,11 +3,13 @@
 // logits, loss, hidden states and gradients. Labels are shifted as Hugging Face does: the target of token t
 // is token t+1, the last has none.
 
+import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { addonFor, isBuilt, loadNative } from "../run/load_native.js";
 import type { NativeLibrary, NativeModelConfig, NativeTrainer, Precision } from "../run/native.js";
 import { fromNativeError } from "../run/native_error.js";
 import { HuggingFaceCheckpoint } from "./huggingface_checkpoint.js";
+import { invalidFile } from "./interop_error.js";
 import { weightsOnly } from "./model_weights.js";
 import { type Reference, readReference } from "./reference.js";
 import {
@@ -68,7 +70,7 @@ async function compare(
   // parameters' shapes.
   const tensors = withTrainer(native, trainerConfig(model, request, 1, 1), (trainer) => trainer.tensors);
   checkpoint.check(tensors);
-  const reference = readReference(request.reference ?? join(request.folder, "io.safetensors"), {
+  const reference = readReference(request.reference ?? recordedRun(request.folder), {
     hidden: model.hidden,
     vocab: model.vocab,
     layers: model.layers.length,
@@ -120,6 +122,17 @@ async function measure(
     gradients[name] = error === 0 ? 0 : error / Math.max(norm(expected), floor);
   }
   return { logitsMaxAbs, logitsRms, lossAbs, hiddenMaxAbs, gradients };
+}
+
+/** The recorded run beside a checkpoint. Throws LMX5104 where there is none. */
+function recordedRun(folder: string): string {
+  const path = join(folder, "io.safetensors");
+  if (existsSync(path)) return path;
+  throw invalidFile(
+    "LMX5104",
+    `Expected a recorded run at ${path}, found none`,
+    "name one with --against, or let layermix export hf write one with --record 64",
+  );
 }
 
 function shiftedTargets(reference: Reference): Int32Array {

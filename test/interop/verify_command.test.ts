@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -44,6 +44,19 @@ describe("layermix verify", () => {
     assert.equal(status, 0);
     assert.match(stdout, /^logits +largest difference +\d\.\d\de-6 +\(at most 2\.00e-5\)\n/);
     assert.match(stdout, /\nequal within tolerance\n$/);
+  });
+
+  it("says how to get a recorded run where there is none", () => {
+    const folder = mkdtempSync(join(tmpdir(), "layermix-verify-"));
+    for (const name of ["config.json", "model.safetensors"])
+      copyFileSync(join(root, golden, "nemotronh_g1", name), join(folder, name));
+    const { status, stderr } = layermix("verify", folder);
+    rmSync(folder, { recursive: true });
+    assert.equal(status, 3);
+    assert.match(
+      stderr,
+      /^error\[LMX5104\]: Expected a recorded run at .*io\.safetensors, found none\n.*--record 64/,
+    );
   });
 
   it("exits with 5 when they are not equal", () => {
