@@ -177,6 +177,18 @@ describe("docs/json.md", function () {
     });
   }
 
+  it("has the fields of ranking[] in docs/ranking.md", async () => {
+    const ranking = readFileSync(new URL("../../docs/ranking.md", import.meta.url), "utf8");
+    const rows = [
+      ...ranking.slice(ranking.indexOf("| field of `data.ranking[]`")).matchAll(/^\| (`.*?) \|/gm),
+    ];
+    const names = rows.flatMap(([, cell]) => [...cell!.matchAll(/`(\w+)/g)].map(([, name]) => name!));
+    const data = (await dataOf("rank", "study")) as { ranking: Record<string, unknown>[] };
+    const shown = new Set(data.ranking.flatMap((candidate) => Object.keys(candidate)));
+    // Only a search that left candidates behind shows where.
+    assert.deepEqual([...shown, "prunedAt"].sort(), [...names].sort());
+  });
+
   it("shows a model of plan and one of project as they are", async () => {
     const plan = (await dataOf("plan", "tiny.yaml")) as { models: unknown[] };
     assert.deepEqual(contradictions(exampleOf("trainPerToken"), plan.models.slice(1)), []);
