@@ -86,9 +86,10 @@ describe("a trial that does not fit into memory", () => {
     }
     const record = JSON.parse(readFileSync(trialLayout.microBatch(half.path), "utf8"));
     assert.deepEqual(
-      { ...record, format: 0 },
+      { ...record, format: 0, checksum: 0 },
       {
         format: 0,
+        checksum: 0,
         microBatch: 4,
         instead: 8,
         because: `out of memory: asked for ${bytes(half, 8)} bytes, ${bytes(half, 4)} free`,
