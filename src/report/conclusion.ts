@@ -19,7 +19,11 @@ export function conclusions(ranking: Ranking): readonly string[] {
 function firstPlace(leaders: readonly string[], rankedCount: number, ranking: Ranking): string {
   const evidence = `(${ranking.seeds.length} seeds, ${formatShare(ranking.confidence)})`;
   if (leaders.length === rankedCount) {
-    return `All candidates are tied for first: none can be told apart from ${leaders[0]} ${evidence}.`;
+    const all =
+      rankedCount === ranking.ranking.length
+        ? "All candidates"
+        : `The ${rankedCount} candidates run to the end`;
+    return `${all} are tied for first: none can be told apart from ${leaders[0]} ${evidence}.`;
   }
   if (leaders.length === 1) return `${leaders[0]} is first, ahead of every other candidate ${evidence}.`;
   return `${joinNames(leaders)} are tied for first; every other candidate is behind ${leaders[0]} ${evidence}.`;

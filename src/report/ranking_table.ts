@@ -5,8 +5,8 @@ import { significantPairs } from "../rank/compare.js";
 import { tieLetters } from "../rank/letters.js";
 import type { RankedCandidate, Ranking } from "../rank/rank_types.js";
 import { conclusions } from "./conclusion.js";
-import { formatCount, formatInteger, formatShare } from "./format.js";
-import { formatEstimate, type MeasureKind } from "./measure_text.js";
+import { formatBytes, formatCount, formatDuration, formatInteger, formatShare } from "./format.js";
+import { formatEstimate, formatMeasure, type MeasureKind } from "./measure_text.js";
 import { type Column, type Row, renderTable, type TableOptions } from "./text_table.js";
 
 export interface RankingTableOptions extends TableOptions {
@@ -105,15 +105,61 @@ function legend(ranking: Ranking, hasLetters: boolean): string {
   return lines.join("\n");
 }
 
+/** Candidates left behind stand in the table with where they were; what else is missing is told here. */
 function problemLines(ranking: Ranking): readonly string[] {
+  const { done, pruned, total } = ranking.trials;
+  const behind = ranking.ranking.filter(({ prunedAt }) => prunedAt !== undefined).length;
+  const left =
+    behind === 0
+      ? []
+      : [
+          "",
+          `${behind} of ${ranking.ranking.length} candidates were left behind, at the share of the run shown`,
+        ];
+  if (done + pruned >= total) return left;
   const lines = ranking.ranking.flatMap((entry) =>
-    entry.problems.map((problem) => `${entry.candidate}: ${problem}`),
+    entry.prunedAt === undefined ? entry.problems.map((problem) => `${entry.candidate}: ${problem}`) : [],
   );
-  const { done, total } = ranking.trials;
-  return done < total ? ["", `${done} of ${total} trials done`, ...lines] : [];
+  return [...left, "", `${done} of ${total} trials done`, ...lines];
 }
 
 function conclusionLines(ranking: Ranking): readonly string[] {
-  const lines = conclusions(ranking);
+  const lines = [...conclusions(ranking), ...frontLines(ranking), ...baselineLines(ranking)];
   return lines.length === 0 ? [] : ["", ...lines];
+}
+
+/** Candidates that nothing beats in the measure and in every cost at once. */
+function frontLines(ranking: Ranking): readonly string[] {
+  const { objectives, front, knee } = ranking.pareto;
+  if (objectives.length < 2 || ranking.ranking.filter(({ score }) => score !== null).length < 2) return [];
+  const kind = measureKind(ranking);
+  const points = front.map(({ candidate, values }) => {
+    const texts = values.map((value, i) =>
+      i === 0
+        ? formatEstimate(kind, { mean: value, interval: null })
+        : formatCost(objectives[i]!.name, value),
+    );
+    return `${candidate} (${texts.join(", ")})`;
+  });
+  const names = objectives.map(({ name }) => name);
+  const knees = knee === null ? "" : `; knee: ${knee}`;
+  return [`Pareto front of ${names.join(" and ")}: ${points.join(", ")}${knees}.`];
+}
+
+function formatCost(name: string, value: number): string {
+  if (name === "decode_seconds") return formatDuration(value);
+  return /bytes|memory/.test(name) ? formatBytes(value) : formatCount(value);
+}
+
+/** What choosing without any training would have cost. */
+function baselineLines(ranking: Ranking): readonly string[] {
+  const kind = measureKind(ranking);
+  const how = { params: "most parameters", flops: "most FLOPs", random: "any at random" };
+  const choices = ranking.baselines.map(({ by, regret }) => {
+    const worse = kind === "accuracy" ? `${(100 * regret).toFixed(1)} points` : formatMeasure(kind, regret);
+    return `${worse} (${how[by]})`;
+  });
+  return choices.length === 0
+    ? []
+    : [`Chosen without training, the first would be worse by ${choices.join(", ")}.`];
 }
