@@ -74,7 +74,10 @@ describe("layermix rank", () => {
     publish(await createTiny(folder()), clear);
     const table = await layermix(["rank", folder()]);
     assert.match(table.stdout, /^rank {2}candidate +score +ties +recall accuracy +copy accuracy/);
-    assert.match(table.stdout, /On copy no two candidates can be told apart \(95%\)\.\nPareto front of score and decode_bytes: attention=50% \(70\.28, .*\nChosen without training, .*\n$/);
+    assert.match(
+      table.stdout,
+      /On copy no two candidates can be told apart \(95%\)\.\nPareto front of score and decode_bytes: attention=50% \(70\.28, .*\nChosen without training, .*\n$/,
+    );
     const csv = await layermix(["rank", folder(), "--csv"]);
     assert.equal(csv.stdout.split("\n").length, 5);
     assert.match(csv.stdout, /^rank,candidate,state,score,/);
