@@ -14,8 +14,8 @@ const pages = [
 ];
 const textOf = (page: string): string => readFileSync(`${root}${page}`, "utf8");
 
-/** Commands that train are shown in the README, but take minutes. */
-const slow = /^(sweep|train)\b/;
+/** Commands that train take minutes, and those that read a study need one that was trained. */
+const slow = /^(sweep|train|replay)\b/;
 
 interface Capture {
   readonly command: string;

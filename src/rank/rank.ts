@@ -178,7 +178,7 @@ const nothingMeasured = {
 type Described = Omit<RankedCandidate, "rank" | keyof typeof nothingMeasured>;
 
 function describe(record: CandidateRecord, input: RankInput): Described {
-  const { name, pattern, params, flopsPerToken, proxy, costs } = record.candidate;
+  const { name, pattern, params, flopsPerToken, proxy, costs, learningRates } = record.candidate;
   return {
     candidate: name,
     pattern,
@@ -186,6 +186,7 @@ function describe(record: CandidateRecord, input: RankInput): Described {
     flopsPerToken,
     proxy,
     ...(costs === undefined ? {} : { costs }),
+    ...(learningRates === undefined ? {} : { learningRates }),
     state: record.state,
     tasks: Object.fromEntries(
       input.tasks.map((task) => [task.label, taskColumn(task, record, input.confidence)]),

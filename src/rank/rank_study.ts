@@ -4,9 +4,9 @@
 import type { ProxySpec } from "../spec/spec.js";
 import { isFailure, type TrialOutcome } from "../study/outcome.js";
 import type { TrialRung } from "../study/rung.js";
-import type { StudyDocument } from "../study/study_document.js";
+import type { StudyCandidate, StudyDocument } from "../study/study_document.js";
 import { rank } from "./rank.js";
-import type { RankInput, Ranking, RankOutcome } from "./rank_types.js";
+import type { RankCandidate, RankInput, Ranking, RankOutcome } from "./rank_types.js";
 import { taskLabels } from "./task_labels.js";
 
 export interface RankChoice {
@@ -36,18 +36,31 @@ function seedsOf({ trials }: StudyDocument, candidate: number): readonly number[
   return [...new Set(trials.filter((trial) => trial.candidate === candidate).map(({ seed }) => seed))];
 }
 
+/** Learning rates by task label, where they are swept and have been chosen. */
+function ratesOf(
+  { learningRates }: StudyCandidate,
+  labels: readonly string[],
+): Pick<RankCandidate, "learningRates"> {
+  if (learningRates === undefined) return {};
+  const chosen = learningRates.flatMap(({ task, chosen }) =>
+    chosen === undefined ? [] : [[labels[task]!, chosen] as const],
+  );
+  return { learningRates: Object.fromEntries(chosen) };
+}
+
 /** What a study has measured so far, as the ranking reads it. */
 export function rankInput(document: StudyDocument, endOf: TrialEnds, choice: RankChoice = {}): RankInput {
   const labels = taskLabels(document.spec.proxy?.tasks ?? []);
   return {
-    candidates: document.candidates.map(({ name, pattern, params, flopsPerToken, proxy, costs }, index) => ({
-      name,
+    candidates: document.candidates.map((candidate, index) => ({
+      name: candidate.name,
       seeds: seedsOf(document, index),
-      pattern,
-      params: params.total,
-      flopsPerToken,
-      proxy,
-      costs,
+      pattern: candidate.pattern,
+      params: candidate.params.total,
+      flopsPerToken: candidate.flopsPerToken,
+      proxy: candidate.proxy,
+      costs: candidate.costs,
+      ...ratesOf(candidate, labels),
     })),
     tasks: document.tasks.map(({ weight, primary }, index) => ({ label: labels[index]!, weight, primary })),
     seeds: document.seeds,

@@ -19,6 +19,8 @@ export interface RankCandidate extends ModelFigures {
   readonly seeds?: readonly number[];
   /** Costs that the study weighs against its measure, lower is better. */
   readonly costs?: Readonly<Record<string, number>>;
+  /** By task, where rates are swept: the one that its pilot runs have chosen. */
+  readonly learningRates?: Readonly<Record<string, number>>;
   readonly proxy: ModelFigures;
 }
 
@@ -98,6 +100,8 @@ export interface RankedCandidate extends ModelFigures {
   readonly prunedAt?: { readonly share: number; readonly value: number | null };
   /** Costs that the study weighs against its measure, lower is better. */
   readonly costs?: Readonly<Record<string, number>>;
+  /** By task, where rates are swept. */
+  readonly learningRates?: Readonly<Record<string, number>>;
   /** In units of `by`; null while waiting, pruned or failed. */
   readonly score: number | null;
   readonly interval: Interval | null;

@@ -52,6 +52,7 @@ export function renderRanking(ranking: Ranking, options: RankingTableOptions): s
   const { text } = renderTable(columns, rows, options);
   const notes = [
     legend(ranking, letters !== undefined),
+    ...rateLines(ranking),
     ...problemLines(ranking),
     ...conclusionLines(ranking),
   ];
@@ -103,6 +104,23 @@ function legend(ranking: Ranking, hasLetters: boolean): string {
     }
   }
   return lines.join("\n");
+}
+
+/** The learning rates that pilot runs have chosen, candidates with the same ones together. */
+function rateLines(ranking: Ranking): readonly string[] {
+  const groups = new Map<string, string[]>();
+  for (const { candidate, learningRates } of ranking.ranking) {
+    if (learningRates === undefined || Object.keys(learningRates).length === 0) continue;
+    const rates = Object.entries(learningRates).map(([task, rate]) => `${task} ${rate}`);
+    const key = rates.join(", ");
+    groups.set(key, [...(groups.get(key) ?? []), candidate]);
+  }
+  if (groups.size === 0) return [];
+  return [
+    "",
+    "learning rates by pilot runs:",
+    ...[...groups].map(([rates, names]) => `  ${rates}: ${names.join(", ")}`),
+  ];
 }
 
 /** Candidates left behind stand in the table with where they were; what else is missing is told here. */
