@@ -8,7 +8,7 @@ const meaning: Readonly<Record<NativeErrorCode, readonly [DiagnosticCode, ExitCo
   out_of_memory: [
     "LMX3004",
     exitCodes.infeasible,
-    "Use a smaller model, sequence or batch, or fewer workers.",
+    "Use a smaller model, context or batch, or fewer workers; layermix plan shows what a model needs.",
   ],
   invalid_argument: ["LMX3005", exitCodes.infeasible],
   not_found: ["LMX3006", exitCodes.internal],
@@ -17,13 +17,21 @@ const meaning: Readonly<Record<NativeErrorCode, readonly [DiagnosticCode, ExitCo
   disposed: ["LMX3006", exitCodes.internal],
 };
 
+function readable(bytes: number): string {
+  if (bytes < 2 ** 20) return `${bytes} bytes`;
+  return bytes < 2 ** 30 ? `${(bytes / 2 ** 20).toFixed(1)} MiB` : `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+}
+
 /** What a native call threw, as a LayermixError; anything else is returned as it is. */
 export function fromNativeError(thrown: unknown): unknown {
   if (!(thrown instanceof Error) || !("code" in thrown)) return thrown;
   const code = String(thrown.code);
   if (!Object.hasOwn(meaning, code)) return thrown;
   const [diagnostic, exit, help] = meaning[code as NativeErrorCode];
-  const message = thrown.message.charAt(0).toUpperCase() + thrown.message.slice(1);
+  const text = thrown.message.replace(/(\d+) bytes, (\d+) free/, (_, asked, free) => {
+    return `${readable(Number(asked))}, ${readable(Number(free))} free`;
+  });
+  const message = text.charAt(0).toUpperCase() + text.slice(1);
   return new LayermixError(
     { code: diagnostic, severity: "error", message, help: help === undefined ? [] : [help] },
     exit,
