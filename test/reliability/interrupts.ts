@@ -4,6 +4,7 @@
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readClaim } from "../../src/study/claim.js";
+import { readOutcome } from "../../src/study/outcome.js";
 import { trialLayout } from "../../src/study/study_layout.js";
 import { type Check, Tally } from "./check.js";
 import { childrenOf } from "./processes.js";
@@ -41,8 +42,9 @@ export const interrupts: Check = {
           twice++;
         }
         const { code, signal: died, said } = await ended(sweep);
-        // It was over before the signal came, or had just printed its ranking and listened no more.
-        if (code === 0 || (died === signal && said.includes("rank  candidate"))) break;
+        // It was over before the signal came, or had run every trial and listened no more.
+        const over = bench.trials(name).every((trial) => readOutcome(trial) !== undefined);
+        if (code === 0 || (died === signal && over)) break;
         tally.done++;
         progress(tally.done);
         tally.expect(code === codes[signal], `${signal}${again ? " twice" : ""}: exit code ${code}\n${said}`);
