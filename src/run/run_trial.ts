@@ -5,7 +5,7 @@
 import { exitCodes, LayermixError } from "../diag/diagnostic.js";
 import { canonicalJson } from "../study/canonical_json.js";
 import { studyFormat } from "../study/json_file.js";
-import { isEvaluation, type MetricsLine, MetricsLog } from "../study/metrics_log.js";
+import { isEvaluation, type MetricsLine, MetricsLog, NoLongerOurs } from "../study/metrics_log.js";
 import { publishResult, type TrialEvaluation, type TrialResult } from "../study/outcome.js";
 import { publishRung } from "../study/rung.js";
 import { trialLayout } from "../study/study_layout.js";
@@ -48,11 +48,15 @@ const reportMilliseconds = 250;
  */
 export async function runTrial(run: TrialRun): Promise<TrialEnd> {
   const { definition } = run.file;
+  if (!run.hold.check()) return "lost"; // stray files may be its successor's
   removeStrayFiles(run.trialFolder);
   const task = await taskOf(run.file);
   const fitted = fitTrainer(run.native, trainerConfig(definition, run.order), run.trialFolder);
   try {
     return await new TrialSession(run, task, fitted).run();
+  } catch (error) {
+    if (error instanceof NoLongerOurs) return "lost";
+    throw error;
   } finally {
     fitted.trainer.dispose();
   }
@@ -77,7 +81,8 @@ class TrialSession {
     this.#trainer = trainer;
     this.#smaller = smaller;
     const restored = restoreCheckpoint(run.trialFolder, this.#checkpointed);
-    this.#log = new MetricsLog(trialLayout.metrics(run.trialFolder), restored?.metricsBytes ?? 0);
+    const metrics = trialLayout.metrics(run.trialFolder);
+    this.#log = new MetricsLog(metrics, restored?.metricsBytes ?? 0, () => run.hold.check());
     for (const line of restored?.lines ?? []) this.#remember(line);
     this.#clock = new TrialClock(run, task.sequence * this.#definition.batch);
     run.report({ kind: "claimed", id: run.file.id, step: trainer.stepIndex });

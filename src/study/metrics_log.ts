@@ -6,7 +6,7 @@
 
 import { createHash } from "node:crypto";
 import { closeSync, fsyncSync, openSync, readFileSync } from "node:fs";
-import { publish, temporaryPath, writeAll } from "./atomic_file.js";
+import { discard, publish, temporaryPath, writeAll } from "./atomic_file.js";
 import { errnoOf, onDisk, storageError } from "./storage_error.js";
 
 /** One optimizer step. Full double precision; null where the number is not finite. */
@@ -71,6 +71,9 @@ export function readMetricsAt(path: string, mark: MetricsMark): MetricsLine[] | 
   return parseMetrics(prefix);
 }
 
+/** The trial has passed to another owner: its metrics file must not be replaced any more. */
+export class NoLongerOurs extends Error {}
+
 /** The writing end. Owns a file descriptor: close() it. */
 export class MetricsLog {
   readonly path: string;
@@ -78,14 +81,23 @@ export class MetricsLog {
   readonly #hash = createHash("sha256");
   #bytes = 0;
 
-  /** Starts from the first `keepBytes` bytes of what is there (0: from nothing). */
-  constructor(path: string, keepBytes: number) {
+  /**
+   * Starts from the first `keepBytes` bytes of what is there (0: from nothing).
+   * @param isOurs asked in the last moment before the file is put into its place: an owner that was stopped while it began may have
+   *   a successor by then, whose curve it would replace. Throws NoLongerOurs.
+   */
+  constructor(path: string, keepBytes: number, isOurs: () => boolean = () => true) {
     this.path = path;
     const kept = keepBytes === 0 ? new Uint8Array() : readBytesIfPresent(path).subarray(0, keepBytes);
     const temporary = temporaryPath(path);
     this.#descriptor = onDisk("write", temporary, () => openSync(temporary, "wx"));
     this.#write(kept);
     this.sync();
+    if (!isOurs()) {
+      this.close();
+      discard(temporary);
+      throw new NoLongerOurs();
+    }
     publish(temporary, path);
   }
 

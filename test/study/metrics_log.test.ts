@@ -1,10 +1,11 @@
 // metrics.jsonl survives a death inside any write: torn at every byte, the whole lines are read and the rest is cut.
 import assert from "node:assert/strict";
-import { readFileSync, truncateSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import {
   type MetricsLine,
   MetricsLog,
+  NoLongerOurs,
   parseMetrics,
   readMetrics,
   readMetricsAt,
@@ -99,5 +100,15 @@ describe("the metrics log", () => {
     assert.deepEqual(readMetrics(path), lines.slice(0, 2));
     old.close();
     successor.close();
+  });
+
+  it("of an owner that was given up while it began replaces nothing and leaves nothing", () => {
+    const path = join(folder(), "metrics.jsonl");
+    const successor = new MetricsLog(path, 0);
+    successor.append(lines[0]!);
+    successor.close();
+    assert.throws(() => new MetricsLog(path, 0, () => false), NoLongerOurs);
+    assert.deepEqual(readMetrics(path), [lines[0]]);
+    assert.deepEqual(readdirSync(folder()), ["metrics.jsonl"]);
   });
 });
