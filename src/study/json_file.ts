@@ -40,7 +40,9 @@ export function readJson<T extends object>(path: string): T | undefined {
     );
   }
   const { checksum, ...content } = value as { readonly checksum?: unknown };
-  if (checksum !== checksumOf(content)) throw damaged(path, "contents that do not have its checksum");
+  if (checksum !== checksumOf(content)) {
+    throw damaged(path, checksum === undefined ? "no checksum" : "contents that do not have its checksum");
+  }
   return content as T;
 }
 
