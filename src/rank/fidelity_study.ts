@@ -7,6 +7,7 @@ import { exitCodes, LayermixError } from "../diag/diagnostic.js";
 import { isFailure, type TrialResult } from "../study/outcome.js";
 import type { StudyMeasurements, TrialMeasurements } from "../study/study_measurements.js";
 import type { Metrics } from "../task/task.js";
+import { commonSeeds } from "./common_seeds.js";
 import { comparePairs } from "./compare.js";
 import { kendallTau } from "./correlation.js";
 import { commonShares, evaluationFor } from "./evaluation_shares.js";
@@ -91,7 +92,7 @@ export function studyFidelity(
     const table = names.map((name) => own.complete.get(name)!.map((curve) => sign * curve[index]!));
     return {
       share,
-      ...costAt(study, own.tasks, names, share),
+      ...costAt(study, own, names, share),
       ...agreement(table, truth, options),
       extrapolatedKendall: extrapolated(own, names, index, truth, sign),
     };
@@ -108,7 +109,7 @@ export function studyFidelity(
     excluded: [...own.excluded, ...(other?.excluded ?? [])].filter(
       ({ candidate }) => !names.includes(candidate),
     ),
-    seeds: { study: own.seeds, against: truthOf.seeds },
+    seeds: { study: own.seeds.length, against: truthOf.seeds.length },
     rows,
     shortest: rows[firstGood]?.share ?? null,
     baselines: baselinesOf(study, names, truth),
@@ -125,7 +126,8 @@ interface Gathered {
   /** What the measure cannot leave. */
   readonly bounds: Interval;
   readonly shares: readonly number[];
-  readonly seeds: number;
+  /** Those that every candidate has. */
+  readonly seeds: readonly number[];
   /** Indices of the tasks that the measure needs. */
   readonly tasks: readonly number[];
   /** By candidate, for each seed the measure at each share. */
@@ -146,16 +148,20 @@ function gather({ document, trials }: StudyMeasurements, by: string): Gathered {
   const needed = by === "score" || by === "loss" ? tasks : tasks.filter(({ label }) => label === by);
   const neededIndices = needed.map((task) => tasks.indexOf(task));
   const shares = sharesOfAll(trials.filter(({ task }) => neededIndices.includes(task)));
+  const seeds = commonSeeds(document);
   const complete = new Map<string, readonly (readonly number[])[]>();
   const excluded: { candidate: string; reason: string }[] = [];
   for (const [index, { name }] of document.candidates.entries()) {
-    const own = trials.filter(({ candidate, task }) => candidate === index && neededIndices.includes(task));
-    const reason = whyIncomplete(own, document.seeds.length * needed.length);
+    const own = trials.filter(
+      ({ candidate, task, seed }) =>
+        candidate === index && neededIndices.includes(task) && seeds.includes(seed),
+    );
+    const reason = whyIncomplete(own, seeds.length * needed.length);
     if (reason !== undefined) {
       excluded.push({ candidate: name, reason });
       continue;
     }
-    const curves = document.seeds.map((seed) =>
+    const curves = seeds.map((seed) =>
       shares.map((share) => {
         const at = (task: RankTask) => {
           const trial = own.find((entry) => entry.seed === seed && entry.task === tasks.indexOf(task));
@@ -170,7 +176,7 @@ function gather({ document, trials }: StudyMeasurements, by: string): Gathered {
     direction,
     bounds: boundsOf(by, tasks),
     shares,
-    seeds: document.seeds.length,
+    seeds,
     tasks: neededIndices,
     complete,
     excluded,
@@ -226,14 +232,14 @@ function pairsApart(
 
 function costAt(
   { document, trials }: StudyMeasurements,
-  tasks: readonly number[],
+  { tasks, seeds }: Gathered,
   names: readonly string[],
   share: number,
 ) {
   let [tokens, flops, seconds, timed] = [0, 0, 0, 0];
-  for (const { candidate, task, timing } of trials) {
+  for (const { candidate, task, seed, timing } of trials) {
     const { name, proxy } = document.candidates[candidate]!;
-    if (!names.includes(name) || !tasks.includes(task)) continue;
+    if (!names.includes(name) || !tasks.includes(task) || !seeds.includes(seed)) continue;
     const own = share * document.tasks[task]!.tokens;
     tokens += own;
     flops += own * proxy.flopsPerToken;

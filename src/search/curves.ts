@@ -1,6 +1,7 @@
 // The curves of a finished study: what every candidate was worth, by seed, at every share of the run at which held-out
 // data were evaluated. What strategies are replayed on.
 
+import { commonSeeds } from "../rank/common_seeds.js";
 import { commonShares, evaluationFor } from "../rank/evaluation_shares.js";
 import { measureDirection, measureOf } from "../rank/measure.js";
 import type { RankTask } from "../rank/rank_types.js";
@@ -80,15 +81,6 @@ export function studyCurves(
     ),
     left: document.candidates.flatMap(({ name }, i) => (whole[i] ? [] : [name])),
   };
-}
-
-/** Seeds that every candidate that was begun has been given. */
-function commonSeeds({ trials, seeds }: StudyDocument): readonly number[] {
-  const begun = new Set(trials.map(({ candidate }) => candidate));
-  return seeds.filter((seed) => {
-    const there = new Set(trials.filter((trial) => trial.seed === seed).map(({ candidate }) => candidate));
-    return there.size === begun.size;
-  });
 }
 
 const stepsOf = (document: StudyDocument, task: number): number => document.tasks[task]!.rungs.at(-1)!;

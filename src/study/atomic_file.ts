@@ -33,6 +33,28 @@ export function writeFileAtomic(path: string, bytes: string | Uint8Array): void 
   }
 }
 
+/**
+ * Puts a file into its place unless there is one: the first stands. On file systems without links the last does, as with
+ * writeFileAtomic. Throws LMX4001..4003.
+ */
+export function writeFileOnce(path: string, bytes: string | Uint8Array): void {
+  const temporary = temporaryPath(path);
+  try {
+    writeDurably(temporary, bytes);
+    try {
+      linkSync(temporary, path);
+    } catch (error) {
+      if (errnoOf(error) === "EEXIST") return;
+      if (!withoutLinks(error)) throw storageError("write", path, error);
+      publish(temporary, path);
+      return;
+    }
+    syncFolder(dirname(path));
+  } finally {
+    discard(temporary);
+  }
+}
+
 /** Renames a finished, fsynced file into its place and makes the rename itself durable. */
 export function publish(temporary: string, path: string): void {
   onDisk("write", path, () => renameSync(temporary, path));
@@ -51,9 +73,8 @@ export function createFileExclusive(path: string, bytes: string): boolean {
     try {
       linkSync(temporary, path);
     } catch (error) {
-      const errno = errnoOf(error);
-      if (errno === "EEXIST") return false;
-      if (errno !== "EPERM" && errno !== "ENOTSUP" && errno !== "ENOSYS" && errno !== "EMLINK") throw error;
+      if (errnoOf(error) === "EEXIST") return false;
+      if (!withoutLinks(error)) throw error;
       if (!createByOpen(path, bytes)) return false;
     }
     syncFolder(dirname(path));
@@ -102,6 +123,11 @@ export function syncFolder(folder: string): void {
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
   }
+}
+
+/** What link(2) says where a file system knows no links. */
+function withoutLinks(error: unknown): boolean {
+  return ["EPERM", "ENOTSUP", "ENOSYS", "EMLINK"].includes(errnoOf(error) ?? "");
 }
 
 function writeDurably(path: string, bytes: string | Uint8Array): void {

@@ -2,7 +2,8 @@
 // in how many pieces the trial ran; the clock's part is in timing.json.
 
 import type { Metrics } from "../task/task.js";
-import { readJson, type studyFormat, writeJson } from "./json_file.js";
+import { writeFileOnce } from "./atomic_file.js";
+import { jsonText, readJson, type studyFormat, writeJson } from "./json_file.js";
 import type { MetricsMark } from "./metrics_log.js";
 import { trialLayout } from "./study_layout.js";
 
@@ -88,8 +89,9 @@ export function readOutcome(trialFolder: string): TrialOutcome | undefined {
   );
 }
 
+/** The first result stands: an owner that was only thought dead, and comes late, has nothing to add. */
 export function publishResult(trialFolder: string, result: TrialResult): void {
-  writeJson(trialLayout.result(trialFolder), result);
+  writeFileOnce(trialLayout.result(trialFolder), jsonText(result));
 }
 
 export function publishFailure(trialFolder: string, failure: TrialFailure): void {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LayermixError } from "../../src/diag/diagnostic.js";
-import { createFileExclusive, writeFileAtomic } from "../../src/study/atomic_file.js";
+import { createFileExclusive, writeFileAtomic, writeFileOnce } from "../../src/study/atomic_file.js";
 import { crashCount, crashLimit, forgiveTrial, recordCrash } from "../../src/study/crash_record.js";
 import { createStudyFolder } from "../../src/study/create_study.js";
 import { readJson, writeJson } from "../../src/study/json_file.js";
@@ -39,6 +39,14 @@ describe("a file written whole", () => {
     assert.deepEqual(readdirSync(folder()), ["taken"]);
     assert.throws(() => writeFileAtomic(join(folder(), "none", "file"), "x"), refusal("LMX4003"));
     assert.throws(() => writeFileAtomic(join(folder(), "taken", "child", "x"), "x"), refusal("LMX4002"));
+  });
+
+  it("put into place once keeps its first content, and leaves nothing beside it", () => {
+    const path = join(folder(), "once.json");
+    writeFileOnce(path, "first");
+    writeFileOnce(path, "second");
+    assert.equal(readFileSync(path, "utf8"), "first");
+    assert.deepEqual(readdirSync(folder()), ["once.json"]);
   });
 
   it("created exclusively is created once, and the first content stands", () => {
