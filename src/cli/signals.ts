@@ -40,13 +40,13 @@ export async function withStopSignals<T>(
       },
     });
   } finally {
-    process.off("SIGINT", handle);
-    process.off("SIGTERM", handle);
     // What comes while the last words are being written leaves at once too, with the code of the first.
     const code = exitCode;
     if (code !== undefined) {
       process.on("SIGINT", () => process.exit(code));
       process.on("SIGTERM", () => process.exit(code));
     }
+    process.off("SIGINT", handle);
+    process.off("SIGTERM", handle);
   }
 }
