@@ -185,8 +185,8 @@ describe("docs/json.md", function () {
     const names = rows.flatMap(([, cell]) => [...cell!.matchAll(/`(\w+)/g)].map(([, name]) => name!));
     const data = (await dataOf("rank", "study")) as { ranking: Record<string, unknown>[] };
     const shown = new Set(data.ranking.flatMap((candidate) => Object.keys(candidate)));
-    // Only a search that left candidates behind shows where.
-    assert.deepEqual([...shown, "prunedAt"].sort(), [...names].sort());
+    // Only a search that left candidates behind shows where; only one over learning rates shows those it chose.
+    assert.deepEqual([...shown, "prunedAt", "learningRates"].sort(), [...names].sort());
   });
 
   it("shows a model of plan and one of project as they are", async () => {
