@@ -133,6 +133,9 @@ function restoreFrom(
     }
     trainer.stepIndex = Number(metadata.step);
     return { step: trainer.stepIndex, metricsBytes, lines };
+  } catch (error) {
+    // A disk that fails is no fault of the trial, and half of a checkpoint in the trainer is no place to go on from.
+    throw storageError("read", path, (error as Error).cause ?? error);
   } finally {
     file.close();
   }
