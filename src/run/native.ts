@@ -208,7 +208,15 @@ export interface NativeDecoder {
 export type NativeOperation =
   | Exclude<
       Operation,
-      { kind: "ssd_update" | "expert_linear" | "elementwise" | "scan_prefill" | "state_update" }
+      {
+        kind:
+          | "attention_prefill"
+          | "ssd_update"
+          | "expert_linear"
+          | "elementwise"
+          | "scan_prefill"
+          | "state_update";
+      }
     >
   | Omit<Extract<Operation, { kind: "attention_prefill" }>, "window">
   | (Extract<Operation, { kind: "ssd_update" }> & { readonly stateType: "full" | "bf16" })

@@ -38,21 +38,10 @@ export function writeFileAtomic(path: string, bytes: string | Uint8Array): void 
  * writeFileAtomic. Throws LMX4001..4003.
  */
 export function writeFileOnce(path: string, bytes: string | Uint8Array): void {
-  const temporary = temporaryPath(path);
-  try {
-    writeDurably(temporary, bytes);
-    try {
-      linkSync(temporary, path);
-    } catch (error) {
-      if (errnoOf(error) === "EEXIST") return;
-      if (!withoutLinks(error)) throw storageError("write", path, error);
-      publish(temporary, path);
-      return;
-    }
-    syncFolder(dirname(path));
-  } finally {
-    discard(temporary);
-  }
+  putOnce(path, bytes, (temporary) => {
+    renameSync(temporary, path);
+    return true;
+  });
 }
 
 /** Renames a finished, fsynced file into its place and makes the rename itself durable. */
@@ -67,23 +56,7 @@ export function publish(temporary: string, path: string): void {
  * emptiness is possible).
  */
 export function createFileExclusive(path: string, bytes: string): boolean {
-  const temporary = temporaryPath(path);
-  try {
-    writeDurably(temporary, bytes);
-    try {
-      linkSync(temporary, path);
-    } catch (error) {
-      if (errnoOf(error) === "EEXIST") return false;
-      if (!withoutLinks(error)) throw error;
-      if (!createByOpen(path, bytes)) return false;
-    }
-    syncFolder(dirname(path));
-    return true;
-  } catch (error) {
-    throw storageError("write", path, error);
-  } finally {
-    discard(temporary);
-  }
+  return putOnce(path, bytes, () => createByOpen(path, bytes));
 }
 
 /** Removes a temporary file; whatever stands in the way must not hide why it is no longer wanted. */
@@ -125,8 +98,36 @@ export function syncFolder(folder: string): void {
   }
 }
 
+/**
+ * Links a finished file into its place: false when there is one already.
+ * @param withoutLink puts the temporary file into its place where the file system knows no links; the same answer.
+ */
+function putOnce(
+  path: string,
+  bytes: string | Uint8Array,
+  withoutLink: (temporary: string) => boolean,
+): boolean {
+  const temporary = temporaryPath(path);
+  try {
+    writeDurably(temporary, bytes);
+    try {
+      linkSync(temporary, path);
+    } catch (error) {
+      if (errnoOf(error) === "EEXIST") return false;
+      if (!knowsNoLinks(error)) throw error;
+      if (!withoutLink(temporary)) return false;
+    }
+    syncFolder(dirname(path));
+    return true;
+  } catch (error) {
+    throw storageError("write", path, error);
+  } finally {
+    discard(temporary);
+  }
+}
+
 /** What link(2) says where a file system knows no links. */
-function withoutLinks(error: unknown): boolean {
+function knowsNoLinks(error: unknown): boolean {
   return ["EPERM", "ENOTSUP", "ENOSYS", "EMLINK"].includes(errnoOf(error) ?? "");
 }
 
