@@ -17,46 +17,27 @@
 
 #include "cuda/cuda_backend.h"
 #include "model_support.h"
+#include "proxies.h"
 
 namespace {
 
 using namespace lmx::test;
 
-struct Proxy {
-  const char* name;
-  const char* pattern;
-  int64_t hidden, ssm_head_dim, state, heads, vocab, batch, sequence;
+struct Packed : Proxy {
   int steps;
 };
 
-const Proxy proxies[] = {
-    {"tinier", "M-M-M*-M-M-M", 128, 64, 64, 4, 64, 32, 256, 400},
-    {"tiny", "M-M-M*-M-M-M", 256, 64, 64, 4, 256, 32, 512, 300},
-    {"small", "M-M-M-M*-M-M-M-M*-M-M-M-", 512, 64, 128, 8, 256, 16, 1024, 100},
-    {"mid", "M-M-M-M*-M-M-M-M*-M-M-M-", 512, 64, 128, 4, 8192, 64, 1024, 20},
+const Packed packed[] = {
+    {{"tinier", "M-M-M*-M-M-M", 128, 64, 64, 4, 64, 32, 256, 0, 0}, 400},
+    {{"tiny", "M-M-M*-M-M-M", 256, 64, 64, 4, 256, 32, 512, 0, 0}, 300},
+    {{"small", reference_pattern, 512, 64, 128, 8, 256, 16, 1024, 0, 0}, 100},
+    {{"mid", reference_pattern, 512, 64, 128, 4, 8192, 64, 1024, 0, 0}, 20},
 };
 
-Config config_of(const Proxy& proxy, uint64_t seed) {
-  Config config;
-  config.layers.clear();
-  for (const char* symbol = proxy.pattern; *symbol != 0; ++symbol) {
-    if (*symbol == 'M') {
-      config.layers.push_back(mamba2(2 * proxy.hidden / proxy.ssm_head_dim, proxy.ssm_head_dim, 1, proxy.state, 128));
-    }
-    if (*symbol == '*') config.layers.push_back(attention(proxy.heads, proxy.heads, proxy.hidden / proxy.heads, 0));
-    if (*symbol == '-') config.layers.push_back(mlp(4 * proxy.hidden, LMX_RELU2, false));
-  }
-  config.value.model.hidden = proxy.hidden;
-  config.value.model.vocab = proxy.vocab;
-  config.value.model.tie_embeddings = 1;
-  config.value.optimizer = {1e-3, 0.9, 0.95, 1e-8, 0.1, 1.0, LMX_COSINE, 10000, 100, 0, 1e-4};
-  config.value.batch = config.value.micro_batch = proxy.batch;
-  config.value.sequence = proxy.sequence;
-  config.value.precision = LMX_BF16;
-  config.value.device = "cuda:0";
+Config seeded(const Packed& proxy, uint64_t seed) {
+  Config config = config_of(proxy);
   config.value.seed = seed;
   config.value.threads = 1;
-  config.value.init_std = 0.02;
   return config;
 }
 
@@ -83,7 +64,7 @@ struct Report {
 };
 
 // `count` trainers, seeds from `first_seed` on. Writes the report when warm, waits for a byte, trains, and writes it again.
-[[noreturn]] void child(const Proxy& proxy, int count, uint64_t first_seed, int to_parent, int from_parent) {
+[[noreturn]] void child(const Packed& proxy, int count, uint64_t first_seed, int to_parent, int from_parent) {
   Report report{};
   report.trainers = count;
   cudaFree(nullptr);
@@ -98,7 +79,7 @@ struct Report {
     }
   });
   std::vector<Config> configs;
-  for (int i = 0; i < count; ++i) configs.push_back(config_of(proxy, first_seed + static_cast<uint64_t>(i)));
+  for (int i = 0; i < count; ++i) configs.push_back(seeded(proxy, first_seed + static_cast<uint64_t>(i)));
   std::vector<std::unique_ptr<TestTrainer>> trainers;
   for (Config& config : configs) trainers.push_back(std::make_unique<TestTrainer>(config));
   report.created = used_bytes();
@@ -147,7 +128,7 @@ struct Arrangement {
   Report first{};
 };
 
-Arrangement run(const Proxy& proxy, int processes, int trainers) {
+Arrangement run(const Packed& proxy, int processes, int trainers) {
   struct Child {
     pid_t pid;
     int from, to;
@@ -192,7 +173,7 @@ Arrangement run(const Proxy& proxy, int processes, int trainers) {
   return result;
 }
 
-void measure(const Proxy& proxy) {
+void measure(const Packed& proxy) {
   const auto mib = [](std::size_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
   std::vector<double> alone;
   double one = 0;
@@ -215,7 +196,7 @@ void measure(const Proxy& proxy) {
     print("alone", 1, a);
   }
   for (int i = 1; i < 4; ++i) {  // the bits of each seed, alone: one trainer per process, one process at a time
-    Proxy other = proxy;
+    Packed other = proxy;
     int up[2], down[2];
     if (pipe(up) != 0 || pipe(down) != 0) std::exit(1);
     const pid_t pid = fork();
@@ -237,7 +218,7 @@ void measure(const Proxy& proxy) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  for (const Proxy& proxy : proxies) {
+  for (const Packed& proxy : packed) {
     const bool wanted = argc < 2 || std::any_of(argv + 1, argv + argc, [&](const char* name) {
                           return std::strcmp(name, proxy.name) == 0;
                         });
