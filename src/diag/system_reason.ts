@@ -8,6 +8,8 @@ const reasons: Readonly<Record<string, string>> = {
   EPERM: "operation not permitted",
   EROFS: "the file system is read-only",
   ENOSPC: "the disk is full",
+  EDQUOT: "the quota is used up",
+  EFBIG: "a file would grow over its size limit",
 };
 
 /** "there is no such file" for ENOENT. */

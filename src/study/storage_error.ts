@@ -2,39 +2,32 @@
 // read-only disk ends a run with one sentence, the path, and exit code 6 - never with a stack trace.
 
 import { type DiagnosticCode, exitCodes, LayermixError } from "../diag/diagnostic.js";
+import { systemReason } from "../diag/system_reason.js";
 
-const causes: Readonly<
-  Record<string, { readonly code: DiagnosticCode; readonly what: string; readonly help: string }>
-> = {
+const causes: Readonly<Record<string, { readonly code: DiagnosticCode; readonly help: string }>> = {
   ENOSPC: {
     code: "LMX4001",
-    what: "the disk is full",
     help: "Free some space, then run the same command again.",
   },
   EDQUOT: {
     code: "LMX4001",
-    what: "the quota is used up",
     help: "Free some space, then run the same command again.",
   },
   EFBIG: {
     code: "LMX4001",
-    what: "a file would grow over its size limit",
     help: "Raise the limit (ulimit -f), then run the same command again.",
   },
-  EROFS: { code: "LMX4002", what: "the file system is read-only", help: "Choose another folder with --out." },
+  EROFS: { code: "LMX4002", help: "Choose another folder with --out." },
   EACCES: {
     code: "LMX4002",
-    what: "permission denied",
     help: "Choose another folder with --out, or change its permissions.",
   },
   EPERM: {
     code: "LMX4002",
-    what: "operation not permitted",
     help: "Choose another folder with --out, or change its permissions.",
   },
   ENOTDIR: {
     code: "LMX4002",
-    what: "a part of the path is not a folder",
     help: "Choose another folder with --out.",
   },
 };
@@ -66,7 +59,7 @@ export function storageError(verb: "read" | "write", path: string, error: unknow
     {
       code: known?.code ?? "LMX4003",
       severity: "error",
-      message: `Expected to ${verb} ${path}, got: ${known?.what ?? (error as Error).message}`,
+      message: `Expected to ${verb} ${path}, got: ${known === undefined ? (error as Error).message : systemReason(error)}`,
       help: [
         verb === "read" ? readHelp : (known?.help ?? "Check the disk, then run the same command again."),
       ],
