@@ -36,7 +36,7 @@ blocks: { attention: { heads: 24, kv_heads: 6, head_dim: 128 }, mlp: { width: 10
   "hybrid 1.2B": `pattern: "${"M-M-M-M*-M-".repeat(4)}"
 hidden: 2048
 vocab: 50280
-blocks: { mamba2: { state: 128, head_dim: 64, groups: 4 }, attention: { heads: 16, kv_heads: 4, head_dim: 128 }, mlp: { width: 7168, activation: relu2 } }`,
+blocks: { mamba2: { state: 128, head_dim: 64, groups: 2 }, attention: { heads: 16, kv_heads: 4, head_dim: 128 }, mlp: { width: 7168, activation: relu2 } }`,
   "hybrid 3.5B": `pattern: "${"M-M*-M-M-".repeat(5)}"
 hidden: 3072
 vocab: 100352
@@ -91,7 +91,6 @@ const cpuWork = [
 const mostPromptTokens = gpu ? 131_072 : 1000;
 const [models, work] = gpu ? [gpuModels, gpuWork] : [cpuModels, cpuWork];
 const hardware = await loadHardware(values.hardware);
-const native = loadNative(addonFor(values.device));
 const known = new Set(hardware.calibration.points.map(({ operation }) => JSON.stringify(operation)));
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 
@@ -119,6 +118,7 @@ const shared = work.flatMap(([name, batch, length]) => {
 });
 if (shared.length > 0) throw new Error(`shapes of the calibration: ${JSON.stringify(shared[0])}`);
 
+const native = loadNative(addonFor(values.device));
 const rows = [];
 for (const [name, batch, length] of work) {
   const one = plans[name];

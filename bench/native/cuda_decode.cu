@@ -46,7 +46,7 @@ void operations() {
   lmx_operation launch{};
   launch.kind = LMX_OP_LAUNCH;
   report("launch", launch);
-  for (const int64_t rows : {1, 2, 4, 8, 12, 16, 24, 32, 33, 64, 128}) {
+  for (const int64_t rows : {1, 2, 4, 8, 9, 16, 24, 32, 64, 128}) {
     const std::string at = " rows " + std::to_string(rows);
     report("linear 4096 -> 4096" + at, matrix(LMX_OP_LINEAR, rows, 4096, 4096));
     report("linear 8192 -> 4096" + at, matrix(LMX_OP_LINEAR, rows, 8192, 4096));

@@ -42,6 +42,7 @@ class Zeros {
   explicit Zeros(std::size_t bytes) {
     check(cudaMalloc(&pointer_, bytes), "cudaMalloc");
     check(cudaMemset(pointer_, 0, bytes), "cudaMemset");
+    check(cudaStreamSynchronize(cudaStreamLegacy), "cudaStreamSynchronize");  // the backend's stream does not wait for that one
   }
   ~Zeros() { cudaFree(pointer_); }
   Zeros(const Zeros&) = delete;
@@ -101,17 +102,8 @@ class CudaInference final : public Inference {
     linear_few_rows(call, stream());
   }
   void norm_linear(const LinearShape& s, const PreNorm& norm, const void* x, const void* w, void* y, bool wide) override {
-    const bool few = takes_few_rows(s, x, w) && takes_few_rows(s, norm.normed, w);
-    if (!few || s.rows > kMostRowsWithNorm) {
-      parts_.backend.rms_norm_forward({s.rows, s.in, norm.eps}, x, norm.weight, norm.normed, norm.rstd);
-      x = norm.normed;
-    }
-    if (few) {
-      FewRowsLinear call{s, in<bf16>(x), in<bf16>(w)};
-      if (s.rows <= kMostRowsWithNorm) {
-        call.norm_weight = in<float>(norm.weight);
-        call.eps = static_cast<float>(norm.eps);
-      }
+    if (takes_few_rows(s, x, w)) {
+      FewRowsLinear call = with_norm({s, in<bf16>(x), in<bf16>(w)}, norm);
       if (wide) {
         call.wide_y = out<float>(y);
       } else {
@@ -119,24 +111,17 @@ class CudaInference final : public Inference {
       }
       return linear_few_rows(call, stream());
     }
+    x = normed({s.rows, s.in, norm.eps}, norm, x);
     if (!wide) return parts_.backend.linear_forward(s, x, w, nullptr, y);
     parts_.gemm.run({true, false, s.out, s.rows, s.in, w, s.in, x, s.in, nullptr, y, s.out, CUDA_R_32F}, stream());
   }
   void norm_linear_activation(const MlpShape& s, const PreNorm& norm, const void* x, const void* w_up, void* u,
                               void* a) override {
     const LinearShape shape{s.rows, s.hidden, s.up_width()};
-    const bool few = takes_few_rows(shape, x, w_up) && takes_few_rows(shape, norm.normed, w_up);
-    if (!few || s.rows > kMostRowsWithNorm) {
-      parts_.backend.rms_norm_forward({s.rows, s.hidden, norm.eps}, x, norm.weight, norm.normed, norm.rstd);
-      x = norm.normed;
+    if (takes_few_rows(shape, x, w_up)) {
+      return mlp_up_few_rows(s, with_norm({shape, in<bf16>(x), in<bf16>(w_up)}, norm), out<bf16>(a), stream());
     }
-    if (!few) return parts_.backend.linear_activation_forward(s, x, w_up, u, a);
-    FewRowsLinear call{shape, in<bf16>(x), in<bf16>(w_up)};
-    if (s.rows <= kMostRowsWithNorm) {
-      call.norm_weight = in<float>(norm.weight);
-      call.eps = static_cast<float>(norm.eps);
-    }
-    mlp_up_few_rows(s, call, out<bf16>(a), stream());
+    parts_.backend.linear_activation_forward(s, normed({s.rows, s.hidden, norm.eps}, norm, x), w_up, u, a);
   }
 
   void causal_conv1d_step(const ConvShape& s, ConstStrided x, const void* w, const void* bias, void* window,
@@ -190,6 +175,16 @@ class CudaInference final : public Inference {
   // Whether the chunked scan takes the shape and is worth it; otherwise the recurrence, token by token in one kernel.
   static bool scans(const SsdShape& s) { return s.time >= kScanFrom && !ssd_scan_needs_padding(s); }
   cudaStream_t stream() const { return parts_.stream(); }
+  static FewRowsLinear with_norm(FewRowsLinear call, const PreNorm& norm) {
+    call.norm_weight = in<float>(norm.weight);
+    call.eps = static_cast<float>(norm.eps);
+    return call;
+  }
+  // x after the norm, by a kernel of its own.
+  const void* normed(const NormShape& s, const PreNorm& norm, const void* x) {
+    parts_.backend.rms_norm_forward(s, x, norm.weight, norm.normed, norm.rstd);
+    return norm.normed;
+  }
 
   InferenceParts parts_;
   Zeros counters_, greedy_;

@@ -1,15 +1,15 @@
-// A block owns 16 outputs (or 32), its warps share the sum over `in`, and the tensor core multiplies 16 weights rows by up to 8
+// A block owns 16 outputs, its warps share the sum over `in`, and the tensor core multiplies 16 weight rows by up to 8
 // rows of x at once: mma.m16n8k16 with the weights as A. The order of k inside an mma is free as long as both operands agree, so
 // every thread takes 8 neighbouring elements of a row, 16 bytes, straight from memory to registers: nothing is staged or
 // transposed. Thread (g = lane / 4, t = lane % 4) holds elements 8t .. 8t+7 of a stretch of 32, of weight rows g and g + 8 and of row g of x.
 //
-// Memory-bound: 2 bytes per weight; a 4096 x 16384 product is 134 MB, 32 us at 4.2 TB/s. The next stretches are loaded before the
+// Memory-bound: 2 bytes per weight; a 4096 x 16384 product is 134 MB, 32 us at 4.2 TB/s, 38 us measured on an H200. More rows of x in a
+// block's own registers would be read by every block through L2, as many bytes as there are weights: with 32 rows 57 us. The next stretches are loaded before the
 // current ones are used, the first ones before the kernel before has ended. RMSNorm costs nothing: x is multiplied by the norm's
 // weight as it is read, its squares are summed on the way, and 1/rms, which does not depend on k, is applied to the finished sums.
 // Partial sums of the warps are added in warp order: equal inputs give equal bits.
 #include <type_traits>
 
-#include "../common/error.h"
 #include "check.h"
 #include "dependent_launch.cuh"
 #include "launch.h"
@@ -22,6 +22,8 @@ namespace {
 constexpr int kWarps = 8;
 constexpr int kThreads = kWarps * 32;
 constexpr int kStretch = 32;  // elements of k that the four threads of a row take at once
+constexpr int kOutputs = 16;   // of a block
+constexpr int kColumns = 8;    // rows of x
 // Stretches of one round: 256 bytes of every weight row, or 128 where there are twice as many rows.
 template <int kM>
 constexpr int kStretches = kM == 1 ? 4 : 2;
@@ -101,10 +103,10 @@ struct Activated {
   __device__ static float apply(float sum, float up) { return activated<kActivation>(sum) * (kGate ? up : 1.f); }
 };
 
-// kM tiles of 16 outputs, kN tiles of 8 rows of x. Gated: kM = 2, and the second tile is the up's part of the same outputs.
-template <int kM, int kN, bool kNorm, class Finish>
+// Gated: two tiles of 16 weight rows, the gate's and the up's of the same outputs.
+template <bool kNorm, class Finish>
 __global__ void __launch_bounds__(kThreads, 2) few_rows_kernel(const Call c) {
-  constexpr int kOutputs = Finish::kGated ? 16 : 16 * kM, kColumns = 8 * kN;
+  constexpr int kM = Finish::kGated ? 2 : 1;
   __shared__ float sums[kWarps][kM * 16][kColumns + 1];
   __shared__ float squares[kWarps][kColumns];
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, g = lane / 4, t = lane % 4;
@@ -115,8 +117,7 @@ __global__ void __launch_bounds__(kThreads, 2) few_rows_kernel(const Call c) {
   for (int m = 0; m < kM; ++m) {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      const int row = first + (Finish::kGated ? 0 : m * 16) + half * 8 + g;
-      pointers[m][half] = c.w + index_t{min(row, c.out - 1) + (Finish::kGated ? m * c.second : 0)} * c.in;
+      pointers[m][half] = c.w + index_t{min(first + half * 8 + g, c.out - 1) + m * c.second} * c.in;
     }
   }
   constexpr int kRoundElements = kStretch * kStretches<kM>, kStep = kRoundElements * kWarps;
@@ -126,8 +127,8 @@ __global__ void __launch_bounds__(kThreads, 2) few_rows_kernel(const Call c) {
   wait_for_previous();
   let_next_start();
 
-  float sum[kM][kN][4] = {};
-  float square[kN] = {};
+  float sum[kM][4] = {};
+  float square = 0;
   const int rounds = (c.in + kRoundElements - 1) / kRoundElements;
   for (int round = warp; round < rounds; round += kWarps, k += kStep) {
     Round<kM> next;
@@ -135,45 +136,35 @@ __global__ void __launch_bounds__(kThreads, 2) few_rows_kernel(const Call c) {
 #pragma unroll
     for (int s = 0; s < kStretches<kM>; ++s) {
       const int at = k + s * kStretch;
+      uint4 x = {0, 0, 0, 0};
+      if (g < c.rows && at < c.in) x = *reinterpret_cast<const uint4*>(c.x + index_t{g} * c.in + at);
+      if constexpr (kNorm) {
+        Floats f = unpack(x);
+        if (at < c.in) {
+          const Floats w = load<true>(c.norm_weight, at, c.in);
 #pragma unroll
-      for (int n = 0; n < kN; ++n) {
-        const int row = n * 8 + g;
-        uint4 x = {0, 0, 0, 0};
-        if (row < c.rows && at < c.in) x = *reinterpret_cast<const uint4*>(c.x + index_t{row} * c.in + at);
-        if constexpr (kNorm) {
-          Floats f = unpack(x);
-          if (at < c.in) {
-            const Floats w = load<true>(c.norm_weight, at, c.in);
-#pragma unroll
-            for (int i = 0; i < kPack; ++i) {
-              square[n] += f.v[i] * f.v[i];
-              f.v[i] *= w.v[i];
-            }
+          for (int i = 0; i < kPack; ++i) {
+            square += f.v[i] * f.v[i];
+            f.v[i] *= w.v[i];
           }
-          x = pack(f);
         }
-#pragma unroll
-        for (int m = 0; m < kM; ++m) multiply(sum[m][n], current.rows[m][0][s], current.rows[m][1][s], x);
+        x = pack(f);
       }
+#pragma unroll
+      for (int m = 0; m < kM; ++m) multiply(sum[m], current.rows[m][0][s], current.rows[m][1][s], x);
     }
     current = next;
   }
 
   if constexpr (kNorm) {
-#pragma unroll
-    for (int n = 0; n < kN; ++n) {
-      square[n] += __shfl_xor_sync(~0u, square[n], 1);
-      square[n] += __shfl_xor_sync(~0u, square[n], 2);
-      if (t == 0) squares[warp][n * 8 + g] = square[n];
-    }
+    square += __shfl_xor_sync(~0u, square, 1);
+    square += __shfl_xor_sync(~0u, square, 2);
+    if (t == 0) squares[warp][g] = square;
   }
 #pragma unroll
   for (int m = 0; m < kM; ++m) {
 #pragma unroll
-    for (int n = 0; n < kN; ++n) {
-#pragma unroll
-      for (int e = 0; e < 4; ++e) sums[warp][m * 16 + g + e / 2 * 8][n * 8 + t * 2 + e % 2] = sum[m][n][e];
-    }
+    for (int e = 0; e < 4; ++e) sums[warp][m * 16 + g + e / 2 * 8][t * 2 + e % 2] = sum[m][e];
   }
   __syncthreads();
   const auto total = [&](int output, int row) {
@@ -205,24 +196,11 @@ __global__ void __launch_bounds__(kThreads, 2) few_rows_kernel(const Call c) {
   }
 }
 
-template <int kM, int kN, bool kNorm, class Finish>
-void launch(const Call& c, cudaStream_t stream) {
-  constexpr int kOutputs = Finish::kGated ? 16 : 16 * kM;
-  check(launch_dependent(few_rows_kernel<kM, kN, kNorm, Finish>, dim3(static_cast<unsigned>(ceil_div(c.out, kOutputs))),
-                         dim3(kThreads), 0, stream, c),
-        "linear_few_rows");
-}
-
 template <class Finish>
-void dispatch(const Call& c, cudaStream_t stream) {
-  constexpr int kM = Finish::kGated ? 2 : 1, kWideM = 2;
-  if (c.norm_weight != nullptr) {
-    if (c.rows > kMostRowsWithNorm) throw InvalidArgument("linear_few_rows: Expected at most 8 rows to be normalised");
-    return launch<kM, 1, true, Finish>(c, stream);
-  }
-  if (c.rows <= 8) return launch<kM, 1, false, Finish>(c, stream);
-  if (c.rows <= 16) return launch<kWideM, 2, false, Finish>(c, stream);
-  launch<kWideM, 4, false, Finish>(c, stream);
+void launch(const Call& c, cudaStream_t stream) {
+  const auto kernel = c.norm_weight != nullptr ? few_rows_kernel<true, Finish> : few_rows_kernel<false, Finish>;
+  check(launch_dependent(kernel, dim3(static_cast<unsigned>(ceil_div(c.out, kOutputs))), dim3(kThreads), 0, stream, c),
+        "linear_few_rows");
 }
 
 Call call_of(const FewRowsLinear& l) {
@@ -237,7 +215,7 @@ bool takes_few_rows(const LinearShape& s, const void* x, const void* w) {
          aligned_rows(s.in, x, w);
 }
 
-void linear_few_rows(const FewRowsLinear& l, cudaStream_t stream) { dispatch<Plain>(call_of(l), stream); }
+void linear_few_rows(const FewRowsLinear& l, cudaStream_t stream) { launch<Plain>(call_of(l), stream); }
 
 void mlp_up_few_rows(const MlpShape& s, const FewRowsLinear& l, bf16* a, cudaStream_t stream) {
   Call c = call_of(l);
@@ -248,8 +226,8 @@ void mlp_up_few_rows(const MlpShape& s, const FewRowsLinear& l, bf16* a, cudaStr
   c.y = a;
   c.wide_y = nullptr;
   const auto with_gate = [&](auto activation) {
-    if (s.gated) return dispatch<Activated<activation(), true>>(c, stream);
-    dispatch<Activated<activation(), false>>(c, stream);
+    if (s.gated) return launch<Activated<activation(), true>>(c, stream);
+    launch<Activated<activation(), false>>(c, stream);
   };
   switch (s.activation) {
     case Activation::gelu_tanh: return with_gate(std::integral_constant<Activation, Activation::gelu_tanh>());

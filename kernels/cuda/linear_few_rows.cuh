@@ -9,8 +9,7 @@
 
 namespace lmx::cuda {
 
-constexpr index_t kMostFewRows = 32;      // beyond, cuBLASLt
-constexpr index_t kMostRowsWithNorm = 8;  // beyond, normalising in every block costs more than a kernel of its own
+constexpr index_t kMostFewRows = 8;  // beyond, cuBLASLt
 
 // x (rows, in) bf16, w (out, in) bf16.
 struct FewRowsLinear {

@@ -3,7 +3,7 @@
 //
 // One block of 4 warps owns a kP x kN piece of the state of one (sequence, virtual head) in fp32 accumulators
 // and walks time in order; u and v stream through a ring of kStages buffers (cp.async, one barrier a buffer).
-// The weights w_k, bf16 pairs, multiply u in operand registers. Each warp turns one chunk of four into Δ, s
+// The weights w_k, two bf16 each so that only the product is rounded, multiply u in operand registers. Each warp turns one chunk of four into Δ, s
 // and w, four chunks ahead.
 //
 // 65536 tokens, 24 heads x 64, state 128 (batch 16): 25.8 GFLOP; u 201 MB + v 17 MB (805 MB from L2) + states
@@ -31,7 +31,7 @@ struct StatePassTile {
   struct Shared {
     Stage stages[kStages];
     bf16 out[kWarps][16 * cols];
-    std::uint32_t weight[2][kWarps][kSsdChunk / 2];  // two groups of chunks, pairs of steps
+    uint2 weight[2][kWarps][kSsdChunk / 2];  // two groups of chunks, pairs of steps: w in bf16, and what that leaves
     float total[2][kWarps];                          // S log2(e)
   };
 };
@@ -55,7 +55,7 @@ __device__ __forceinline__ Times load_times(const SsdStatePass& p, int b, int he
 // Δ, s and w of one chunk by one warp; see SsdSteps for what is left in global memory.
 template <bool kReverse>
 __device__ void prepare_chunk(const SsdStatePass& p, const Times& times, int b, int head, int chunk, int lane,
-                              float bias, float a_log2, bool publish, std::uint32_t* weight, float* total) {
+                              float bias, float a_log2, bool publish, uint2* weight, float* total) {
   float delta[4], decay[4];
   float sum = 0;
 #pragma unroll
@@ -81,7 +81,11 @@ __device__ void prepare_chunk(const SsdStatePass& p, const Times& times, int b, 
     decay[k] += before;
     w[k] = kReverse ? tile::exp2_fast(decay[k]) : tile::exp2_fast(fminf(last - decay[k], 0.0f)) * delta[k];
   }
-  *reinterpret_cast<uint2*>(weight + lane * 2) = {to_pair(w[0], w[1]), to_pair(w[2], w[3])};
+#pragma unroll
+  for (int k = 0; k < 4; k += 2) {
+    const std::uint32_t pair = to_pair(w[k], w[k + 1]);
+    weight[lane * 2 + k / 2] = {pair, to_pair(w[k] - low_half(pair), w[k + 1] - high_half(pair))};
+  }
   if (lane == 0) *total = last;
   if (publish) {
     const index_t at = p.g.steps(b, chunk, p.g.heads) + head * p.g.steps_per_head() + lane * 4;
@@ -180,16 +184,19 @@ __global__ void __launch_bounds__(kThreads, kN == 128 ? 3 : 2) ssd_state_pass_ke
       }
       const auto& stage = shared.stages[step % kStages];
       const int first = (kReverse ? Tile::parts - 1 - part : part) * Tile::rows;
-      const std::uint32_t* const weight = shared.weight[parity][position % kWarps] + first / 2 + lane % 4;
+      const uint2* const weight = shared.weight[parity][position % kWarps] + first / 2 + lane % 4;
 #pragma unroll
       for (int k = 0; k < Tile::rows; k += 16) {
-        const std::uint32_t low = weight[k / 2], high = weight[k / 2 + 4];
+        const uint2 low = weight[k / 2], high = weight[k / 2 + 4];
         tile::Fragment a[2];
 #pragma unroll
         for (int m = 0; m < 2; ++m) {
           a[m] = on_u.a_trans(stage.u, warp_p + m * 16).at(k);
 #pragma unroll
-          for (int w = 0; w < 4; ++w) a[m].w[w] = tile::multiply_pairs(a[m].w[w], w < 2 ? low : high);
+          for (int w = 0; w < 4; ++w) {
+            const uint2 factor = w < 2 ? low : high;
+            a[m].w[w] = tile::multiply_pairs(a[m].w[w], factor.x, factor.y);
+          }
         }
 #pragma unroll
         for (int n = 0; n < Tile::cols; n += 16) {

@@ -2,7 +2,8 @@
 //
 // The state of a step crosses memory twice, and nothing else of the operation is of any size: 128 heads x 64 x 128 in fp32 are
 // 8.4 MB a sequence, 2 us at 4.2 TB/s. kLanes neighbouring threads own a row of the state (one channel of x), each of them packs of
-// kPack elements along n; a block owns some rows of one head. Rows are loaded before any of them is used.
+// kWide elements along n, 16 bytes; a block owns some rows of one head. Rows, and what a token brings for them, are loaded before any of
+// them is used, and the sums of all of a thread's rows go through the lanes together.
 #include <algorithm>
 #include <string>
 #include <type_traits>
@@ -25,26 +26,63 @@ struct Cells {
   float v[kWide];
 
   __device__ __forceinline__ void load(const State* from) {
-    if constexpr (std::is_same_v<State, float> && kWide == 4) {
+    if constexpr (kWide == 1) {
+      v[0] = static_cast<float>(*from);
+    } else if constexpr (std::is_same_v<State, float>) {
       const float4 f = *reinterpret_cast<const float4*>(from);
       v[0] = f.x, v[1] = f.y, v[2] = f.z, v[3] = f.w;
-    } else if constexpr (std::is_same_v<State, bf16> && kWide == 4) {
-      const uint2 f = *reinterpret_cast<const uint2*>(from);
-      v[0] = low_half(f.x), v[1] = high_half(f.x), v[2] = low_half(f.y), v[3] = high_half(f.y);
     } else {
-      v[0] = static_cast<float>(*from);
+      using Words = std::conditional_t<kWide == 8, uint4, uint2>;
+      const Words words = *reinterpret_cast<const Words*>(from);
+      const auto* const word = reinterpret_cast<const std::uint32_t*>(&words);
+#pragma unroll
+      for (int i = 0; i < kWide / 2; ++i) v[i * 2] = low_half(word[i]), v[i * 2 + 1] = high_half(word[i]);
     }
   }
   __device__ __forceinline__ void store(State* to) const {
-    if constexpr (std::is_same_v<State, float> && kWide == 4) {
-      *reinterpret_cast<float4*>(to) = {v[0], v[1], v[2], v[3]};
-    } else if constexpr (std::is_same_v<State, bf16> && kWide == 4) {
-      *reinterpret_cast<uint2*>(to) = {to_pair(v[0], v[1]), to_pair(v[2], v[3])};
-    } else {
+    if constexpr (kWide == 1) {
       *to = static_cast<State>(v[0]);
+    } else if constexpr (std::is_same_v<State, float>) {
+      *reinterpret_cast<float4*>(to) = {v[0], v[1], v[2], v[3]};
+    } else {
+      using Words = std::conditional_t<kWide == 8, uint4, uint2>;
+      Words words;
+      auto* const word = reinterpret_cast<std::uint32_t*>(&words);
+#pragma unroll
+      for (int i = 0; i < kWide / 2; ++i) word[i] = to_pair(v[i * 2], v[i * 2 + 1]);
+      *reinterpret_cast<Words*>(to) = words;
     }
   }
 };
+
+// Sums each of kRows values over kLanes neighbouring lanes. A value moves over half of the lanes at every step, so that all of them take
+// little more than one would: afterwards lane l holds the sum of row l * kRows / kLanes (of row 0 where kRows is 1).
+template <int kLanes, int kRows>
+__device__ __forceinline__ float sum_rows(float (&v)[kRows], int lane) {
+  static_assert(kLanes % kRows == 0, "a row for every group of lanes");
+  int offset = kLanes / 2;
+#pragma unroll
+  for (int count = kRows; count > 1; count /= 2, offset /= 2) {
+    const bool upper = lane & offset;
+#pragma unroll
+    for (int r = 0; r < count / 2; ++r) {
+      const float other = __shfl_xor_sync(~0u, upper ? v[r] : v[r + count / 2], offset);
+      v[r] = (upper ? v[r + count / 2] : v[r]) + other;
+    }
+  }
+#pragma unroll
+  for (int left = kLanes / kRows / 2; left > 0; left /= 2) v[0] += __shfl_xor_sync(~0u, v[0], left);
+  return v[0];
+}
+
+// v[index], without an indexed register.
+template <int kRows>
+__device__ __forceinline__ float pick(const float (&v)[kRows], int index) {
+  float value = v[0];
+#pragma unroll
+  for (int r = 1; r < kRows; ++r) value = index == r ? v[r] : value;
+  return value;
+}
 
 struct Update {
   const bf16* xbc;
@@ -57,7 +95,7 @@ struct Update {
 
 // grid (heads, batch, pieces of head_dim). kPacks packs of kWide elements per thread cover a row.
 template <class State, int kWide, int kLanes, int kPacks, int kRows>
-__global__ void __launch_bounds__(kThreads) update_kernel(const Update u, State* states) {
+__global__ void __launch_bounds__(kThreads, kPacks > 2 ? 1 : 3) update_kernel(const Update u, State* states) {
   constexpr int kRowsAtOnce = kThreads / kLanes;
   const int head = blockIdx.x, lane = threadIdx.x % kLanes, own_row = threadIdx.x / kLanes;
   const index_t b = blockIdx.y;
@@ -67,7 +105,7 @@ __global__ void __launch_bounds__(kThreads) update_kernel(const Update u, State*
   wait_for_previous();
   let_next_start();
 
-  Cells<State, kWide> cells[kRows][kPacks];
+  Cells<State, kWide> cells[kRows][kPacks] = {};
 #pragma unroll
   for (int r = 0; r < kRows; ++r) {
     const int p = first + r * kRowsAtOnce + own_row;
@@ -97,26 +135,29 @@ __global__ void __launch_bounds__(kThreads) update_kernel(const Update u, State*
 #pragma unroll
       for (int i = 0; i < kWide; ++i) bv[k][i] = pb.v[i], cv[k][i] = pc.v[i];
     }
+    float xp[kRows], sum[kRows];
 #pragma unroll
     for (int r = 0; r < kRows; ++r) {
       const int p = first + r * kRowsAtOnce + own_row;
-      const bool active = p < u.head_dim;
-      const float xp = active ? __bfloat162float(x[p]) : 0.f, write = delta * xp;
-      float sum = 0;
+      xp[r] = p < u.head_dim ? __bfloat162float(x[p]) : 0.f;
+    }
 #pragma unroll
-      for (int k = 0; k < kPacks; ++k) {
-        const int n = (k * kLanes + lane) * kWide;
-        if (active && n < u.state) {
+    for (int r = 0; r < kRows; ++r) {
+      const float write = delta * xp[r];
+      sum[r] = 0;
 #pragma unroll
-          for (int i = 0; i < kWide; ++i) {
-            cells[r][k].v[i] = fmaf(cells[r][k].v[i], keep, write * bv[k][i]);
-            sum = fmaf(cells[r][k].v[i], cv[k][i], sum);
-          }
+      for (int k = 0; k < kPacks; ++k)
+#pragma unroll
+        for (int i = 0; i < kWide; ++i) {
+          cells[r][k].v[i] = fmaf(cells[r][k].v[i], keep, write * bv[k][i]);
+          sum[r] = fmaf(cells[r][k].v[i], cv[k][i], sum[r]);
         }
-      }
-#pragma unroll
-      for (int offset = kLanes / 2; offset > 0; offset /= 2) sum += __shfl_xor_sync(~0u, sum, offset);
-      if (active && lane == 0) u.y[(row * u.heads + head) * u.head_dim + p] = __float2bfloat16(sum + skip * xp);
+    }
+    constexpr int kLanesOfRow = kLanes / kRows;  // that hold the same sum
+    const float total = sum_rows<kLanes>(sum, lane);
+    const int r = lane / kLanesOfRow, p = first + r * kRowsAtOnce + own_row;
+    if (lane % kLanesOfRow == 0 && p < u.head_dim) {
+      u.y[(row * u.heads + head) * u.head_dim + p] = __float2bfloat16(total + skip * pick(xp, r));
     }
   }
 #pragma unroll
@@ -142,8 +183,8 @@ void launch(const SsdShape& s, const Update& u, State* state, cudaStream_t strea
   };
   // More rows per thread keep more loads in flight; fewer make more blocks.
   const index_t pieces = ceil_div(s.head_dim, kRowsAtOnce), blocks = s.heads * s.batch;
-  if (kPacks <= 2 && pieces >= 8 && blocks * ceil_div(pieces, 8) >= kEnoughBlocks) return run(std::integral_constant<int, kPacks <= 2 ? 8 : 2>());
-  if (kPacks <= 2 && pieces >= 4 && blocks * ceil_div(pieces, 4) >= kEnoughBlocks) return run(std::integral_constant<int, kPacks <= 2 ? 4 : 2>());
+  constexpr int kMost = kPacks > 2 || kLanes < 4 ? 2 : 4;
+  if (pieces >= kMost && blocks * ceil_div(pieces, kMost) >= kEnoughBlocks) return run(std::integral_constant<int, kMost>());
   if (pieces >= 2) return run(std::integral_constant<int, 2>());
   run(std::integral_constant<int, 1>());
 }
@@ -160,17 +201,18 @@ void ssd_state_update(const SsdShape& s, const bf16* xbc, StridedOf<const bf16*>
   const Update u{xbc, dt.data, a_log, d, dt_bias, y, narrow(s.time), narrow(s.heads), narrow(s.head_dim),
                  narrow(s.heads / s.groups), narrow(s.state), narrow(s.channels()), narrow(dt.stride),
                  narrow(s.groups * s.state), static_cast<float>(s.dt_min)};
-  const bool wide = s.state % 4 == 0 && s.channels() % 4 == 0 && s.inner() % 4 == 0 &&
-                    reinterpret_cast<std::uintptr_t>(xbc) % 8 == 0;
+  // 16 bytes of the state at a time where its rows and those of xbc allow.
+  constexpr int kWide = std::is_same_v<State, float> ? 4 : 8;
+  const bool wide = s.state % kWide == 0 && s.channels() % kWide == 0 && s.inner() % kWide == 0 &&
+                    reinterpret_cast<std::uintptr_t>(xbc) % (kWide * sizeof(bf16)) == 0;
   if (!wide) {
     if (s.state <= 32) return launch<State, 1, 32, 1>(s, u, state, stream);
     return launch<State, 1, 32, 8>(s, u, state, stream);
   }
-  if (s.state <= 16) return launch<State, 4, 4, 1>(s, u, state, stream);
-  if (s.state <= 32) return launch<State, 4, 8, 1>(s, u, state, stream);
-  if (s.state <= 64) return launch<State, 4, 16, 1>(s, u, state, stream);
-  if (s.state <= 128) return launch<State, 4, 32, 1>(s, u, state, stream);
-  launch<State, 4, 32, 2>(s, u, state, stream);
+  if (s.state <= 32) return launch<State, kWide, 32 / kWide, 1>(s, u, state, stream);
+  if (s.state <= 64) return launch<State, kWide, 64 / kWide, 1>(s, u, state, stream);
+  if (s.state <= 128) return launch<State, kWide, 128 / kWide, 1>(s, u, state, stream);
+  launch<State, kWide, 32, 256 / kWide / 32>(s, u, state, stream);
 }
 
 template void ssd_state_update(const SsdShape&, const bf16*, StridedOf<const bf16*>, const float*, const float*,

@@ -4,6 +4,7 @@
 
 #include <cuda_runtime.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <deque>
@@ -32,7 +33,8 @@ class UploadRing {
       return;
     }
     if (next_ + bytes > capacity) next_ = 0;
-    while (!pending_.empty() && overlaps(pending_.front(), next_, bytes)) retire();
+    // Not only the front: where the ring's end was left unused, what is pending there is older than what this overwrites.
+    while (std::any_of(pending_.begin(), pending_.end(), [&](const Region& r) { return overlaps(r, next_, bytes); })) retire();
     std::memcpy(static_cast<char*>(ring_) + next_, source, bytes);
     check(cudaMemcpyAsync(destination, static_cast<char*>(ring_) + next_, bytes, cudaMemcpyHostToDevice, stream),
           "cudaMemcpyAsync");
@@ -59,7 +61,7 @@ class UploadRing {
 
   void* ring_ = nullptr;
   std::size_t next_ = 0;
-  std::deque<Region> pending_;  // oldest first, which is also the order in which the ring meets them again
+  std::deque<Region> pending_;  // oldest first
 };
 
 }  // namespace lmx::cuda
