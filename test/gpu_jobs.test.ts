@@ -16,12 +16,15 @@ describe("bench/gpu/run.sh", function () {
     spawnSync("bash", [script, "--out", join(folder(), "out"), ...options], { encoding: "utf8" });
 
   it("runs job after job, whatever becomes of each", () => {
-    const { status, stdout, stderr } = run("--device", "cpu", "--small", "kernels", "sweep");
+    const { status, stdout, stderr } = run("--device", "cpu", "--small", "kernels", "kill");
     assert.equal(status, 0, stdout + stderr);
     const summary = readFileSync(join(folder(), "out/summary.txt"), "utf8");
-    assert.match(summary, /^kernels \d+ 77 \(needs a GPU\)\nsweep \d+ 0\n$/);
-    const kill = readFileSync(join(folder(), "out/sweep/kill.txt"), "utf8");
+    assert.match(summary, /^kernels \d+ 77 \(needs a GPU\)\nkill \d+ 0\n$/);
+    const kill = readFileSync(join(folder(), "out/kill/kill.txt"), "utf8");
     assert.match(kill, /^killed with \d+ of 6 trials done and resumed: the same digests\n$/);
+    const figures = spawnSync("tar", ["-tJf", join(folder(), "out/figures.tar.xz")], { encoding: "utf8" }).stdout;
+    assert.match(figures, /^\.\/kill\/rough\/trials\/\w+\/result\.json$/m);
+    assert.doesNotMatch(figures, /safetensors/);
   });
 
   it("stops a job at its limit, and says so", () => {

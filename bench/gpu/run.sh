@@ -6,13 +6,14 @@
 #   --limit   seconds per job, after which it is stopped; what it has printed by then is kept. 1800 by default
 #   --small   everything a hundred times smaller, to see that a job runs
 #   --device  cpu: the jobs that can, on the CPU; the others say that they need a GPU (exit code 77)
-# Jobs: build tests kernels steps trace decode project packing sweep share sanitize. Each but the first begins when its build is there.
+# Jobs: build tests kernels steps trace decode project packing kill sweep share sanitize. Each but the first begins when its build is there.
 # A job's failure does not stop the others: DIR/summary.txt has a line for each, "name seconds code", and the exit code is 1 if one failed.
+# After each job DIR/figures.tar.xz has all results but checkpoints: a few hundred kilobytes to bring home from a host that will be gone.
 # Needs bash, coreutils, the CUDA toolkit, CMake, Node with node_modules, and dist/ (docs/gpu.md says how to bring them to a host).
 set -uo pipefail
 cd "$(dirname "$0")/../.."
-known=(build tests kernels steps trace decode project packing sweep share sanitize)
-usage() { sed -n '3,9s/^# \{0,1\}//p' bench/gpu/run.sh >&2; exit 2; }
+known=(build tests kernels steps trace decode project packing kill sweep share sanitize)
+usage() { sed -n '3,11s/^# \{0,1\}//p' bench/gpu/run.sh >&2; exit 2; }
 
 out=build-gpu limit=1800 jobs=()
 export DEVICE=cuda:0 SMALL=
@@ -44,6 +45,8 @@ export PATH="$PWD/node_modules/.bin:$PATH"
   nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null
 } | tee "$out/host.txt"
 failed=0
+figures=$(mktemp)
+trap 'rm -f "$figures"' EXIT
 for job in "${jobs[@]}"; do
   export OUT="$out/$job"
   mkdir -p "$OUT"
@@ -56,5 +59,6 @@ for job in "${jobs[@]}"; do
   [ "$code" -eq 77 ] && note=" (needs a GPU)"
   [ "$code" -eq 0 ] || [ "$code" -eq 77 ] || failed=1
   echo "$job $((SECONDS - begin)) $code$note" | tee -a "$out/summary.txt"
+  tar -C "$out" --exclude='*.safetensors' --exclude=figures.tar.xz -cJf "$figures" . && cp "$figures" "$out/figures.tar.xz"
 done
 exit "$failed"

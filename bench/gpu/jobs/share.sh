@@ -4,7 +4,7 @@ corpus
 file=bench/attention_share_gpu.yaml
 [ -z "$SMALL" ] || file=bench/gpu/small.yaml
 begin=$SECONDS
-layermix sweep "$file" --device "$DEVICE" --workers 2 --out "$OUT/study" ${SMALL:+--set proxy.tokens=40K} 2>&1 | tee "$OUT/sweep.txt"
+layermix sweep "$file" --device "$DEVICE" --workers 3 --out "$OUT/study" ${SMALL:+--set proxy.tokens=40K} 2>&1 | tee "$OUT/sweep.txt"
 echo "wall time $((SECONDS - begin)) s" | tee -a "$OUT/sweep.txt"
 layermix rank "$OUT/study" | tee "$OUT/rank.txt"
 layermix rank "$OUT/study" --csv >"$OUT/rank.csv"
