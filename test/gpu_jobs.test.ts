@@ -22,7 +22,9 @@ describe("bench/gpu/run.sh", function () {
     assert.match(summary, /^kernels \d+ 77 \(needs a GPU\)\nkill \d+ 0\n$/);
     const kill = readFileSync(join(folder(), "out/kill/kill.txt"), "utf8");
     assert.match(kill, /^killed with \d+ of 6 trials done and resumed: the same digests\n$/);
-    const figures = spawnSync("tar", ["-tJf", join(folder(), "out/figures.tar.xz")], { encoding: "utf8" }).stdout;
+    const figures = spawnSync("tar", ["-tJf", join(folder(), "out/figures.tar.xz")], {
+      encoding: "utf8",
+    }).stdout;
     assert.match(figures, /^\.\/kill\/rough\/trials\/\w+\/result\.json$/m);
     assert.doesNotMatch(figures, /safetensors/);
   });
