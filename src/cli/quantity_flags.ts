@@ -1,6 +1,7 @@
 // Flags that hold a quantity as study files write it: lengths with K = 1024, counts with K = 1000.
 
 import { Flags } from "@oclif/core";
+import { formatInteger } from "../report/format.js";
 import { parseCount, parseLength, parseShare } from "../spec/quantity.js";
 import { usageError } from "./failure.js";
 
@@ -29,16 +30,18 @@ export const shareFlag = (flag: string, description: string, otherwise: number) 
     defaultHelp: async () => `${100 * otherwise}%`,
   })();
 
+/** As in study files. */
+const mostQuantity = 1e15;
+
 function quantityFlag(flag: string, description: string, helpValue: string, read: (text: string) => number) {
   return Flags.custom<number>({
     description,
     helpValue,
     parse: async (input) => {
       const value = /^\d[\d.]*\s?[KMB]?$/.test(input) ? read(input) : Number.NaN;
-      if (Number.isSafeInteger(value) && value >= 1) return value;
-      throw usageError("LMX6005", `Expected --${flag} to be a whole number above 0, got ${input}`, [
-        `for example --${flag} 512 or --${flag} 4K`,
-      ]);
+      if (Number.isSafeInteger(value) && value >= 1 && value <= mostQuantity) return value;
+      const message = `Expected --${flag} to be a whole number from 1 to ${formatInteger(mostQuantity)}, got ${input}`;
+      throw usageError("LMX6005", message, [`digits, and K, M or B: --${flag} 512 or --${flag} 4K`]);
     },
   })();
 }

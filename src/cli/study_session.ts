@@ -5,6 +5,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { stringify } from "yaml";
 import { exitCodes, LayermixError } from "../diag/diagnostic.js";
+import { endedOf } from "../report/format.js";
 import { defaultWorkers, physicalCores, shareCores } from "../run/cores.js";
 import { runPool } from "../run/pool.js";
 import { StudyDirector } from "../run/study_director.js";
@@ -25,7 +26,7 @@ export interface SessionOptions {
   readonly folder: string;
   /** The study file's values, --set included, for study.yaml. */
   readonly source: unknown;
-  /** The file as the user named it, and how to run the same again. */
+  /** The file as the user named it, and how to go on when a run is stopped. */
   readonly file: string;
   readonly resume: string;
   readonly device: string;
@@ -121,9 +122,9 @@ export async function runStudy(options: SessionOptions): Promise<StudyEnd> {
 /** Training FLOPs of the largest step among the trials known now. */
 function largestStepFlops({ document, trials }: PreparedStudy): number {
   const definitions = new Map(trials.map(({ id, definition }) => [id, definition]));
-  return document.trials.reduce((most, { id, candidate }) => {
+  return document.trials.reduce((most, { id, candidate, task }) => {
     const step = definitions.get(id);
-    const { flopsPerToken } = document.candidates[candidate]!.proxy;
+    const flopsPerToken = document.candidates[candidate]!.taskFlopsPerToken[task]!;
     return step === undefined ? most : Math.max(most, flopsPerToken * step.batch * step.sequence);
   }, 0);
 }
@@ -161,17 +162,21 @@ function interrupted(
   const diagnostic = {
     code: "LMX4014" as const,
     severity: "error" as const,
-    message: `Interrupted: ${settled} of ${trials.length} trials have ended; the others are saved in ${folder}`,
-    help: [`Run the same command again to go on: ${resume}`],
+    message: `Interrupted: ${endedOf(settled, trials.length)}; the others are saved in ${folder}`,
+    help: [resume],
   };
   return new LayermixError(diagnostic, exitCode);
 }
 
-/** study.yaml: the values that ran, so that it can be run again as it is. */
+/** study.yaml: the values that ran, and the folder and name they ran with, so that it can be run again as it is. */
 function sourceText({ file, source, study }: Pick<SessionOptions, "file" | "source" | "study">): string {
-  const header = [
-    `# ${study.document.name}: the study as it ran, from ${file} with its --set values. Written by layermix.`,
-    `# File names in it start from ${study.document.spec.folder}`,
-  ];
-  return `${header.join("\n")}\n${stringify(source)}`;
+  const { name, spec } = study.document;
+  const { layermix, ...values } = source as Record<string, unknown>;
+  const complete = {
+    ...(layermix === undefined ? {} : { layermix }),
+    ...values,
+    name,
+    relative_to: spec.folder,
+  };
+  return `# ${name}: the study as it ran, from ${file} with its --set values. Written by layermix.\n${stringify(complete)}`;
 }

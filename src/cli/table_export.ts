@@ -5,9 +5,9 @@ import { Args, Flags } from "@oclif/core";
 import { formatBytes } from "../report/format.js";
 import { curveTable, trialTable } from "../report/study_tables.js";
 import { type TableFormat, tableBytes } from "../report/table_bytes.js";
-import { writeFileAtomic } from "../study/atomic_file.js";
 import { readMeasurements } from "../study/study_measurements.js";
 import type { CommandResult } from "./base_command.js";
+import { writeOutput } from "./output_file.js";
 
 export const tableArgs = {
   dir: Args.string({ description: "Study folder, as written by layermix sweep.", required: true }),
@@ -34,12 +34,16 @@ export function exportTable(
   const measurements = readMeasurements(folder);
   const content = table === "curves" ? curveTable(measurements) : trialTable(measurements);
   const bytes = tableBytes(content, format);
-  const size = { table, rows: content.rows.length, columns: content.columns.map(({ name }) => name) };
-  if (out === "-") return { data: { file: null, ...size }, text: bytes.toString("utf8") };
+  const columns = content.columns.map(({ name }) => name);
+  const size = { bytes: bytes.length, table, rows: content.rows.length, columns };
+  if (out === "-") {
+    const text = bytes.toString("utf8");
+    return { data: { file: null, ...size, content: text }, text };
+  }
   const file = out ?? join(folder, `${table}.${format}`);
-  writeFileAtomic(file, bytes);
+  writeOutput(file, bytes);
   return {
-    data: { file, bytes: bytes.length, ...size },
+    data: { file, ...size },
     text: `${file}: ${content.rows.length} rows, ${formatBytes(bytes.length)}`,
   };
 }

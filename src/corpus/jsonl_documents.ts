@@ -51,7 +51,14 @@ function documentOf(file: WindowFile, number: number, text: string, field: strin
       : typeof value === "object" && value !== null && !Array.isArray(value)
         ? `the fields ${Object.keys(value).slice(0, 8).join(", ") || "of {}"}`
         : text.trim().slice(0, 60);
-  throw badLine(file, number, 1, `Expected an object with a text in ${JSON.stringify(field)}, got ${got}`);
+  throw badLine(
+    file,
+    number,
+    1,
+    `Expected an object with a text in ${JSON.stringify(field)}, got ${got}`,
+    undefined,
+    ["`field` names the field of the text"],
+  );
 }
 
 /** Where a text stops being JSON: JSON.parse says it on some versions of Node.js only. */
@@ -89,14 +96,16 @@ async function* lines(file: WindowFile): AsyncGenerator<Uint8Array> {
   if (parts.length > 0) yield Buffer.concat(parts);
 }
 
-function badLine(file: WindowFile, line: number, column: number, message: string, cause?: unknown): Error {
-  return corpusError(
-    "LMX7023",
-    `${message} in line ${line} of ${file.name}`,
-    ["`field` names the field of the text"],
-    {
-      position: { file: file.name, line, column },
-      cause,
-    },
-  );
+function badLine(
+  file: WindowFile,
+  line: number,
+  column: number,
+  message: string,
+  cause?: unknown,
+  help: readonly string[] = ["JSONL has one JSON object per line; `format` names another format"],
+): Error {
+  return corpusError("LMX7023", `${message} in line ${line} of ${file.name}`, help, {
+    position: { file: file.name, line, column },
+    cause,
+  });
 }

@@ -22,7 +22,7 @@ export class WindowFile {
     this.#descriptor = this.#attempt(() => openSync(path, "r"));
     descriptors.register(this, this.#descriptor);
     this.stats = this.#attempt(() => fstatSync(this.#descriptor));
-    if (this.stats.isDirectory()) throw this.#unreadable("EISDIR: it is a folder");
+    if (this.stats.isDirectory()) throw this.#unreadable("it is a folder");
     this.byteLength = this.stats.size;
   }
 

@@ -36,7 +36,7 @@ function commonPrefix(a: string, b: string): number {
 }
 
 /**
- * The name closest to `wanted`, or undefined if none is close: at most a third of the letters (at least one) may
+ * The name closest to `wanted`, or undefined if none is close: at most a third of the letters (at least one, never all) may
  * differ, or `wanted` is a beginning of exactly one name ("attn" is not, "atten" is). Among equally distant names the
  * one with the longer common beginning wins: "relu" is nearer to "relu2" than to "gelu"; then the one whose next letter
  * or digit is nearer: "model-9b" is nearer to "model-8b" than to "model-4b".
@@ -45,7 +45,7 @@ export function nearestName(wanted: string, names: readonly string[]): string | 
   const target = normalise(wanted);
   if (target.length === 0 || target.length > 64) return undefined;
   let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(target.length / 3));
+  let bestDistance = Math.min(Math.max(1, Math.floor(target.length / 3)), target.length - 1);
   let bestPrefix = -1;
   let bestStep = Number.POSITIVE_INFINITY;
   for (const name of names) {

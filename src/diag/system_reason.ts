@@ -3,6 +3,9 @@
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: "there is no such file",
   EISDIR: "it is a folder",
+  EEXIST: "there is something of that name",
+  ENAMETOOLONG: "the name is too long",
+  EMFILE: "too many files are open",
   ENOTDIR: "a part of the path is not a folder",
   EACCES: "permission denied",
   EPERM: "operation not permitted",

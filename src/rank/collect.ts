@@ -60,7 +60,7 @@ function collectRecord(
   if (prunedAt !== undefined && broken === 0) {
     problems.push(`left behind at ${Number((100 * prunedAt.share).toFixed(1))}% of the full run`);
   } else if (missing > 0) {
-    problems.push(`${missing} of ${input.tasks.length * seeds.length} trials not run yet`);
+    problems.push(`${missing} of ${input.tasks.length * seeds.length} trials not run to the end yet`);
   } else if (seeds.length === 0) problems.push("not begun yet");
   const measure = new Map<number, number>();
   for (const seed of seeds) {

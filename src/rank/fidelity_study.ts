@@ -83,7 +83,8 @@ export function studyFidelity(
   const [own, other] = [gather(study, by), against === undefined ? undefined : gather(against, by)];
   const truthOf = other ?? own;
   const names = [...own.complete.keys()].filter((name) => truthOf.complete.has(name));
-  if (names.length < 3) throw tooFew(names.length, study, against);
+  if (names.length < 3)
+    throw tooFew(names.length, study, against, [...own.excluded, ...(other?.excluded ?? [])]);
   const sign = own.direction === "higher" ? 1 : -1;
   const truth = names.map((name) => finals(truthOf.complete.get(name)!).map((value) => sign * value));
   const apart = pairsApart(names, truth, confidence);
@@ -238,11 +239,11 @@ function costAt(
 ) {
   let [tokens, flops, seconds, timed] = [0, 0, 0, 0];
   for (const { candidate, task, seed, timing } of trials) {
-    const { name, proxy } = document.candidates[candidate]!;
+    const { name, taskFlopsPerToken } = document.candidates[candidate]!;
     if (!names.includes(name) || !tasks.includes(task) || !seeds.includes(seed)) continue;
     const own = share * document.tasks[task]!.tokens;
     tokens += own;
-    flops += own * proxy.flopsPerToken;
+    flops += own * taskFlopsPerToken[task]!;
     if (timing === undefined) continue;
     seconds += share * timing.trainSeconds;
     timed += 1;
@@ -330,10 +331,14 @@ function unknownMeasure(by: string, labels: readonly string[]): LayermixError {
   );
 }
 
+/** More than so many lines of help are no help. */
+const mostReasons = 6;
+
 function tooFew(
   count: number,
   study: StudyMeasurements,
   against: StudyMeasurements | undefined,
+  excluded: Fidelity["excluded"],
 ): LayermixError {
   const where = against === undefined ? study.folder : `both ${study.folder} and ${against.folder}`;
   return new LayermixError(
@@ -341,11 +346,13 @@ function tooFew(
       code: "LMX7011",
       severity: "error",
       message: `Expected at least 3 candidates with all trials done in ${where}, got ${count}`,
-      help:
+      help: [
+        ...new Set(excluded.map(({ candidate, reason }) => `${candidate}: ${reason}`)),
         against === undefined
-          ? ["An order of fewer says nothing; layermix status shows what is missing."]
-          : ["Candidates are the same where their names are: the axes and values of both sweeps must agree."],
+          ? "An order of fewer says nothing; layermix status shows what is missing."
+          : "Candidates are the same where their names are: the axes and values of both sweeps must agree.",
+      ].slice(-mostReasons),
     },
-    exitCodes.usage,
+    exitCodes.infeasible,
   );
 }

@@ -32,5 +32,5 @@ export function decodeBenchText(points: readonly Point[], options: TableOptions)
       formatBytes(point.totalBytes),
     ],
   }));
-  return renderTable(columns, rows, options).text;
+  return renderTable(columns, rows, options);
 }

@@ -39,7 +39,7 @@ export function fidelityText(fidelity: Fidelity, options: TableOptions): string 
       decimal(row.extrapolatedKendall),
     ],
   }));
-  const { text } = renderTable(columns, rows, options);
+  const text = renderTable(columns, rows, options);
   const parts = [text, "", ...rulers(fidelity), "", ...verdict(fidelity), ...forecastLines(fidelity)];
   return [heading(fidelity), "", ...parts].map(printable).join("\n");
 }

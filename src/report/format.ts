@@ -78,3 +78,13 @@ export function formatLength(tokens: number): string {
 export function formatRatio(ratio: number): string {
   return `${digits(ratio)}x`;
 }
+
+/** "1 trial", "8 trials". */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** "3 of 8 trials have ended". */
+export function endedOf(ended: number, total: number): string {
+  return `${ended} of ${counted(total, "trial")} ${total === 1 ? "has" : "have"} ended`;
+}

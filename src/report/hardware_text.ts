@@ -4,7 +4,7 @@ import { calibrationErrors } from "../project/curve_set.js";
 import { type Figure, type Hardware, peakTypes } from "../project/hardware.js";
 import { columns, paint, type TextStyle } from "./columns.js";
 import { formatBytes } from "./format.js";
-import { type Column, leftOut, renderTable } from "./text_table.js";
+import { type Column, renderTable } from "./text_table.js";
 
 const digits = (value: number): string => Number(value.toPrecision(4)).toString();
 const tera = (value: number): string => digits(value / 1e12);
@@ -42,9 +42,8 @@ export function hardwareTable(devices: readonly Hardware[], style: TextStyle): s
       calibration === undefined ? "not measured" : `measured ${calibration.date.slice(0, 10)}`,
     ],
   }));
-  const { text, left } = renderTable(table, rows, style);
   const units = "rates: dense TFLOP/s; link: one direction; layermix hardware show NAME names every source";
-  return `${text}${leftOut(left)}\n${units}`;
+  return `${renderTable(table, rows, style)}\n${units}`;
 }
 
 /** Every number of a device with its basis and source, and how well its calibration predicts itself. */

@@ -4,7 +4,7 @@
 import { countLayers, layerKinds } from "../block/layer_kinds.js";
 import { paint, type TextStyle } from "./columns.js";
 import { formatBytes, formatCount } from "./format.js";
-import { type Column, leftOut, renderTable } from "./text_table.js";
+import { type Column, renderTable } from "./text_table.js";
 
 /** What the list says of a model. */
 export interface PresetSize {
@@ -61,8 +61,7 @@ function modelTable(models: readonly ListedPreset[], style: TextStyle): string {
       ],
     };
   });
-  const { text, left } = renderTable(head, rows, style);
-  return text + leftOut(left);
+  return renderTable(head, rows, style);
 }
 
 /** "24 M, 4 *, 28 -". */

@@ -12,7 +12,7 @@ import {
   formatRatio,
 } from "./format.js";
 import { speedupPlot } from "./speedup_plot.js";
-import { type Column, leftOut, renderTable } from "./text_table.js";
+import { type Column, renderTable } from "./text_table.js";
 import { wrap } from "./wrap.js";
 
 export interface ProjectTextStyle extends TextStyle {
@@ -103,8 +103,7 @@ function pointTable(projection: Projection, style: TextStyle): string {
     ],
     ...(point.fits ? {} : { style: "dim" as const }),
   }));
-  const { text, left } = renderTable(columns, rows, { ...style, width: style.width - 2 });
-  return text + leftOut(left);
+  return renderTable(columns, rows, { ...style, width: style.width - 2 });
 }
 
 function spread({ speedupBand }: ProjectionPoint): string {
@@ -134,7 +133,7 @@ function breakdownTable(projection: Projection, style: TextStyle): string {
       share.provenance,
     ],
   }));
-  return renderTable(columns, rows, style).text;
+  return renderTable(columns, rows, style);
 }
 
 /** Candidates of a sweep side by side: time of a token, and speed-up where there is a baseline, at every context. */
@@ -169,6 +168,5 @@ export function candidatesTable(projections: readonly Projection[], style: TextS
   }));
   const crowded = projections.some(({ points }) => points.some(({ fits }) => !fits));
   const note = crowded ? "\n! does not fit at this batch" : "";
-  const { text, left } = renderTable(columns, rows, style);
-  return text + note + leftOut(left);
+  return renderTable(columns, rows, style) + note;
 }

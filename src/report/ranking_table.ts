@@ -5,7 +5,7 @@ import { significantPairs } from "../rank/compare.js";
 import { tieLetters } from "../rank/letters.js";
 import type { RankedCandidate, Ranking } from "../rank/rank_types.js";
 import { conclusions } from "./conclusion.js";
-import { formatBytes, formatCount, formatDuration, formatInteger, formatShare } from "./format.js";
+import { counted, formatBytes, formatCount, formatDuration, formatInteger, formatShare } from "./format.js";
 import { formatEstimate, formatMeasure, type MeasureKind } from "./measure_text.js";
 import { type Column, type Row, renderTable, type TableOptions } from "./text_table.js";
 
@@ -49,7 +49,7 @@ export function renderRanking(ranking: Ranking, options: RankingTableOptions): s
     const style = entry.state === "failed" ? "red" : entry.rank === 1 ? "green" : undefined;
     return { cells, ...(style === undefined ? {} : { style }) };
   });
-  const { text } = renderTable(columns, rows, options);
+  const text = renderTable(columns, rows, options);
   const notes = [
     legend(ranking, letters !== undefined),
     ...rateLines(ranking),
@@ -138,7 +138,7 @@ function problemLines(ranking: Ranking): readonly string[] {
   const lines = ranking.ranking.flatMap((entry) =>
     entry.prunedAt === undefined ? entry.problems.map((problem) => `${entry.candidate}: ${problem}`) : [],
   );
-  return [...left, "", `${done} of ${total} trials done`, ...lines];
+  return [...left, "", `${done} of ${counted(total, "trial")} done`, ...lines];
 }
 
 function conclusionLines(ranking: Ranking): readonly string[] {

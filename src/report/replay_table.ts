@@ -26,7 +26,7 @@ export function replayTable(rows: readonly ReplayRow[], options: TableOptions): 
       percent(row.top3),
     ],
   }));
-  return renderTable(columns, cells, options).text;
+  return renderTable(columns, cells, options);
 }
 
 /** "asha, 3 rungs, keep 33.33%, 9 trials". */

@@ -31,8 +31,13 @@ export interface ReportCandidate {
   /** What the trials took. */
   readonly tokens: number;
   readonly plannedTokens: number;
-  readonly seconds: number | undefined;
-  readonly tokensPerSecond: number | undefined;
+  /** Training FLOPs of those tokens. */
+  readonly flops: number;
+  readonly plannedFlops: number;
+  /** Of training steps, added over trials; of the mean trial. Absent while nothing has been timed. */
+  readonly seconds?: number;
+  readonly tokensPerSecond?: number;
+  readonly flopsPerSecond?: number;
   /** KV cache and recurrent state of one sequence at the context of the report, bytes; undefined where not known. */
   readonly cacheBytes: number | undefined;
   /** One decode step on the study's hardware at that context; undefined where not known. */
@@ -165,7 +170,9 @@ function describeCandidates(
     const index = document.candidates.findIndex(({ name }) => name === ranked.candidate);
     const study = document.candidates[index]!;
     const own = trials.filter(({ candidate }) => candidate === index);
-    const timed = own.flatMap(({ timing }) => (timing === undefined ? [] : [timing]));
+    const timed = own.flatMap(({ timing, task }) =>
+      timing === undefined ? [] : [{ ...timing, flopsPerToken: study.taskFlopsPerToken[task]! }],
+    );
     const plan = plans.get(study.name);
     const axisValue = axisPath === undefined ? undefined : (study.values[axisPath] as number);
     return {
@@ -174,12 +181,17 @@ function describeCandidates(
       ranked,
       axisValue,
       letters: letters?.get(study.name) ?? "",
-      tokens: own.reduce((sum, trial) => sum + tokensSeen(trial), 0),
-      plannedTokens: own.reduce((sum, { task }) => sum + document.tasks[task]!.tokens, 0),
-      seconds:
-        timed.length === 0 ? undefined : timed.reduce((sum, { trainSeconds }) => sum + trainSeconds, 0),
-      tokensPerSecond:
-        timed.length === 0 ? undefined : mean(timed.map(({ tokensPerSecond }) => tokensPerSecond)),
+      tokens: sum(own.map(tokensSeen)),
+      plannedTokens: sum(own.map(({ task }) => document.tasks[task]!.tokens)),
+      flops: sum(own.map((trial) => tokensSeen(trial) * study.taskFlopsPerToken[trial.task]!)),
+      plannedFlops: sum(own.map(({ task }) => document.tasks[task]!.tokens * study.taskFlopsPerToken[task]!)),
+      ...(timed.length > 0 && {
+        seconds: sum(timed.map(({ trainSeconds }) => trainSeconds)),
+        tokensPerSecond: mean(timed.map(({ tokensPerSecond }) => tokensPerSecond)),
+        flopsPerSecond: mean(
+          timed.map(({ tokensPerSecond, flopsPerToken }) => tokensPerSecond * flopsPerToken),
+        ),
+      }),
       cacheBytes:
         plan === undefined ? undefined : kvBytesPerToken(plan) * context + stateBytesPerSequence(plan),
       decodeSeconds:
@@ -188,6 +200,10 @@ function describeCandidates(
           : project(plan, { ...serving, contexts: [context] }).points[0]!.decodeTokenSeconds,
     };
   });
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
 }
 
 function tokensSeen({ outcome, rung, training, evaluations }: TrialMeasurements): number {

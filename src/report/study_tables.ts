@@ -61,7 +61,7 @@ export function trialTable({ document, trials }: StudyMeasurements): DataTable {
       candidate.params.total,
       candidate.proxy.params,
       candidate.flopsPerToken,
-      candidate.proxy.flopsPerToken,
+      candidate.taskFlopsPerToken[trial.task]!,
       timing?.trainSeconds ?? null,
       timing?.tokensPerSecond ?? null,
       timing?.device ?? null,

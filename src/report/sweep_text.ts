@@ -5,7 +5,7 @@ import type { DroppedCandidate } from "../plan/plan_types.js";
 import { columns, paint, type TextStyle } from "./columns.js";
 import { formatBytes, formatCount, formatFlops } from "./format.js";
 import type { PlannedModel } from "./plan_json.js";
-import { type Column, leftOut, renderTable } from "./text_table.js";
+import { type Column, renderTable } from "./text_table.js";
 
 /** Rows that a person can still read; --json has them all. */
 const longestTable = 200;
@@ -63,8 +63,7 @@ function candidateTable(candidates: readonly PlannedModel[], style: TextStyle): 
       formatBytes(cost.memory.stateBytesPerSequence),
     ],
   }));
-  const { text, left } = renderTable(head, rows, style);
-  return text + leftOut(left);
+  return renderTable(head, rows, style);
 }
 
 function droppedList(dropped: readonly DroppedCandidate[], style: TextStyle): string {

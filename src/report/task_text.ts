@@ -30,7 +30,7 @@ export function renderTask(kind: TaskKind, width: number): string {
   const rows = kind.options.map((option) => ({
     cells: [option.name, defaultText(option), expectation(option)],
   }));
-  const { text: table } = renderTable(columns, rows, { width, color: false });
+  const table = renderTable(columns, rows, { width, color: false });
   const meaning = kind.options.flatMap((option) =>
     wrap(`${option.name}: ${option.description}`, width, "  "),
   );

@@ -1,5 +1,5 @@
 // Tables for a terminal: a header, a rule, columns two spaces apart, numbers to the right. Columns that the width has no
-// room for are left out, least important first, and the caller is told which.
+// room for are left out, least important first, and a last line names them.
 
 import { styleText } from "node:util";
 import Table from "cli-table3";
@@ -29,17 +29,8 @@ export interface TableOptions {
 
 const gap = 2;
 
-/** Says which columns are left out; "" for none. */
-export function leftOut(left: readonly string[]): string {
-  return left.length === 0 ? "" : `\nno room for ${left.join(", ")}: widen the terminal, or use --json`;
-}
-
-/** @returns the table without a final newline, and the titles of the columns left out. */
-export function renderTable(
-  columns: readonly Column[],
-  rows: readonly Row[],
-  options: TableOptions,
-): { readonly text: string; readonly left: readonly string[] } {
+/** The table without a final newline. */
+export function renderTable(columns: readonly Column[], rows: readonly Row[], options: TableOptions): string {
   const safe = rows.map((row) => ({ ...row, cells: row.cells.map(printable) }));
   const widths = columns.map((column, i) =>
     Math.max(displayWidth(column.title), ...safe.map((row) => displayWidth(row.cells[i]!))),
@@ -66,7 +57,8 @@ export function renderTable(
   const total = kept.reduce((sum, i) => sum + widths[i]!, gap * (kept.length - 1));
   lines.splice(1, 0, "-".repeat(total));
   const left = columns.filter((_, i) => !kept.includes(i)).map(({ name, title }) => name ?? title);
-  return { text: lines.join("\n"), left };
+  if (left.length > 0) lines.push(`no room for ${left.join(", ")}: widen the terminal, or use --json`);
+  return lines.join("\n");
 }
 
 function keepColumns(

@@ -47,7 +47,7 @@ export function tradeoffs(model: ReportModel): readonly string[] {
   if (cheaper !== undefined) {
     const saved = 1 - cheaper.cacheBytes! / first.cacheBytes!;
     lines.push(
-      `${cheaper.study.name} is tied with ${first.study.name} and needs ${formatShare(Math.round(saved * 100) / 100)} less cache and state at ${context} ` +
+      `${cheaper.study.name} is tied with ${first.study.name} and needs ${saved > 0.99 ? "over 99%" : formatShare(Math.round(saved * 100) / 100)} less cache and state at ${context} ` +
         `(${formatBytes(cheaper.cacheBytes!)} instead of ${formatBytes(first.cacheBytes!)} per sequence).`,
     );
   }

@@ -177,9 +177,10 @@ function readyCandidate(
       source: { options: taskSpec.options, folder: spec.folder },
     };
   });
+  const described = describeCandidate(spec, candidate, plans, tasks, hardware, origin);
   return {
-    described: describeCandidate(spec, candidate, plans, tasks, hardware, origin),
-    flopsPerToken: plans.map((plan, task) => flopsPerToken(plan, tasks[task]!.budget.sequence)),
+    described,
+    flopsPerToken: described.taskFlopsPerToken,
     trial: (task, variant) =>
       trial(`${task} ${variant.seed} ${variant.learningRate ?? ""} ${variant.length ?? 1}`, [task, variant]),
   };
@@ -203,6 +204,7 @@ function describeCandidate(
     counts: plan.counts,
     params: countParameters(plan),
     flopsPerToken: flopsPerToken(plan, sequence),
+    taskFlopsPerToken: proxies.map((own, task) => flopsPerToken(own, tasks[task]!.budget.sequence)),
     costs: Object.fromEntries(
       spec.rank.objectives.map((objective) => [objective, costOf(spec, plan, objective, hardware)]),
     ),

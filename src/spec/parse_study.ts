@@ -105,12 +105,13 @@ function isOutside(kinds: readonly SchemaProblem[]): (found: SchemaProblem) => b
   return ({ path }) => !places.some((place) => `${toPointer(path)}/`.startsWith(`${place}/`));
 }
 
-/** Values that could not be read, and keys that a merge might have brought, are not reported a second time. */
+/** Values that could not be read, and keys that a merge or a second mapping of that name might have brought, are not reported a second time. */
 function isNews(problems: readonly Diagnostic[]): (found: SchemaProblem) => boolean {
   const paths = new Set(problems.map((problem) => problem.path));
   return ({ path, code }) => {
     if (paths.has(showPath(path))) return false;
-    return code !== "LMX1102" || !paths.has(showPath([...path.slice(0, -1), "<<"]));
+    const parent = path.slice(0, -1);
+    return code !== "LMX1102" || !(paths.has(showPath([...parent, "<<"])) || paths.has(showPath(parent)));
   };
 }
 

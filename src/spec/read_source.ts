@@ -40,8 +40,9 @@ export async function readFileLimited(file: string, shown: string): Promise<Uint
 async function unreadable(error: NodeJS.ErrnoException, file: string, shown: string): Promise<LayermixError> {
   const help: string[] = [];
   if (error.code === "ENOENT") {
-    const siblings = await readdir(dirname(file)).catch(() => []);
-    const near = similarName("file", basename(file), siblings);
+    const siblings = await readdir(dirname(file), { withFileTypes: true }).catch(() => []);
+    const files = siblings.filter((entry) => !entry.isDirectory()).map(({ name }) => name);
+    const near = similarName("file", basename(file), files);
     help.push(near ?? "presets are named preset:NAME; layermix init writes a study file");
   }
   const message = `Cannot read ${shown}: ${systemReason(error)}`;

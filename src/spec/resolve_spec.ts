@@ -1,6 +1,7 @@
 // A document that has passed every check -> Spec: defaults filled in, shares as fractions, counts as numbers, snake_case
 // keys as camelCase fields. Options of blocks and tasks stay as written; block/ and task/ resolve them.
 
+import { resolve } from "node:path";
 import type { Section } from "./checker.js";
 import { defaults } from "./defaults.js";
 import { parseAmount, parseCount, parseLength, parseShare } from "./quantity.js";
@@ -237,7 +238,8 @@ export function resolveSpec(root: Section, origin: SpecOrigin): Spec {
   return {
     name: (root.name ?? origin.defaultName) as string,
     file: origin.file,
-    folder: origin.folder,
+    folder:
+      root.relative_to === undefined ? origin.folder : resolve(origin.folder, root.relative_to as string),
     model: resolveModel(section(root.model)!),
     ...(sweep === undefined ? {} : { sweep: resolveSweep(sweep) }),
     ...(proxy === undefined ? {} : { proxy: resolveProxy(proxy) }),

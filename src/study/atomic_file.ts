@@ -25,7 +25,7 @@ export function temporaryPath(path: string): string {
 export function writeFileAtomic(path: string, bytes: string | Uint8Array): void {
   const temporary = temporaryPath(path);
   try {
-    writeDurably(temporary, bytes);
+    writeDurably(temporary, bytes, path);
     publish(temporary, path);
   } catch (error) {
     discard(temporary);
@@ -109,7 +109,7 @@ function putOnce(
 ): boolean {
   const temporary = temporaryPath(path);
   try {
-    writeDurably(temporary, bytes);
+    writeDurably(temporary, bytes, path);
     try {
       linkSync(temporary, path);
     } catch (error) {
@@ -131,8 +131,9 @@ function knowsNoLinks(error: unknown): boolean {
   return ["EPERM", "ENOTSUP", "ENOSYS", "EMLINK"].includes(errnoOf(error) ?? "");
 }
 
-function writeDurably(path: string, bytes: string | Uint8Array): void {
-  onDisk("write", path, () => {
+/** `meant` is the file that an error is about. */
+function writeDurably(path: string, bytes: string | Uint8Array, meant: string): void {
+  onDisk("write", meant, () => {
     const descriptor = openSync(path, "wx");
     try {
       writeAll(descriptor, typeof bytes === "string" ? Buffer.from(bytes) : bytes);

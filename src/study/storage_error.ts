@@ -30,6 +30,14 @@ const causes: Readonly<Record<string, { readonly code: DiagnosticCode; readonly 
     code: "LMX4002",
     help: "Choose another folder with --out.",
   },
+  EEXIST: {
+    code: "LMX4002",
+    help: "Choose another name with --out.",
+  },
+  EISDIR: {
+    code: "LMX4002",
+    help: "Choose another name with --out.",
+  },
 };
 
 const readHelp =
@@ -59,7 +67,7 @@ export function storageError(verb: "read" | "write", path: string, error: unknow
     {
       code: known?.code ?? "LMX4003",
       severity: "error",
-      message: `Expected to ${verb} ${path}, got: ${known === undefined ? (error as Error).message : systemReason(error)}`,
+      message: `Expected to ${verb} ${path}, got: ${systemReason(error)}`,
       help: [
         verb === "read" ? readHelp : (known?.help ?? "Check the disk, then run the same command again."),
       ],

@@ -24,10 +24,12 @@ export interface StudyCandidate {
   readonly learningRates?: readonly LearningRateChoice[];
   /** Exact forward + backward FLOPs of the model, per token, at the proxy's sequence length. */
   readonly flopsPerToken: number;
+  /** By task: training FLOPs of the proxy per token, at the task's own sequence length. */
+  readonly taskFlopsPerToken: readonly number[];
   readonly proxy: {
     readonly pattern: string;
     readonly params: number;
-    /** Training FLOPs per token of the proxy. */
+    /** Training FLOPs per token of the proxy, at the longest sequence of the tasks. */
     readonly flopsPerToken: number;
   };
 }

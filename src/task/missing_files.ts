@@ -1,9 +1,9 @@
 // Which files a text task asks for that are not there: what `check` can say without opening a corpus.
 
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { expandGlob, type GlobMatch } from "./glob.js";
 
-/** The patterns and the tokenizer of a task that no file matches, with their place below the task. */
+/** The patterns and the tokenizer of a task that no file matches - a folder is none -, with their place below the task. */
 export async function missingFiles(
   options: Readonly<Record<string, unknown>>,
   folder: string,
@@ -21,5 +21,5 @@ export async function missingFiles(
 
 /** A name without wildcards may also be the prefix of Megatron's two files. */
 function isThere({ path }: GlobMatch): boolean {
-  return existsSync(path) || existsSync(`${path}.idx`);
+  return (existsSync(path) && !statSync(path).isDirectory()) || existsSync(`${path}.idx`);
 }

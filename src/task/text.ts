@@ -78,10 +78,11 @@ async function create(options: TaskOptions, context: TaskContext): Promise<Task>
   const tokenBytes = told ? tokenizer.tokenBytes : undefined;
   const unit = !corpus.encoded && tokenizer === bytesTokenizer ? "bytes" : "tokens";
   const heldOutShare = options.held_out as number;
-  const windows =
+  const windows = naming(corpus, () =>
     options.order === "megatron"
       ? megatronWindows(megatronOf(corpus), heldOutShare, options.epochs as number, context)
-      : randomWindows(store.count, heldOutShare, context, unit);
+      : randomWindows(store.count, heldOutShare, context, unit),
+  );
   const evaluationRows = Math.min(
     windows.heldOutWindows,
     rowsFor(options.evaluation_tokens as number, sequence),
@@ -129,6 +130,22 @@ async function create(options: TaskOptions, context: TaskContext): Promise<Task>
     },
     measure: (evaluated) => measure(evaluated, tokenBytes),
   };
+}
+
+/** Names the files where they are too short. */
+function naming<T>({ files }: Corpus, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    const [found] = error instanceof LayermixError ? error.diagnostics : [];
+    if (found?.code !== "LMX7005") throw error;
+    const [first] = files;
+    const more = files.length > 1 ? ` and ${files.length - 1} more` : "";
+    throw new LayermixError(
+      { ...found, message: `${found.message} in ${first?.name}${more}` },
+      exitCodes.invalidFile,
+    );
+  }
 }
 
 type Put = (start: number, count: number, at: number) => void;

@@ -49,7 +49,7 @@ describe("layermix fidelity", () => {
       accuracy: (place) => (place.candidate === 1 && place.seed === 1 ? Number.NaN : plainAccuracy(place)),
     });
     const { code, stderr } = await layermix(["fidelity", folder()]);
-    assert.equal(code, 2);
+    assert.equal(code, 4);
     assert.match(
       stderr,
       /^error\[LMX7011\]: Expected at least 3 candidates with all trials done in .*, got 2/,

@@ -89,7 +89,7 @@ describe("layermix rank", () => {
     );
     const { code, stdout, stderr } = await layermix(["rank", folder()]);
     assert.equal(code, 0);
-    assert.match(stdout, /\n10 of 12 trials done\nattention=50%: 2 of 4 trials not run yet\n/);
+    assert.match(stdout, /\n10 of 12 trials done\nattention=50%: 2 of 4 trials not run to the end yet\n/);
     assert.equal(stderr, `Next: layermix status ${folder()}\n`);
   });
 

@@ -36,13 +36,15 @@ describe("layermix report", () => {
     assert.equal(missing.code, 6);
     assert.match(missing.stderr, /LMX4004/);
     await recordStudy(folder());
-    const { code, stderr } = await layermix([
-      "report",
-      folder(),
-      "-o",
-      join(folder(), "no", "such", "folder.html"),
-    ]);
-    assert.equal(code, 6);
-    assert.match(stderr, /Expected to write/);
+    const page = (file: string) => layermix(["report", folder(), "-o", join(folder(), file)]);
+    assert.equal((await page("new/folder/page.html")).code, 0);
+    for (const [file, reason] of [
+      ["study.json/page.html", "there is something of that name"],
+      ["trials", "it is a folder"],
+    ] as const) {
+      const { code, stderr } = await page(file);
+      assert.equal(code, 6);
+      assert.match(stderr, new RegExp(`^error\\[LMX4002\\]: Expected to write .*, got: ${reason}$`, "m"));
+    }
   });
 });

@@ -84,7 +84,10 @@ describe("layermix status", () => {
   it("suggests the sweep for what is left, and the ranking when nothing is", async () => {
     const study = await createTiny(folder());
     const waiting = await layermix(["status", folder()]);
-    assert.equal(waiting.stderr, `Next: layermix sweep tiny.yaml --out ${folder()}\n`);
+    assert.equal(
+      waiting.stderr,
+      `Next: layermix sweep ${folder()}/study.yaml --device cpu --out ${folder()}\n`,
+    );
     for (const { id } of study.trials) {
       publishFailure(studyLayout.trial(folder(), id), {
         format: 1,

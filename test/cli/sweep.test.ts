@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readClaim } from "../../src/study/claim.js";
 import { studyLayout, trialLayout } from "../../src/study/study_layout.js";
@@ -94,6 +94,29 @@ describe("layermix sweep", function () {
     assert.match(stderr, /^8 finished trials were there already$/m);
     assert.equal(stderr.match(/^\[\d+\/12\] attention=50% /gm)?.length, 4);
     assert.equal(stderr.match(/^\[\d+\/12\] attention=(0|25)% /gm), null);
+  });
+
+  it("writes a study.yaml that is the same study from anywhere", async () => {
+    mkdirSync(join(folder(), "texts"));
+    writeFileSync(
+      join(folder(), "texts/a.txt"),
+      "The quick brown fox jumps over the lazy dog.\n".repeat(200),
+    );
+    write("1K", (text) =>
+      text.replace(
+        /tasks:[\s\S]*?(?=\n\S|$)/,
+        "tasks: [{ task: text, files: [texts/a.txt], evaluation_tokens: 1K }]",
+      ),
+    );
+    const ran = await sweep("--set", "proxy.optimizer={lr: 1e-3}", "--seed", "3", "--out", "here", "--quiet");
+    assert.equal(ran.code, 0, ran.stderr);
+    mkdirSync(join(folder(), "else where"));
+    cpSync(join(folder(), "here/study.yaml"), join(folder(), "else where/study.yaml"));
+    const dry = ["sweep", "else where/study.yaml", "--seed", "3", "--dry-run", "--json"];
+    const { code, stdout } = await layermix(dry, { cwd: folder() });
+    assert.equal(code, 0, stdout);
+    const ids = JSON.parse(stdout).data.trials.map(({ id }: { id: string }) => id);
+    assert.deepEqual(new Set(ids), new Set(trialsOf("here").map((trial) => basename(trial))));
   });
 
   it("shows the trials and touches nothing with --dry-run", async () => {

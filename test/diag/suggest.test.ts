@@ -28,6 +28,11 @@ function reference(a: string, b: string): number {
 const word = fc.string({ unit: fc.constantFrom("a", "b", "c"), maxLength: 9 });
 
 describe("suggestions", () => {
+  it("takes no other letter for a name of one", () => {
+    assert.equal(nearestName("a", ["t"]), undefined);
+    assert.equal(nearestName("ab", ["ac"]), "ac");
+  });
+
   it("measure the optimal string alignment distance", () => {
     fc.assert(
       fc.property(word, word, (a, b) => assert.equal(editDistance(a, b), reference(a, b))),

@@ -143,8 +143,8 @@ describe("rank", () => {
       result.ranking.map((entry) => [entry.candidate, entry.rank, entry.state, entry.problems]),
       [
         ["a", 1, "complete", []],
-        ["b", 2, "partial", ["1 of 3 trials not run yet"]],
-        ["c", null, "waiting", ["3 of 3 trials not run yet"]],
+        ["b", 2, "partial", ["1 of 3 trials not run to the end yet"]],
+        ["c", null, "waiting", ["3 of 3 trials not run to the end yet"]],
       ],
     );
     assert.deepEqual(result.trials, { done: 5, diverged: 0, failed: 0, pruned: 0, total: 9 });

@@ -24,7 +24,7 @@ candidates that share a letter are tied (paired t-test over seeds, Holm's correc
 
 22 of 24 trials done
 attention=50%: recall diverged with seed 2
-attention=50%: 1 of 6 trials not run yet
+attention=50%: 1 of 6 trials not run to the end yet
 
 attention=25% and attention=12.5% are tied for first; every other candidate is behind attention=25% (3 seeds, 95%).
 On text no two candidates can be told apart (95%).

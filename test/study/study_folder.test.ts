@@ -35,7 +35,7 @@ describe("a file written whole", () => {
   it("leaves the old content and nothing beside it when it cannot be put in place", () => {
     mkdirSync(join(folder(), "taken"));
     writeFileSync(join(folder(), "taken", "child"), "");
-    assert.throws(() => writeFileAtomic(join(folder(), "taken"), "x"), refusal("LMX4003"));
+    assert.throws(() => writeFileAtomic(join(folder(), "taken"), "x"), refusal("LMX4002"));
     assert.deepEqual(readdirSync(folder()), ["taken"]);
     assert.throws(() => writeFileAtomic(join(folder(), "none", "file"), "x"), refusal("LMX4003"));
     assert.throws(() => writeFileAtomic(join(folder(), "taken", "child", "x"), "x"), refusal("LMX4002"));

@@ -31,8 +31,11 @@ describe("preset:quickstart", () => {
     assert.ok(document.tasks[0]!.description[0]!.includes("devils-dictionary.txt (382,665 bytes)"));
     // Under 15 TFLOP in all: two cores at 50 GFLOP/s each need two and a half minutes.
     const flops = document.trials.reduce((sum, { candidate, task }) => {
-      return sum + document.candidates[candidate]!.proxy.flopsPerToken * document.tasks[task]!.tokens;
+      return sum + document.candidates[candidate]!.taskFlopsPerToken[task]! * document.tasks[task]!.tokens;
     }, 0);
     assert.ok(flops < 15e12, String(flops));
+    // Attention costs more per token of the text's 128 than of recall's 48.
+    const [text, recall] = document.candidates.at(-1)!.taskFlopsPerToken;
+    assert.ok(text! > recall!, `${text}, ${recall}`);
   });
 });

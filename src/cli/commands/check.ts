@@ -2,6 +2,7 @@
 
 import { Args } from "@oclif/core";
 import { type Diagnostic, type ExitCode, exitCodes, LayermixError } from "../../diag/diagnostic.js";
+import { counted } from "../../report/format.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
 import { type CheckedStudy, checkStudy } from "../check_study.js";
 import { nextCommand } from "../next_command.js";
@@ -10,11 +11,11 @@ import { sharedFlags } from "../shared_flags.js";
 function summary(study: CheckedStudy): string {
   const layers = Object.entries(study.counts).filter(([, count]) => count > 0);
   const parts = [layers.map(([kind, count]) => `${count} ${kind}`).join(", ")];
-  if (study.candidates > 1) {
-    const dropped = study.dropped === 0 ? "" : ` (${study.dropped} dropped)`;
-    parts.push(`${study.candidates} candidates${dropped}`);
+  if (study.candidates > 1 || study.dropped > 0) {
+    const dropped = study.dropped === 0 ? "" : ` (${study.dropped} dropped: layermix plan says why)`;
+    parts.push(`${counted(study.candidates, "candidate")}${dropped}`);
   }
-  if (study.trials > 0) parts.push(`${study.trials} trials`);
+  if (study.trials > 0) parts.push(counted(study.trials, "trial"));
   return `ok  ${study.file}: ${parts.join("; ")}`;
 }
 
@@ -52,16 +53,14 @@ export class Check extends LayermixCommand {
         exitCode = exitCode === exitCodes.ok ? outcome.exitCode : exitCode;
       }
     }
-    if (problems.length > 0) {
-      for (const study of studies) this.note(summary(study));
-      throw new LayermixError(problems, exitCode);
-    }
+    const failure = problems.length === 0 ? undefined : new LayermixError(problems, exitCode);
     const [first] = studies;
+    if (first === undefined) throw failure;
     return {
       data: { files: studies.map(({ warnings: _, ...study }) => study) },
       text: studies.map(summary).join("\n"),
       warnings: studies.flatMap((study) => study.warnings),
-      ...nextCommand("plan", first?.file),
+      ...(failure === undefined ? nextCommand("plan", first.file) : { failure }),
     };
   }
 }

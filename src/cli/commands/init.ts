@@ -23,7 +23,10 @@ export class Init extends LayermixCommand {
     "<%= config.bin %> init study.yaml --force",
   ];
   static override args = {
-    file: Args.string({ description: "File to write. Example: study.yaml", default: "study.yaml" }),
+    file: Args.string({
+      description: "File to write, - for stdout. Example: study.yaml",
+      default: "study.yaml",
+    }),
   };
   static override flags = {
     preset: Flags.string({
@@ -36,6 +39,7 @@ export class Init extends LayermixCommand {
   protected override async execute(): Promise<CommandResult> {
     const { args, flags } = await this.parse(Init);
     const text = this.#text(args.file, flags.preset);
+    if (args.file === "-") return { data: { file: null, text }, text: text.trimEnd() };
     try {
       await mkdir(dirname(args.file), { recursive: true });
       await writeFile(args.file, text, { flag: flags.force ? "w" : "wx" });

@@ -16,10 +16,10 @@ import { loadStudy } from "../../spec/load_study.js";
 import { locating } from "../../spec/locate_error.js";
 import type { LoadedStudy } from "../../spec/parse_study.js";
 import { defaultProject } from "../../spec/resolve_spec.js";
-import { writeFileAtomic } from "../../study/atomic_file.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
 import { usageError } from "../failure.js";
 import { nextCommand } from "../next_command.js";
+import { writeOutput } from "../output_file.js";
 import { listFlag, memoryShareFlag } from "../projection_flags.js";
 import { sharedFlags } from "../shared_flags.js";
 
@@ -123,7 +123,7 @@ export class ProjectCommand extends LayermixCommand {
         "for example --baseline transformer-8b --contexts 1K,128K",
       ]);
     }
-    writeFileAtomic(file, speedupSvg(drawn, first!.hardware.name));
+    writeOutput(file, speedupSvg(drawn, first!.hardware.name));
     this.note(`Wrote ${file}`);
   }
 }

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { Args, Flags } from "@oclif/core";
 import { formatBytes } from "../../report/format.js";
 import { renderPage } from "../../report/page/page.js";
-import { writeFileAtomic } from "../../study/atomic_file.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
+import { writeOutput } from "../output_file.js";
 import { studyReport, studyServing } from "../study_report.js";
 
 export class Report extends LayermixCommand {
@@ -23,7 +23,7 @@ export class Report extends LayermixCommand {
   static override flags = {
     out: Flags.string({
       char: "o",
-      description: "File to write; DIR/report.html when absent. Example: -o attention.html",
+      description: "File to write, - for stdout; DIR/report.html when absent. Example: -o attention.html",
       helpValue: "FILE",
     }),
     by: Flags.string({
@@ -37,12 +37,14 @@ export class Report extends LayermixCommand {
     const model = studyReport(args.dir, flags.by, await studyServing(args.dir));
     const file = flags.out ?? join(args.dir, "report.html");
     const { html } = renderPage(model);
-    writeFileAtomic(file, html);
     const bytes = Buffer.byteLength(html);
     const { trials } = model.ranking;
+    const { name } = model.document;
+    if (file === "-") return { data: { file: null, bytes, name, trials, content: html }, text: html };
+    writeOutput(file, html);
     return {
-      data: { file, bytes, name: model.document.name, trials },
-      text: `${file}: ${model.document.name}, ${trials.done} of ${trials.total} trials done, ${formatBytes(bytes)}`,
+      data: { file, bytes, name, trials },
+      text: `${file}: ${name}, ${trials.done} of ${trials.total} trials done, ${formatBytes(bytes)}`,
     };
   }
 }

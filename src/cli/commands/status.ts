@@ -2,11 +2,13 @@
 
 import { Args } from "@oclif/core";
 import { columns } from "../../report/columns.js";
-import { formatCount } from "../../report/format.js";
+import { endedOf, formatCount } from "../../report/format.js";
 import { identifyProcess } from "../../study/process_identity.js";
 import type { StudyDocument } from "../../study/study_document.js";
+import { studyLayout } from "../../study/study_layout.js";
 import { readStudyStatus, type StudyStatus } from "../../study/study_status.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
+import { commandLine } from "../next_command.js";
 import { clockTime } from "../progress/clock_time.js";
 import { trialNames } from "../progress/trial_names.js";
 
@@ -54,12 +56,24 @@ export class Status extends LayermixCommand {
   }
 }
 
-/** What to do next: rank what is finished, or go on with a sweep that is not. */
+/** What to do next: rank what is finished, or go on with a sweep that is not, as the folder says it ran. */
 function nextCommand({ document, counts, total }: StudyStatus, folder: string): { readonly next?: string } {
-  if (endedTrials(counts) === total && document.search.over) return { next: `layermix rank ${folder}` };
-  const { sweep, file } = document.spec;
-  if (sweep === undefined || counts.running > 0 || file === "<stdin>") return {};
-  return { next: `layermix sweep ${file} --out ${folder}` };
+  if (endedTrials(counts) === total && document.search.over)
+    return { next: commandLine(["layermix", "rank", folder]) };
+  const { spec, seeds, device } = document;
+  if (spec.sweep === undefined || counts.running > 0) return {};
+  const seed = (seeds[0] ?? 0) === 0 ? [] : ["--seed", String(seeds[0])];
+  const words = [
+    "layermix",
+    "sweep",
+    studyLayout.source(folder),
+    ...seed,
+    "--device",
+    device,
+    "--out",
+    folder,
+  ];
+  return { next: commandLine(words) };
 }
 
 /** Trials that nothing more is asked of. */
@@ -104,7 +118,7 @@ function statusText(status: StudyStatus, names: ReadonlyMap<string, readonly str
   const states = Object.entries(counts).filter(([, count]) => count > 0);
   const share = tokensTotal === 0 ? 1 : tokensDone / tokensTotal;
   const lines = [
-    `${document.name}: ${endedTrials(counts)} of ${total} trials have ended`,
+    `${document.name}: ${endedOf(endedTrials(counts), total)}`,
     `  ${states.map(([state, count]) => `${count} ${state}`).join(", ")}`,
     `  ${formatCount(tokensDone)} of ${formatCount(tokensTotal)} tokens (${Math.floor(share * 100)}%)` +
       (etaSeconds === null ? "" : `, about ${clockTime(etaSeconds)} to go`),

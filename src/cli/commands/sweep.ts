@@ -17,6 +17,7 @@ import type { TrialDefinition } from "../../study/trial.js";
 import type { TrialStatus } from "../../study/trial_status.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
 import { renderGpuUse } from "../gpu_use.js";
+import { goOnWith } from "../next_command.js";
 import { rankingData, trainingSpeeds, writeRanking } from "../ranked_folder.js";
 import { sharedFlags } from "../shared_flags.js";
 import { studyFlags } from "../study_flags.js";
@@ -79,7 +80,7 @@ export class Sweep extends LayermixCommand {
       folder,
       source: loaded.document.value,
       file: args.file,
-      resume: `layermix sweep ${this.argv.join(" ")}`,
+      resume: goOnWith("sweep", this.argv),
       device,
       workers: flags.workers,
       checkpointSeconds: flags["checkpoint-every"],

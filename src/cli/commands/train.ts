@@ -14,6 +14,7 @@ import { locating } from "../../spec/locate_error.js";
 import { readTiming, type TrialOutcome, type TrialResult, type TrialTiming } from "../../study/outcome.js";
 import { studyLayout, trialLayout } from "../../study/study_layout.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
+import { goOnWith } from "../next_command.js";
 import { countFlag, lengthFlag } from "../quantity_flags.js";
 import { sharedFlags } from "../shared_flags.js";
 import { studyFlags } from "../study_flags.js";
@@ -74,7 +75,7 @@ export class Train extends LayermixCommand {
       folder,
       source: loaded.document.value,
       file: args.file,
-      resume: `layermix train ${this.argv.join(" ")}`,
+      resume: goOnWith("train", this.argv),
       device,
       workers: 1,
       checkpointSeconds: flags["checkpoint-every"],

@@ -3,6 +3,7 @@
 
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
+import { endedOf } from "../format.js";
 import type { ReportModel } from "../report_model.js";
 import {
   curveSection,
@@ -98,7 +99,7 @@ function body(model: ReportModel, mode: PageMode): Html {
 <nav class="bar" aria-label="Sections"><ul>${present.map(([id, title]) => html`<li><a href="#${id}">${title}</a></li>`)}</ul><button type="button" id="theme" hidden>theme</button></nav>
 <main id="page">${
     unfinished &&
-    html`<p class="progress" role="status"><progress max="${total}" value="${ended}"></progress> ${ended} of ${total} trials have ended; what follows is what is known so far.</p>`
+    html`<p class="progress" role="status"><progress max="${total}" value="${ended}"></progress> ${endedOf(ended, total)}; what follows is what is known so far.</p>`
   }
 ${headSection(model)}
 ${sections}

@@ -1,45 +1,35 @@
 // The record: what it cost, what went wrong, what was asked, and how to do it again.
 
 import { formatCount, formatDuration, formatFlops, formatInteger } from "../format.js";
-import type { ReportModel } from "../report_model.js";
+import type { ReportCandidate, ReportModel } from "../report_model.js";
 import { type Html, html } from "./html.js";
 
 export function costSection({ candidates }: ReportModel): Html {
-  const flopsOf = (tokens: number, perToken: number) => tokens * perToken;
-  const total = { tokens: 0, planned: 0, flops: 0, plannedFlops: 0, seconds: 0 };
   const ordered = [...candidates].sort((a, b) => a.index - b.index);
-  const rows = ordered.map(({ study, tokens, plannedTokens, seconds, tokensPerSecond }) => {
-    const perToken = study.proxy.flopsPerToken;
-    total.tokens += tokens;
-    total.planned += plannedTokens;
-    total.flops += flopsOf(tokens, perToken);
-    total.plannedFlops += flopsOf(plannedTokens, perToken);
-    total.seconds += seconds ?? 0;
-    return html`<tr><th scope="row">${study.name}</th>${cells(tokens, plannedTokens, perToken, seconds, tokensPerSecond)}</tr>`;
-  });
-  const timed = candidates.some(({ seconds }) => seconds !== undefined);
+  const total = (of: (candidate: ReportCandidate) => number) =>
+    ordered.reduce((sum, candidate) => sum + of(candidate), 0);
+  const rows = ordered.map(
+    (candidate) => html`<tr><th scope="row">${candidate.study.name}</th>${cells(candidate)}</tr>`,
+  );
+  const seconds = candidates.some((candidate) => candidate.seconds !== undefined)
+    ? formatDuration(total((candidate) => candidate.seconds ?? 0))
+    : "–";
   return html`<section id="costs"><h2>What it cost</h2>
 <p class="note">Of the proxies that were trained. Time is that of training steps, added over trials; trials that ran side by side took less of the clock.</p>
 <div class="scroll" tabindex="0" role="region" aria-label="Costs"><table class="plain"><thead><tr><th scope="col">candidate</th><th scope="col" class="number">tokens</th><th scope="col" class="number">planned</th><th scope="col" class="number">FLOPs</th><th scope="col" class="number">planned</th><th scope="col" class="number">time</th><th scope="col" class="number">tokens/s</th><th scope="col" class="number">FLOP/s</th></tr></thead><tbody>${rows}</tbody>
-<tfoot><tr><th scope="row">all</th><td class="number">${formatCount(total.tokens)}</td><td class="number">${formatCount(total.planned)}</td><td class="number">${formatFlops(total.flops)}</td><td class="number">${formatFlops(total.plannedFlops)}</td><td class="number">${timed ? formatDuration(total.seconds) : "–"}</td><td></td><td></td></tr></tfoot></table></div></section>`;
+<tfoot><tr><th scope="row">all</th><td class="number">${formatCount(total(({ tokens }) => tokens))}</td><td class="number">${formatCount(total(({ plannedTokens }) => plannedTokens))}</td><td class="number">${formatFlops(total(({ flops }) => flops))}</td><td class="number">${formatFlops(total(({ plannedFlops }) => plannedFlops))}</td><td class="number">${seconds}</td><td></td><td></td></tr></tfoot></table></div></section>`;
 }
 
-function cells(
-  tokens: number,
-  planned: number,
-  flopsPerToken: number,
-  seconds: number | undefined,
-  tokensPerSecond: number | undefined,
-): Html {
-  const speed = tokensPerSecond === undefined ? undefined : tokensPerSecond * flopsPerToken;
+function cells(candidate: ReportCandidate): Html {
+  const { tokens, plannedTokens, flops, plannedFlops, seconds, tokensPerSecond, flopsPerSecond } = candidate;
   const values = [
     formatCount(tokens),
-    formatCount(planned),
-    formatFlops(tokens * flopsPerToken),
-    formatFlops(planned * flopsPerToken),
+    formatCount(plannedTokens),
+    formatFlops(flops),
+    formatFlops(plannedFlops),
     seconds === undefined ? "–" : formatDuration(seconds),
     tokensPerSecond === undefined ? "–" : formatInteger(tokensPerSecond),
-    speed === undefined ? "–" : `${formatFlops(speed)}/s`,
+    flopsPerSecond === undefined ? "–" : `${formatFlops(flopsPerSecond)}/s`,
   ];
   return html`${values.map((value) => html`<td class="number">${value}</td>`)}`;
 }

@@ -5,9 +5,9 @@ import { Args, Flags } from "@oclif/core";
 import { optunaJournal } from "../../../interop/optuna_journal.js";
 import { rankStudy } from "../../../rank/rank_study.js";
 import { optunaStudy } from "../../../report/optuna_study.js";
-import { writeFileAtomic } from "../../../study/atomic_file.js";
 import { readMeasurements } from "../../../study/study_measurements.js";
 import { type CommandResult, LayermixCommand } from "../../base_command.js";
+import { writeOutput } from "../../output_file.js";
 import { trialEnds } from "../../ranked_folder.js";
 import { outFlag } from "../../table_export.js";
 
@@ -39,7 +39,7 @@ export class ExportOptuna extends LayermixCommand {
     const { by } = rankStudy(measurements.document, trialEnds(args.dir), { by: flags.by });
     const study = optunaStudy(measurements, by);
     const file = flags.out ?? join(args.dir, "optuna.log");
-    writeFileAtomic(file, optunaJournal(study));
+    writeOutput(file, optunaJournal(study));
     const states = study.trials.map(({ state }) => state);
     const trials = { complete: states.filter((state) => state === "complete").length, total: states.length };
     return {

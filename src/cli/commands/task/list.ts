@@ -17,7 +17,7 @@ export default class TaskList extends LayermixCommand {
     const rows = taskKinds.map(({ name, primary, title }) => ({
       cells: [name, `${primary.title}, ${primary.direction} is better`, title],
     }));
-    const { text } = renderTable(columns, rows, { width: process.stdout.columns ?? 100, color: this.color });
+    const text = renderTable(columns, rows, { width: process.stdout.columns ?? 100, color: this.color });
     const data = {
       tasks: taskKinds.map(({ name, title, primary, measures }) => ({ name, title, primary, measures })),
     };
