@@ -9,7 +9,7 @@
 # Jobs: build tests kernels steps trace decode project packing kill sweep share sanitize. Each but the first begins when its build is there.
 # A job's failure does not stop the others: DIR/summary.txt has a line for each, "name seconds code", and the exit code is 1 if one failed.
 # After each job DIR/figures.tar.xz has all results but checkpoints: a few hundred kilobytes to bring home from a host that will be gone.
-# Needs bash, coreutils, the CUDA toolkit, CMake, Node with node_modules, and dist/ (docs/gpu.md says how to bring them to a host).
+# Needs bash, coreutils, tar, xz, the CUDA toolkit, CMake, Node with node_modules, and dist/ (docs/gpu.md says how to bring them to a host).
 set -uo pipefail
 cd "$(dirname "$0")/../.."
 known=(build tests kernels steps trace decode project packing kill sweep share sanitize)
@@ -59,6 +59,6 @@ for job in "${jobs[@]}"; do
   [ "$code" -eq 77 ] && note=" (needs a GPU)"
   [ "$code" -eq 0 ] || [ "$code" -eq 77 ] || failed=1
   echo "$job $((SECONDS - begin)) $code$note" | tee -a "$out/summary.txt"
-  tar -C "$out" --exclude='*.safetensors' --exclude=figures.tar.xz -cJf "$figures" . && cp "$figures" "$out/figures.tar.xz"
+  tar -C "$out" --exclude='*.safetensors' --exclude=figures.tar.xz -cJf "$figures" . && cp "$figures" "$out/figures.tar.xz" || failed=1
 done
 exit "$failed"

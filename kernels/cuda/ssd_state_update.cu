@@ -183,7 +183,7 @@ void launch(const SsdShape& s, const Update& u, State* state, cudaStream_t strea
   };
   // More rows per thread keep more loads in flight; fewer make more blocks.
   const index_t pieces = ceil_div(s.head_dim, kRowsAtOnce), blocks = s.heads * s.batch;
-  constexpr int kMost = kPacks > 2 || kLanes < 4 ? 2 : 4;
+  constexpr int kMost = kPacks > 2 ? 2 : 4;
   if (pieces >= kMost && blocks * ceil_div(pieces, kMost) >= kEnoughBlocks) return run(std::integral_constant<int, kMost>());
   if (pieces >= 2) return run(std::integral_constant<int, 2>());
   run(std::integral_constant<int, 1>());

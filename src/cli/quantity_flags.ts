@@ -7,11 +7,11 @@ import { usageError } from "./failure.js";
 
 /** --sequence 4K: tokens, K is 1024. */
 export const lengthFlag = (flag: string, description: string) =>
-  quantityFlag(flag, description, "LENGTH", parseLength);
+  quantityFlag(flag, description, { helpValue: "LENGTH", units: "KM", most: 2 ** 30, read: parseLength });
 
 /** --tokens 20M: K, M, B are powers of 1000. */
 export const countFlag = (flag: string, description: string) =>
-  quantityFlag(flag, description, "COUNT", parseCount);
+  quantityFlag(flag, description, { helpValue: "COUNT", units: "KMBT", most: 1e15, read: parseCount });
 
 /** --keep 33%: a share above 0% and below 100%. */
 export const shareFlag = (flag: string, description: string, otherwise: number) =>
@@ -30,18 +30,24 @@ export const shareFlag = (flag: string, description: string, otherwise: number) 
     defaultHelp: async () => `${100 * otherwise}%`,
   })();
 
-/** As in study files. */
-const mostQuantity = 1e15;
+interface Quantity {
+  readonly helpValue: string;
+  readonly units: string;
+  /** As in study files. */
+  readonly most: number;
+  readonly read: (text: string) => number;
+}
 
-function quantityFlag(flag: string, description: string, helpValue: string, read: (text: string) => number) {
+function quantityFlag(flag: string, description: string, { helpValue, units, most, read }: Quantity) {
   return Flags.custom<number>({
     description,
     helpValue,
     parse: async (input) => {
-      const value = /^\d[\d.]*\s?[KMB]?$/.test(input) ? read(input) : Number.NaN;
-      if (Number.isSafeInteger(value) && value >= 1 && value <= mostQuantity) return value;
-      const message = `Expected --${flag} to be a whole number from 1 to ${formatInteger(mostQuantity)}, got ${input}`;
-      throw usageError("LMX6005", message, [`digits, and K, M or B: --${flag} 512 or --${flag} 4K`]);
+      const value = new RegExp(`^\\d[\\d.]*\\s?[${units}]?$`).test(input) ? read(input) : Number.NaN;
+      if (Number.isSafeInteger(value) && value >= 1 && value <= most) return value;
+      const message = `Expected --${flag} to be a whole number from 1 to ${formatInteger(most)}, got ${input}`;
+      const help = `digits, and one of ${[...units].join(", ")}: --${flag} 512 or --${flag} 4K`;
+      throw usageError("LMX6005", message, [help]);
     },
   })();
 }

@@ -20,7 +20,7 @@ import type { Director, WorkList } from "./pool.js";
 export interface DirectorOptions {
   readonly folder: string;
   readonly space: StudySpace;
-  /** The study file as the user wrote it, for study.yaml. */
+  /** The text of study.yaml. */
   readonly source: string;
   /** The study has grown: further candidates, trials or seeds. */
   readonly onGrowth: (document: StudyDocument, trials: readonly TrialFile[]) => void;

@@ -1,5 +1,5 @@
 // Writes a prepared study into its folder - the only files a sweep needs besides what the trials write themselves. All
-// of it can be written again at any time by anybody who prepares the same study: the bytes are the same.
+// of it can be written again at any time by anybody who prepares the same study from the same file: the bytes are the same.
 
 import { mkdirSync } from "node:fs";
 import { readTextIfPresent, writeFileAtomic } from "./atomic_file.js";
@@ -11,7 +11,7 @@ import type { TrialFile } from "./trial.js";
 
 /**
  * Creates or renews a study folder. Trials that are there already keep everything they have.
- * @param source the study file as the user wrote it.
+ * @param source the text of study.yaml.
  */
 export function createStudyFolder(
   folder: string,

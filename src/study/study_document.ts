@@ -119,8 +119,22 @@ export interface StudyDocument {
 
 /** The study in a folder. Throws LMX4004 when the folder holds none, LMX4005, LMX4006. */
 export function readStudy(folder: string): StudyDocument {
-  const document = readJson<StudyDocument>(studyLayout.document(folder));
-  if (document !== undefined) return document;
+  const path = studyLayout.document(folder);
+  const document = readJson<StudyDocument>(path);
+  if (document?.candidates.every(({ taskFlopsPerToken }) => taskFlopsPerToken !== undefined)) return document;
+  if (document !== undefined) {
+    throw new LayermixError(
+      {
+        code: "LMX4005",
+        severity: "error",
+        message: `Expected ${path} with the FLOPs of every task, got one of an earlier layermix`,
+        help: [
+          "Run the sweep again with the same file and --out: it keeps the trials and renews study.json.",
+        ],
+      },
+      exitCodes.storage,
+    );
+  }
   throw new LayermixError(
     {
       code: "LMX4004",

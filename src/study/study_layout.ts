@@ -3,7 +3,7 @@
 import { join } from "node:path";
 
 export const studyLayout = {
-  /** The study file as the user wrote it, for reading and for `layermix rank DIR`. */
+  /** The study as it ran, which `layermix sweep` takes from anywhere. */
   source: (folder: string) => join(folder, "study.yaml"),
   document: (folder: string) => join(folder, "study.json"),
   ranking: (folder: string) => join(folder, "ranking.json"),

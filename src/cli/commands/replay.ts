@@ -92,12 +92,10 @@ export class Replay extends LayermixCommand {
     const { candidates, seeds, left, shares } = curves;
     if (candidates.length < 2) {
       const message = `Expected at least two candidates with finished runs in ${args.dir}, got ${candidates.length}`;
-      const complete = document.trials.every(
-        ({ id }) => readOutcome(studyLayout.trial(args.dir, id)) !== undefined,
-      );
-      const help = complete
-        ? "replay needs a study with strategy: grid, evaluated often (proxy.evaluate_every: 5%)"
-        : "trials are missing: layermix status shows which, and how to go on";
+      const whole = document.search.strategy === "grid";
+      const help = whole
+        ? "layermix status shows which trials are missing or failed, and how to go on"
+        : "replay needs a study with strategy: grid, evaluated often (proxy.evaluate_every: 5%)";
       throw refused("LMX4022", message, help, exitCodes.infeasible);
     }
     const options = {

@@ -12,8 +12,8 @@ Nothing is damaged: files are written beside their target and renamed when they 
   },
   LMX4002: {
     title: "Folder cannot be written or read",
-    explanation: `The operating system refused access to a file or folder of the study: a read-only file system, missing permission, or a path through something that is not a folder. The command exits with 6.`,
-    help: "Choose another folder with --out, or change the permissions.",
+    explanation: `The operating system refused access to a file or folder of the study: a read-only file system, missing permission, a path through something that is not a folder, or a folder where a file is to be written. The command exits with 6.`,
+    help: "Choose another folder or name with --out, or change the permissions.",
   },
   LMX4003: {
     title: "Disk error",
