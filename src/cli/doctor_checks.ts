@@ -3,6 +3,7 @@
 import { readFileSync, statfsSync } from "node:fs";
 import { arch, availableParallelism, cpus, freemem, platform, release, totalmem } from "node:os";
 import { LayermixError } from "../diag/diagnostic.js";
+import { counted } from "../report/format.js";
 import { physicalCores, shareCores } from "../run/cores.js";
 import { loadNative } from "../run/load_native.js";
 import { probeCuda } from "../run/probe_cuda.js";
@@ -75,7 +76,7 @@ function nativeCheck(): MachineCheck {
   try {
     const { version, build } = loadNative().info(); // build: compiler, vector width, BLAS
     const { workers, threadsPerWorker } = shareCores(physicalCores(), Number.POSITIVE_INFINITY);
-    const pool = `${workers} trial${workers === 1 ? "" : "s"} at a time, threads each: ${threadsPerWorker}`;
+    const pool = `${counted(workers, "trial")} at a time, threads each: ${threadsPerWorker}`;
     return { name: "native library", status: "ok", found: `${version}, ${build}; ${pool}` };
   } catch (error) {
     if (!(error instanceof LayermixError)) throw error;

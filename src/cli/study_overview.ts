@@ -1,7 +1,7 @@
 // What a sweep is going to do, before it does it: candidates, tasks, seeds, trials, tokens, FLOPs, and the data used.
 
 import type { Diagnostic } from "../diag/diagnostic.js";
-import { formatCount, formatFlops, formatShare } from "../report/format.js";
+import { counted, formatCount, formatFlops, formatShare } from "../report/format.js";
 import { type Foresight, foresee } from "../search/foresee.js";
 import type { PreparedStudy } from "../search/prepare_study.js";
 import type { StudyDocument } from "../study/study_document.js";
@@ -89,8 +89,4 @@ export function sharedProxyWarnings(document: StudyDocument): readonly Diagnosti
     message: `These candidates have the same proxy, so their trials are the same: ${names}`,
     help: ["Raise proxy.model.layers until their shares round to different layer counts."],
   }));
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

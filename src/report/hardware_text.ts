@@ -3,7 +3,7 @@
 import { calibrationErrors } from "../project/curve_set.js";
 import { type Figure, type Hardware, peakTypes } from "../project/hardware.js";
 import { columns, paint, type TextStyle } from "./columns.js";
-import { formatBytes } from "./format.js";
+import { counted, formatBytes } from "./format.js";
 import { type Column, renderTable } from "./text_table.js";
 
 const digits = (value: number): string => Number(value.toPrecision(4)).toString();
@@ -95,7 +95,7 @@ function calibrationText(hardware: Hardware): string {
   return [
     `calibrated on ${device}, ${date}${complete ? "" : " (interrupted)"}: ${points.length} shapes`,
     ...(build === undefined ? [] : [build]),
-    ...(threads === undefined ? [] : [`${threads} thread${threads === 1 ? "" : "s"}`]),
+    ...(threads === undefined ? [] : [counted(threads, "thread")]),
     "",
     columns([["operation", "shapes", "left-out shapes within"], ...rows], ["left", "right", "right"]),
   ].join("\n");

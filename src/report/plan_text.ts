@@ -6,7 +6,7 @@ import { builtInKinds, type LayerKind } from "../block/layer_kinds.js";
 import type { EstimateOptions } from "../estimate/estimate.js";
 import { nativeGaps } from "../plan/native_model.js";
 import { columns, type Paint, paint, type TextStyle } from "./columns.js";
-import { formatBytes, formatCount, formatFlops, formatInteger, formatShare } from "./format.js";
+import { counted, formatBytes, formatCount, formatFlops, formatInteger, formatShare } from "./format.js";
 import type { PlannedModel } from "./plan_json.js";
 import { wrap } from "./wrap.js";
 
@@ -21,7 +21,7 @@ const stripGroup = 8;
 export function planText(model: PlannedModel, options: EstimateOptions, style: TextStyle): string {
   const { name, plan, cost } = model;
   const depth = plan.layers.length;
-  const size = `${depth} layer${depth === 1 ? "" : "s"}, hidden ${plan.hidden}, vocabulary ${formatInteger(plan.vocab)}`;
+  const size = `${counted(depth, "layer")}, hidden ${plan.hidden}, vocabulary ${formatInteger(plan.vocab)}`;
   const { total, active } = cost.params;
   const visited = active === total ? "" : ` (${formatInteger(active)} active)`;
   const title = `${paint(name, "bold", style)}  ${size}, ${formatInteger(total)} parameters${visited}`;

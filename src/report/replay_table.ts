@@ -1,7 +1,7 @@
 // What strategies would have spent and found on a finished study, as a table.
 
 import type { ReplayedSpec, ReplayRow } from "../search/replay_study.js";
-import { formatCount, formatShare } from "./format.js";
+import { counted, formatCount, formatShare } from "./format.js";
 import { type Column, renderTable, type TableOptions } from "./text_table.js";
 
 const columns: readonly Column[] = [
@@ -31,10 +31,7 @@ export function replayTable(rows: readonly ReplayRow[], options: TableOptions): 
 
 /** "asha, 3 rungs, keep 33.33%, 9 trials". */
 export function strategyName(spec: ReplayedSpec): string {
-  const trials =
-    "trials" in spec && spec.trials !== undefined
-      ? `, ${spec.trials} trial${spec.trials === 1 ? "" : "s"}`
-      : "";
+  const trials = "trials" in spec && spec.trials !== undefined ? `, ${counted(spec.trials, "trial")}` : "";
   if (spec.kind !== "halving" && spec.kind !== "asha") return `${spec.kind}${trials}`;
   return `${spec.kind}, ${spec.rungs} rungs, keep ${formatShare(spec.keep)}${trials}`;
 }

@@ -3,7 +3,7 @@
 import { builtInKinds, type LayerKind } from "../block/layer_kinds.js";
 import type { DroppedCandidate } from "../plan/plan_types.js";
 import { columns, paint, type TextStyle } from "./columns.js";
-import { formatBytes, formatCount, formatFlops } from "./format.js";
+import { counted, formatBytes, formatCount, formatFlops } from "./format.js";
 import type { PlannedModel } from "./plan_json.js";
 import { type Column, renderTable } from "./text_table.js";
 
@@ -39,7 +39,7 @@ function candidateTable(candidates: readonly PlannedModel[], style: TextStyle): 
   const number = (title: string, dropOrder: number): Column => ({ title, align: "right", dropOrder });
   const head: readonly Column[] = [
     {
-      title: `${candidates.length} candidate${candidates.length === 1 ? "" : "s"}`,
+      title: counted(candidates.length, "candidate"),
       align: "left",
       dropOrder: 0,
     },
