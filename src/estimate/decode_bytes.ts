@@ -7,7 +7,7 @@
 
 import type { Plan } from "../plan/plan_types.js";
 import { kvBytes } from "./estimate.js";
-import { layerGroups } from "./layer_groups.js";
+import { sumOverLayers } from "./layer_groups.js";
 import { countParameters } from "./parameters.js";
 
 const halfBytes = 2;
@@ -17,11 +17,9 @@ const stateBytes = 4;
 export function decodeBytesPerToken(plan: Plan, context: number, batch: number): number {
   const { active, embedding } = countParameters(plan);
   const read = active - (plan.tieEmbeddings ? 0 : embedding);
-  let state = 0;
-  for (const { block, options, count } of layerGroups(plan)) {
+  const state = sumOverLayers(plan, ({ block, options }) => {
     const recurrent = block.recurrentElementsPerSequence(options);
-    const window = block.stateElementsPerSequence(options) - recurrent;
-    state += count * (recurrent * stateBytes + window * halfBytes);
-  }
+    return recurrent * stateBytes + (block.stateElementsPerSequence(options) - recurrent) * halfBytes;
+  });
   return (read * halfBytes) / batch + kvBytes(plan, context) + 2 * state;
 }

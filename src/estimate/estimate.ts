@@ -4,7 +4,7 @@ import type { Workload } from "../block/block.js";
 import type { Plan } from "../plan/plan_types.js";
 import type { Cost } from "./cost.js";
 import { countFlops } from "./flops.js";
-import { type LayerGroup, layerGroups } from "./layer_groups.js";
+import { type LayerGroup, sumOverLayers } from "./layer_groups.js";
 import { countParameters } from "./parameters.js";
 import { type TrainingPrecision, trainingMemory } from "./training_memory.js";
 
@@ -47,10 +47,6 @@ export function windowBytesPerSequence(plan: Plan): number {
 /** Recurrent state bytes of one sequence, whatever its length: SSM state and convolution inputs, 16-bit. */
 export function stateBytesPerSequence(plan: Plan): number {
   return sumOverLayers(plan, (group) => group.block.stateElementsPerSequence(group.options)) * cacheBytes;
-}
-
-function sumOverLayers(plan: Plan, elements: (group: LayerGroup) => number): number {
-  return layerGroups(plan).reduce((sum, group) => sum + group.count * elements(group), 0);
 }
 
 /** Parameters, FLOPs, training memory and inference state of a plan. */

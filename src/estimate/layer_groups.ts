@@ -24,6 +24,11 @@ export function layerGroups(plan: Plan): readonly LayerGroup[] {
   return groups;
 }
 
+/** A number of every layer, added up. */
+export function sumOverLayers(plan: Plan, of: (group: LayerGroup) => number): number {
+  return layerGroups(plan).reduce((sum, group) => sum + group.count * of(group), 0);
+}
+
 /** What the blocks of a plan need to know about it. */
 export function blockContext(plan: Plan): BlockContext {
   return { hidden: plan.hidden, layers: plan.layers.length };

@@ -71,7 +71,7 @@ export function studyEntries(
       seed,
       until,
       tokens,
-      flops: tokens * candidates[candidate]!.flopsPerToken[task]!,
+      flops: tokens * candidates[candidate]!.described.taskFlopsPerToken[task]!,
       file:
         rate === "open"
           ? undefined
@@ -83,7 +83,7 @@ export function studyEntries(
 /** The pilot runs of a candidate: every task, rate and pilot seed; none where the learning rate is given. */
 export function pilotsOf(
   space: StudySpace,
-  { trial, flopsPerToken }: SpaceCandidate,
+  { trial, described }: SpaceCandidate,
   candidate: number,
 ): StudyEntry[] {
   const sweep = space.spec.proxy.optimizer.learningRateSweep;
@@ -95,7 +95,7 @@ export function pilotsOf(
         const file = trial(task, { seed, learningRate, length: sweep.length });
         const { steps, batch, sequence } = file.definition;
         const tokens = steps * batch * sequence;
-        const flops = tokens * flopsPerToken[task]!;
+        const flops = tokens * described.taskFlopsPerToken[task]!;
         return { candidate, task, seed, pilotRate: learningRate, until: steps, tokens, flops, file };
       }),
     ),

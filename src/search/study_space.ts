@@ -37,8 +37,6 @@ export interface PrepareOptions {
 /** A candidate with what is trained in its place. */
 export interface SpaceCandidate {
   readonly described: StudyCandidate;
-  /** Training FLOPs per token of its proxy on each task. */
-  readonly flopsPerToken: readonly number[];
   /** One of its trials; equal arguments give the same object. */
   trial(task: number, variant: TrialVariant): TrialFile;
 }
@@ -177,10 +175,8 @@ function readyCandidate(
       source: { options: taskSpec.options, folder: spec.folder },
     };
   });
-  const described = describeCandidate(spec, candidate, plans, tasks, hardware, origin);
   return {
-    described,
-    flopsPerToken: described.taskFlopsPerToken,
+    described: describeCandidate(spec, candidate, plans, tasks, hardware, origin),
     trial: (task, variant) =>
       trial(`${task} ${variant.seed} ${variant.learningRate ?? ""} ${variant.length ?? 1}`, [task, variant]),
   };

@@ -296,7 +296,8 @@ function costOf(
     trials: runs.length,
     tokens: runs.reduce((sum, { tokens }) => sum + tokens, 0),
     flops: runs.reduce(
-      (sum, { entry, tokens }) => sum + tokens * candidates[entry.candidate]!.flopsPerToken[entry.task]!,
+      (sum, { entry, tokens }) =>
+        sum + tokens * candidates[entry.candidate]!.described.taskFlopsPerToken[entry.task]!,
       0,
     ),
   };
