@@ -78,7 +78,7 @@ export abstract class LayermixCommand extends Command {
       const envelope =
         failure === undefined
           ? successEnvelope(command, data, warnings)
-          : failureEnvelope(command, failure, data);
+          : failureEnvelope(command, failure, { data, warnings });
       writeLine(process.stdout, JSON.stringify(envelope));
       return;
     }

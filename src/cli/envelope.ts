@@ -34,6 +34,14 @@ export interface FailureEnvelope {
   readonly errors: readonly MessageJson[];
   /** What was done all the same: the ranking of a study some of whose trials failed. */
   readonly data?: unknown;
+  /** With `data`: what else is to be said of it. */
+  readonly warnings?: readonly MessageJson[];
+}
+
+/** What there is to show although something went wrong. */
+export interface PartialResult {
+  readonly data: unknown;
+  readonly warnings: readonly Diagnostic[];
 }
 
 function messageJson(diagnostic: Diagnostic): MessageJson {
@@ -56,9 +64,14 @@ export function successEnvelope(
   return { schema: envelopeSchema, command, ok: true, data, warnings: warnings.map(messageJson) };
 }
 
-export function failureEnvelope(command: string, error: LayermixError, data?: unknown): FailureEnvelope {
+export function failureEnvelope(
+  command: string,
+  error: LayermixError,
+  result?: PartialResult,
+): FailureEnvelope {
   const errors = error.diagnostics.map(messageJson);
   const first = errors[0] ?? { code: "LMX0001", message: error.message, help: [] };
-  const partial = data === undefined ? {} : { data };
+  const partial =
+    result === undefined ? {} : { data: result.data, warnings: result.warnings.map(messageJson) };
   return { schema: envelopeSchema, command, ok: false, error: first, errors, ...partial };
 }

@@ -16,8 +16,8 @@ export function goOnWith(command: string, argv: readonly string[]): string {
   return `Run the same command again${input} to go on: ${commandLine(["layermix", command, ...argv])}`;
 }
 
-/** `{ next: "layermix plan study.yaml" }` for a command about a file; nothing for stdin, which cannot be read twice. */
+/** `{ next: "layermix plan study.yaml" }` for a command about a file or folder; nothing for stdin, which cannot be read twice. */
 export function nextCommand(command: string, file: string | undefined): { readonly next?: string } {
   if (file === undefined || file === "-" || file === "<stdin>") return {};
-  return { next: `layermix ${command} ${shellWord(file)}` };
+  return { next: commandLine(["layermix", command, file]) };
 }

@@ -20,7 +20,7 @@ export async function* jsonlDocuments(file: WindowFile, field: string): AsyncGen
     try {
       text = line.decode(bytes);
     } catch (cause) {
-      throw badLine(file, number, 1, "Expected UTF-8, got other bytes", cause);
+      throw badLine(file, number, 1, "Expected UTF-8, got other bytes", { cause });
     }
     if (text.trim() === "") continue;
     yield documentOf(file, number, text, field);
@@ -37,7 +37,7 @@ function documentOf(file: WindowFile, number: number, text: string, field: strin
       number,
       columnOf(text),
       `Expected a JSON object, got: ${(cause as Error).message.slice(0, 120)}`,
-      cause,
+      { cause },
     );
   }
   const found =
@@ -51,14 +51,9 @@ function documentOf(file: WindowFile, number: number, text: string, field: strin
       : typeof value === "object" && value !== null && !Array.isArray(value)
         ? `the fields ${Object.keys(value).slice(0, 8).join(", ") || "of {}"}`
         : text.trim().slice(0, 60);
-  throw badLine(
-    file,
-    number,
-    1,
-    `Expected an object with a text in ${JSON.stringify(field)}, got ${got}`,
-    undefined,
-    ["`field` names the field of the text"],
-  );
+  throw badLine(file, number, 1, `Expected an object with a text in ${JSON.stringify(field)}, got ${got}`, {
+    help: "`field` names the field of the text",
+  });
 }
 
 /** Where a text stops being JSON: JSON.parse says it on some versions of Node.js only. */
@@ -101,10 +96,10 @@ function badLine(
   line: number,
   column: number,
   message: string,
-  cause?: unknown,
-  help: readonly string[] = ["JSONL has one JSON object per line; `format` names another format"],
+  more: { readonly cause?: unknown; readonly help?: string } = {},
 ): Error {
-  return corpusError("LMX7023", `${message} in line ${line} of ${file.name}`, help, {
+  const { cause, help = "JSONL has one JSON object per line; `format` names another format" } = more;
+  return corpusError("LMX7023", `${message} in line ${line} of ${file.name}`, [help], {
     position: { file: file.name, line, column },
     cause,
   });

@@ -148,6 +148,21 @@ describe("layermix check", () => {
       assert.match(stderr, /^error\[LMX1103\]: Expected a mapping at model, got 1$/m);
     }));
 
+  it("keeps what it says of good files in JSON when another is wrong", () =>
+    inTemporaryFolder(async (cwd) => {
+      const proxy = 'proxy: { tokens: 1M, tasks: [{ task: text, files: ["none.txt"] }] }\n';
+      writeFileSync(join(cwd, "doubtful.yaml"), good + proxy);
+      writeFileSync(join(cwd, "bad.yaml"), "model: 1\n");
+      const { code, stdout } = await layermix(["check", "bad.yaml", "doubtful.yaml", "--json"], { cwd });
+      const { ok, data, errors, warnings } = JSON.parse(stdout);
+      const codes = (list: { code: string }[]) => list.map((one) => one.code);
+      assert.deepEqual([code, ok, codes(errors), codes(warnings)], [3, false, ["LMX1103"], ["LMX7004"]]);
+      assert.deepEqual(
+        data.files.map(({ file }: { file: string }) => file),
+        ["doubtful.yaml"],
+      );
+    }));
+
   it("colours nothing off a terminal", async () => {
     const { stderr } = await layermix(["check", "-"], { input: "model: 1\n", env: { FORCE_COLOR: "0" } });
     assert.doesNotMatch(stderr, /\u001b/);

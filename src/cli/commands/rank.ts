@@ -5,6 +5,7 @@ import { renderRanking } from "../../report/ranking_table.js";
 import { readStudy } from "../../study/study_document.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
 import { confidenceFlag } from "../confidence_flag.js";
+import { nextCommand } from "../next_command.js";
 import { rankingData, trainingSpeeds, trialEnds } from "../ranked_folder.js";
 
 /** `layermix rank DIR`: ranks the finished trials of a study folder again, by any measure; writes nothing. */
@@ -51,6 +52,6 @@ export default class Rank extends LayermixCommand {
       : renderRanking(ranking, { width: process.stdout.columns ?? 100, color: this.color, tokensPerSecond });
     const data = rankingData(ranking, tokensPerSecond);
     const unfinished = ranking.trials.done < ranking.trials.total;
-    return { data, text, ...(unfinished ? { next: `layermix status ${args.dir}` } : {}) };
+    return { data, text, ...(unfinished ? nextCommand("status", args.dir) : {}) };
   }
 }

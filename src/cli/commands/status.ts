@@ -3,12 +3,13 @@
 import { Args } from "@oclif/core";
 import { columns } from "../../report/columns.js";
 import { endedOf, formatCount } from "../../report/format.js";
+import { runFlags } from "../../report/run_flags.js";
 import { identifyProcess } from "../../study/process_identity.js";
 import type { StudyDocument } from "../../study/study_document.js";
 import { studyLayout } from "../../study/study_layout.js";
 import { readStudyStatus, type StudyStatus } from "../../study/study_status.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
-import { commandLine } from "../next_command.js";
+import { commandLine, nextCommand } from "../next_command.js";
 import { clockTime } from "../progress/clock_time.js";
 import { trialNames } from "../progress/trial_names.js";
 
@@ -51,28 +52,16 @@ export class Status extends LayermixCommand {
         })),
       },
       text: statusText(status, names),
-      ...nextCommand(status, args.folder),
+      ...whatNext(status, args.folder),
     };
   }
 }
 
 /** What to do next: rank what is finished, or go on with a sweep that is not, as the folder says it ran. */
-function nextCommand({ document, counts, total }: StudyStatus, folder: string): { readonly next?: string } {
-  if (endedTrials(counts) === total && document.search.over)
-    return { next: commandLine(["layermix", "rank", folder]) };
-  const { spec, seeds, device } = document;
-  if (spec.sweep === undefined || counts.running > 0) return {};
-  const seed = (seeds[0] ?? 0) === 0 ? [] : ["--seed", String(seeds[0])];
-  const words = [
-    "layermix",
-    "sweep",
-    studyLayout.source(folder),
-    ...seed,
-    "--device",
-    device,
-    "--out",
-    folder,
-  ];
+function whatNext({ document, counts, total }: StudyStatus, folder: string): { readonly next?: string } {
+  if (endedTrials(counts) === total && document.search.over) return nextCommand("rank", folder);
+  if (document.spec.sweep === undefined || counts.running > 0) return {};
+  const words = ["layermix", "sweep", studyLayout.source(folder), ...runFlags(document), "--out", folder];
   return { next: commandLine(words) };
 }
 

@@ -17,7 +17,7 @@ import type { TrialDefinition } from "../../study/trial.js";
 import type { TrialStatus } from "../../study/trial_status.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
 import { renderGpuUse } from "../gpu_use.js";
-import { goOnWith } from "../next_command.js";
+import { goOnWith, nextCommand } from "../next_command.js";
 import { rankingData, trainingSpeeds, writeRanking } from "../ranked_folder.js";
 import { sharedFlags } from "../shared_flags.js";
 import { studyFlags } from "../study_flags.js";
@@ -108,7 +108,7 @@ export class Sweep extends LayermixCommand {
       }),
       warnings: [...warnings, ...unfinished],
       ...(failure === undefined ? {} : { failure }),
-      next: `layermix report ${folder}`,
+      ...nextCommand("report", folder),
     };
   }
 }

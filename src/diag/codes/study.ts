@@ -28,9 +28,9 @@ Finished trials and checkpoints that were written before are not affected.`,
     help: "Name the value of --out, or layermix-studies/NAME where NAME is the name in the study file.",
   },
   LMX4005: {
-    title: "Study folder of a newer layermix",
-    explanation: `Every document in a study folder carries a format number, and this one is higher than what this version knows. Reading it anyway could misread it, so it is refused.`,
-    help: "Update layermix, or start a new folder with --out.",
+    title: "Study folder of another layermix",
+    explanation: `Every document in a study folder carries a format number, and this one is higher than what this version knows, or the document lacks what this version writes. Reading it anyway could misread it, so it is refused.`,
+    help: "Update layermix; run the sweep again where the folder is the older one; or start a new folder with --out.",
   },
   LMX4006: {
     title: "Damaged file in a study folder",

@@ -2,6 +2,7 @@
 
 import { formatCount, formatDuration, formatFlops, formatInteger } from "../format.js";
 import type { ReportCandidate, ReportModel } from "../report_model.js";
+import { runFlags } from "../run_flags.js";
 import { type Html, html } from "./html.js";
 
 export function costSection({ candidates }: ReportModel): Html {
@@ -50,12 +51,10 @@ export function problemSection({ problems }: ReportModel): Html {
 }
 
 export function reproduceSection({ document, builds, source, ranking }: ReportModel): Html {
-  const first = document.seeds[0] ?? 0;
-  const seed = first === 0 ? "" : ` --seed ${first}`;
   const decisions = document.search?.decisions ?? [];
   return html`<section id="reproduce"><h2>What was asked, and how to do it again</h2>
 <p class="note">Save the study file below, let <code>relative_to</code> name the folder where its files lie with you, then run this. Equal files and seeds give equal bits with the same build on the same kind of processor.</p>
-<pre class="command"><code>layermix sweep study.yaml${seed} --device ${document.device}</code></pre>
+<pre class="command"><code>layermix sweep study.yaml ${runFlags(document).join(" ")}</code></pre>
 <dl class="facts"><div><dt>layermix</dt><dd>${document.layermix}</dd></div>${builds.map((build) => html`<div><dt>native library</dt><dd>${build}</dd></div>`)}<div><dt>seeds</dt><dd>${document.seeds.join(", ")}</dd></div><div><dt>ranked by</dt><dd>${ranking.by}</dd></div></dl>
 ${document.tasks.map((task) => html`<p class="task">${task.description.map((line) => html`<span>${line}</span>`)}</p>`)}
 ${decisions.length > 0 && html`<details open><summary>Decisions of the search</summary><ol class="decisions">${decisions.map((line) => html`<li>${line}</li>`)}</ol></details>`}

@@ -20,6 +20,7 @@ import { loadStudy } from "../../../spec/load_study.js";
 import { locating } from "../../../spec/locate_error.js";
 import { type CommandResult, LayermixCommand } from "../../base_command.js";
 import { usageError } from "../../failure.js";
+import { commandLine } from "../../next_command.js";
 import { lengthFlag } from "../../quantity_flags.js";
 import { sharedFlags } from "../../shared_flags.js";
 
@@ -84,7 +85,9 @@ export class ExportHuggingFace extends LayermixCommand {
     return {
       data: { ...result, recorded },
       text: exportText(result, recorded),
-      ...(recorded !== null && { next: `layermix verify ${flags.out} --precision fp32` }),
+      ...(recorded !== null && {
+        next: commandLine(["layermix", "verify", flags.out, "--precision", "fp32"]),
+      }),
     };
   }
 }

@@ -7,6 +7,7 @@ import { rankStudy } from "../../../rank/rank_study.js";
 import { optunaStudy } from "../../../report/optuna_study.js";
 import { readMeasurements } from "../../../study/study_measurements.js";
 import { type CommandResult, LayermixCommand } from "../../base_command.js";
+import { commandLine } from "../../next_command.js";
 import { writeOutput } from "../../output_file.js";
 import { trialEnds } from "../../ranked_folder.js";
 import { outFlag } from "../../table_export.js";
@@ -45,7 +46,7 @@ export class ExportOptuna extends LayermixCommand {
     return {
       data: { file, name: study.name, measure: by, trials },
       text: `${file}: ${study.name}, ${trials.complete} of ${trials.total} trials complete, by ${by}`,
-      next: `optuna-dashboard ${file}`,
+      next: commandLine(["optuna-dashboard", file]),
     };
   }
 }

@@ -10,6 +10,7 @@ import { writeFileAtomic } from "../../../study/atomic_file.js";
 import { onDisk } from "../../../study/storage_error.js";
 import { readMeasurements, type TrialMeasurements } from "../../../study/study_measurements.js";
 import { type CommandResult, LayermixCommand } from "../../base_command.js";
+import { commandLine } from "../../next_command.js";
 
 export class ExportTensorBoard extends LayermixCommand {
   static override summary = "Write the curves of a study as TensorBoard event files.";
@@ -60,7 +61,7 @@ export class ExportTensorBoard extends LayermixCommand {
     return {
       data: { folder, runs, scalars },
       text: `${folder}: ${runs} runs, ${scalars} scalars`,
-      next: `tensorboard --logdir ${folder}`,
+      next: commandLine(["tensorboard", "--logdir", folder]),
     };
   }
 }

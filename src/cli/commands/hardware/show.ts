@@ -5,6 +5,7 @@ import { loadHardware } from "../../../project/load_hardware.js";
 import { hardwareJson } from "../../../report/hardware_json.js";
 import { hardwareText } from "../../../report/hardware_text.js";
 import { type CommandResult, LayermixCommand } from "../../base_command.js";
+import { commandLine } from "../../next_command.js";
 
 export class HardwareShow extends LayermixCommand {
   static override summary = "Show a device with the source of every number.";
@@ -26,7 +27,7 @@ export class HardwareShow extends LayermixCommand {
     return {
       data: hardwareJson(hardware),
       text: hardwareText(hardware, { color: this.color, width }),
-      next: `layermix project preset:mamba2-hybrid-8b --hardware ${args.name}`,
+      next: commandLine(["layermix", "project", "preset:mamba2-hybrid-8b", "--hardware", args.name]),
     };
   }
 }
