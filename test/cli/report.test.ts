@@ -1,6 +1,7 @@
 // layermix report, run as a process.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { recordStudy } from "../study/recorded_study.js";
 import { useTemporaryFolder } from "../study/temporary_folder.js";
@@ -29,6 +30,25 @@ describe("layermix report", () => {
     assert.match(stdout, /by recall\.html: tiny, 18 of 18 trials done, [\d.]+ KiB\n$/);
     assert.match(readFileSync(out, "utf8"), /recall = accuracy, higher is better/);
     assert.equal((await layermix(["report", folder(), "--by", "speed"])).code, 2);
+  });
+
+  it("prints the page for -, and says with exit code 6 that a full disk took no output", async () => {
+    await recordStudy(folder());
+    const { code, stdout } = await layermix(["report", folder(), "-o", "-"]);
+    assert.equal(code, 0);
+    assert.match(stdout, /^<!doctype html>[\s\S]*<\/html>\n+$/);
+    assert.ok(!existsSync("-"));
+    if (!existsSync("/dev/full")) return;
+    const command = join(import.meta.dirname, "../../bin/run.js");
+    const full = spawnSync(
+      "sh",
+      ["-c", `"${process.execPath}" "${command}" report "${folder()}" -o - > /dev/full`],
+      {
+        encoding: "utf8",
+      },
+    );
+    assert.equal(full.status, 6);
+    assert.match(full.stderr, /^error\[LMX4001\]: Expected to write the output, got: the disk is full$/m);
   });
 
   it("refuses a folder without a study, and one it cannot write to, with exit code 6", async () => {

@@ -103,19 +103,23 @@ describe("layermix sweep", function () {
       "The quick brown fox jumps over the lazy dog.\n".repeat(200),
     );
     write("1K", (text) =>
-      text.replace(
-        /tasks:[\s\S]*?(?=\n\S|$)/,
-        "tasks: [{ task: text, files: [texts/a.txt], evaluation_tokens: 1K }]",
-      ),
+      text
+        .replace("name: tiny\n", "")
+        .replace(
+          /tasks:[\s\S]*?(?=\n\S|$)/,
+          "tasks: [{ task: text, files: [texts/a.txt], evaluation_tokens: 1K }]",
+        ),
     );
     const ran = await sweep("--set", "proxy.optimizer={lr: 1e-3}", "--seed", "3", "--out", "here", "--quiet");
     assert.equal(ran.code, 0, ran.stderr);
     mkdirSync(join(folder(), "else where"));
-    cpSync(join(folder(), "here/study.yaml"), join(folder(), "else where/study.yaml"));
-    const dry = ["sweep", "else where/study.yaml", "--seed", "3", "--dry-run", "--json"];
+    cpSync(join(folder(), "here/study.yaml"), join(folder(), "else where/copy.yaml"));
+    const dry = ["sweep", "else where/copy.yaml", "--seed", "3", "--dry-run", "--json"];
     const { code, stdout } = await layermix(dry, { cwd: folder() });
     assert.equal(code, 0, stdout);
-    const ids = JSON.parse(stdout).data.trials.map(({ id }: { id: string }) => id);
+    const { data } = JSON.parse(stdout);
+    assert.equal(data.name, "study");
+    const ids = data.trials.map(({ id }: { id: string }) => id);
     assert.deepEqual(new Set(ids), new Set(trialsOf("here").map((trial) => basename(trial))));
   });
 
