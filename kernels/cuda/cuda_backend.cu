@@ -175,18 +175,21 @@ class CudaBackend final : public Backend {
                                  stream());
   }
 
+  // Asks for what a forward scan needs: an evaluation may have fewer sequences than was planned for, and with fewer the backward scan
+  // splits its heads over more blocks and needs more.
   void ssd_scan_forward(const SsdShape& s, const void* xbc, ConstStrided dt, const void* a_log, const void* d,
                         const void* dt_bias, const void* initial_state, void* y, void* states,
                         void* final_state) override {
     if (cuda::ssd_scan_needs_padding(s)) {
       refuse_boundary_states(s, initial_state, final_state);
       return cuda::ssd_scan_padded_forward(s, in<bf16>(xbc), in<bf16>(dt), in<float>(a_log), in<float>(d),
-                                           in<float>(dt_bias), out<bf16>(y), scratch(ssd_workspace(s)), stream());
+                                           in<float>(dt_bias), out<bf16>(y), scratch(cuda::ssd_scan_padded_forward_workspace(s)),
+                                           stream());
     }
     require_states(s);
     cuda::ssd_scan_forward(s, in<bf16>(xbc), in<bf16>(dt), in<float>(a_log), in<float>(d), in<float>(dt_bias),
                            in<float>(initial_state), out<bf16>(y), out<bf16>(states), out<float>(final_state),
-                           scratch(ssd_workspace(s)), stream());
+                           scratch(cuda::ssd_scan_forward_workspace(s)), stream());
   }
   void ssd_scan_backward(const SsdShape& s, const void* dy, const void* xbc, ConstStrided dt, const void* a_log,
                          const void* d, const void* dt_bias, const void* states, const void* dfinal_state, void* dxbc,
@@ -219,9 +222,11 @@ class CudaBackend final : public Backend {
 
   void rope_forward(const RopeShape& s, void* qkv) override { cuda::rope(s, out<bf16>(qkv), 1, stream()); }
   void rope_backward(const RopeShape& s, void* dqkv) override { cuda::rope(s, out<bf16>(dqkv), -1, stream()); }
+  // Fewer sequences than planned, in an evaluation, may divide into slices whose backward pass would not fit.
   void attention_forward(const AttentionShape& s, const void* qkv, void* result, void* lse) override {
-    attention_.forward(s, qkv, result, out<float>(lse), scratch(cuda::attention_workspace(s)), workspace_bytes_,
-                       stream());
+    const bool trains = cuda::attention_workspace(s) <= workspace_bytes_;
+    const auto run = trains ? &cuda::Attention::forward : &cuda::Attention::forward_only;
+    (attention_.*run)(s, qkv, result, out<float>(lse), workspace_, workspace_bytes_, stream());
   }
   void attention_backward(const AttentionShape& s, const void* dout, const void* qkv, const void* result,
                           const void* lse, void* dqkv) override {

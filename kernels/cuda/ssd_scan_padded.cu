@@ -51,13 +51,15 @@ void resize_packed(const SsdShape& from_shape, const bf16* from, const SsdShape&
 
 index_t round_up(index_t value, index_t granule) { return ceil_div(value, granule) * granule; }
 
-// The workspace of the padded scan: padded copies, its states, and the scan's own.
+// The workspace of the padded scan: padded copies, its states, and the scan's own; less where no backward follows.
 struct PaddedBuffers {
-  bf16 *xbc, *y, *dxbc, *states;
+  enum class For { forward, backward };
+
+  bf16 *xbc, *y, *states, *dxbc = nullptr;
   void* scan;
   std::size_t bytes;
 
-  PaddedBuffers(void* workspace, const SsdShape& padded) {
+  PaddedBuffers(void* workspace, const SsdShape& padded, For use) {
     auto* const base = static_cast<unsigned char*>(workspace);
     bytes = 0;
     const auto take = [&](std::size_t size) {
@@ -68,10 +70,10 @@ struct PaddedBuffers {
     const auto rows = static_cast<std::size_t>(padded.batch * padded.time);
     const std::size_t packed_bytes = rows * static_cast<std::size_t>(padded.channels()) * sizeof(bf16);
     xbc = reinterpret_cast<bf16*>(take(packed_bytes));
-    dxbc = reinterpret_cast<bf16*>(take(packed_bytes));
     y = reinterpret_cast<bf16*>(take(rows * static_cast<std::size_t>(padded.inner()) * sizeof(bf16)));
     states = reinterpret_cast<bf16*>(take(ssd_scan_states_bytes(padded)));
-    scan = take(ssd_scan_workspace(padded));
+    if (use == For::backward) dxbc = reinterpret_cast<bf16*>(take(packed_bytes));
+    scan = take(use == For::backward ? ssd_scan_workspace(padded) : ssd_scan_forward_workspace(padded));
   }
 };
 
@@ -97,13 +99,17 @@ bool ssd_scan_needs_padding(const SsdShape& s) {
 }
 
 std::size_t ssd_scan_padded_workspace(const SsdShape& s) {
-  return PaddedBuffers(nullptr, ssd_scan_padded_shape(s)).bytes;
+  return PaddedBuffers(nullptr, ssd_scan_padded_shape(s), PaddedBuffers::For::backward).bytes;
+}
+
+std::size_t ssd_scan_padded_forward_workspace(const SsdShape& s) {
+  return PaddedBuffers(nullptr, ssd_scan_padded_shape(s), PaddedBuffers::For::forward).bytes;
 }
 
 void ssd_scan_padded_forward(const SsdShape& s, const bf16* xbc, StridedOf<const bf16*> dt, const float* a_log,
                              const float* d, const float* dt_bias, bf16* y, void* workspace, cudaStream_t stream) {
   const SsdShape padded = ssd_scan_padded_shape(s);
-  const PaddedBuffers at(workspace, padded);
+  const PaddedBuffers at(workspace, padded, PaddedBuffers::For::forward);
   padded_forward(s, padded, at, xbc, dt, a_log, d, dt_bias, stream);
   resize_heads(padded, at.y, s, y, stream);
   check_launch("ssd_scan_forward");
@@ -114,7 +120,7 @@ void ssd_scan_padded_backward(const SsdShape& s, const bf16* dy, const bf16* xbc
                               StridedOf<bf16*> ddt, float* da_log, float* dd, float* ddt_bias, void* workspace,
                               cudaStream_t stream) {
   const SsdShape padded = ssd_scan_padded_shape(s);
-  const PaddedBuffers at(workspace, padded);
+  const PaddedBuffers at(workspace, padded, PaddedBuffers::For::backward);
   padded_forward(s, padded, at, xbc, dt, a_log, d, dt_bias, stream);
   resize_heads(s, dy, padded, at.y, stream);
   ssd_scan_backward(padded, at.y, at.xbc, dt, a_log, d, dt_bias, at.states, nullptr, at.dxbc, ddt, da_log, dd, ddt_bias,

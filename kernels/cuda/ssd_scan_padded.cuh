@@ -15,6 +15,7 @@ bool ssd_scan_needs_padding(const SsdShape&);
 SsdShape ssd_scan_padded_shape(const SsdShape&);
 
 std::size_t ssd_scan_padded_workspace(const SsdShape&);
+std::size_t ssd_scan_padded_forward_workspace(const SsdShape&);  // enough for the forward scan
 
 void ssd_scan_padded_forward(const SsdShape&, const bf16* xbc, StridedOf<const bf16*> dt, const float* a_log,
                              const float* d, const float* dt_bias, bf16* y, void* workspace, cudaStream_t);

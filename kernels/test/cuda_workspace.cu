@@ -44,8 +44,15 @@ void check_once() {
   same("attention", gpu::workspace_bytes(attention), cuda::attention_workspace(attention));
   const SsdShape scan{batch, time,  groups * pick({1, 3, 24}), pick({8, 32, 48, 64, 128, 256}), groups, pick({2, 8, 16, 40, 128, 200, 256}),
                       64,    0.001};
-  same("ssd_scan", gpu::workspace_bytes(scan),
-       cuda::ssd_scan_needs_padding(scan) ? cuda::ssd_scan_padded_workspace(scan) : cuda::ssd_scan_workspace(scan));
+  const bool padded = cuda::ssd_scan_needs_padding(scan);
+  same("ssd_scan", gpu::workspace_bytes(scan), padded ? cuda::ssd_scan_padded_workspace(scan) : cuda::ssd_scan_workspace(scan));
+  // An evaluation of fewer sequences runs forward in what was planned for all of them.
+  SsdShape fewer = scan;
+  for (fewer.batch = 1; fewer.batch <= scan.batch; ++fewer.batch) {
+    const std::size_t asked = padded ? cuda::ssd_scan_padded_forward_workspace(fewer) : cuda::ssd_scan_forward_workspace(fewer);
+    CHECK(asked <= gpu::workspace_bytes(scan), "ssd_scan of %ld sequences asks for %zu bytes, %ld had %zu", static_cast<long>(fewer.batch),
+          asked, static_cast<long>(scan.batch), gpu::workspace_bytes(scan));
+  }
 }
 
 }  // namespace
