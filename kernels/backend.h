@@ -92,6 +92,7 @@ struct ConvShape {
 struct SsdShape {
   index_t batch, time, heads, head_dim, groups, state, chunk;
   double dt_min;  // softplus(dt + dt_bias) is clamped from below at this (0 = Megatron; Hugging Face: time_step_min)
+  index_t dt_padding = 0;  // columns after the heads' that backward sets to 0 in ddt: they are multiplied with weights that are 0
   index_t inner() const { return heads * head_dim; }
   index_t channels() const { return inner() + 2 * groups * state; }
   index_t chunks() const { return (time + chunk - 1) / chunk; }
@@ -221,7 +222,7 @@ class Backend {
   virtual void ssd_scan_forward(const SsdShape&, const void* xbc, ConstStrided dt, const void* a_log, const void* d,
                                 const void* dt_bias, const void* initial_state, void* y, void* states,
                                 void* final_state) = 0;
-  // dxbc (rows, channels) overwritten, ddt overwritten; da_log, dd, ddt_bias (heads) stat +=.
+  // dxbc (rows, channels) overwritten, ddt (rows, heads + dt_padding) overwritten; da_log, dd, ddt_bias (heads) stat +=.
   // dfinal_state, dinitial_state may be null.
   virtual void ssd_scan_backward(const SsdShape&, const void* dy, const void* xbc, ConstStrided dt,
                                  const void* a_log, const void* d, const void* dt_bias, const void* states,

@@ -87,7 +87,9 @@ std::size_t workspace_bytes(const GatedNormShape& s) {
 }
 
 std::size_t workspace_bytes(const ConvShape& s) {
-  const index_t stretch = std::clamp<index_t>(s.batch * s.time / 1024, 16, 128);
+  const index_t together = 2112 / (s.batch * divide_up(s.channels, 128));
+  const index_t wanted = together * 128 >= s.time ? divide_up(s.time, together) : s.batch * s.time / 1024;
+  const index_t stretch = std::clamp<index_t>(wanted, 16, 128);
   const index_t blocks = divide_up(s.batch * divide_up(s.time, stretch), 8);
   return static_cast<std::size_t>(blocks * s.channels * (s.width + 1) * kFloat);
 }

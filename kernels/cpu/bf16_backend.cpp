@@ -164,7 +164,7 @@ class Bf16Backend final : public Backend {
     cpu::bf16_ssd_scan_backward(
         s, c.in(dy, rows * s.inner()), c.in(xbc, rows * s.channels()), c.in(dt, rows, s.heads),
         c.stat(a_log, s.heads), c.stat(d, s.heads), c.stat(dt_bias, s.heads), c.in(states, s.state_elements()),
-        c.stat(dfinal_state, cells), c.out(dxbc, rows * s.channels()), c.out(ddt, rows, s.heads),
+        c.stat(dfinal_state, cells), c.out(dxbc, rows * s.channels()), c.out(ddt, rows, s.heads + s.dt_padding),
         c.add_stat(da_log, s.heads), c.add_stat(dd, s.heads), c.add_stat(ddt_bias, s.heads),
         c.out_stat(dinitial_state, cells));
   }

@@ -104,6 +104,14 @@ void ssd_scan_forward(const Context&, const SsdShape& s, const T* xbc, StridedOf
   }
 }
 
+// The columns of ddt that belong to no head.
+template <class T>
+void clear_dt_padding(const SsdShape& s, StridedOf<T*> ddt) {
+  for (index_t row = 0; s.dt_padding > 0 && row < s.batch * s.time; ++row) {
+    std::fill_n(ddt.data + row * ddt.stride + s.heads, s.dt_padding, T(0));
+  }
+}
+
 // dxbc and ddt overwritten, da_log, dd, ddt_bias (heads) accumulate; dfinal_state and dinitial_state may be
 // null. Names: g = dL/dh at the chunk's end; v_j = dL/d(Δ_j x_j); ds = dL/ds; w_ij = the part of dL that
 // flows through M_ij.
@@ -113,6 +121,7 @@ void ssd_scan_backward(const Context&, const SsdShape& s, const T* dy, const T* 
                        T* dxbc, StridedOf<T*> ddt, T* da_log, T* dd, T* ddt_bias, T* dinitial_state) {
   const index_t cells = s.head_dim * s.state, P = s.head_dim, N = s.state;
   std::fill(dxbc, dxbc + s.batch * s.time * s.channels(), T(0));
+  clear_dt_padding(s, ddt);
   for (index_t b = 0; b < s.batch; ++b) {
     for (index_t h = 0; h < s.heads; ++h) {
       std::vector<T> g(cells, T(0));

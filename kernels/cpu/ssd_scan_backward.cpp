@@ -257,6 +257,7 @@ void ssd_scan_backward(const Context& context, const SsdShape& s, const float* d
   const Workspace workspace(s, context.scratch<float>(Workspace::floats(s)));
   const Parameters parameters{xbc, dt, a_log, d, dt_bias};
   const Gradients gradients{dy, states, dxbc, ddt};
+  clear_dt_padding(s, ddt);
   context.pool->parallel_for(s.batch * s.heads, [&](index_t task) {
     carry_gradient_back(s, parameters, dy, dfinal_state, task / s.heads, task % s.heads, workspace.g,
                         dinitial_state);

@@ -8,6 +8,14 @@
 namespace lmx::cuda {
 
 // partial (rows, cols) fp32 dense, out (cols) fp32.
-void column_sum(index_t rows, index_t cols, const float* partial, float* out, cudaStream_t);
+struct ColumnSum {
+  index_t cols;
+  const float* partial;
+  float* out;
+};
+
+void column_sum(index_t rows, const ColumnSum&, cudaStream_t);
+// Two of as many rows, in one launch.
+void column_sums(index_t rows, const ColumnSum&, const ColumnSum&, cudaStream_t);
 
 }  // namespace lmx::cuda

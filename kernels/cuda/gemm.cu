@@ -15,8 +15,10 @@
 namespace lmx::cuda {
 namespace {
 
-constexpr int kCandidates = 8;
-constexpr int kTimedRuns = 3;
+constexpr int kCandidates = 16;
+constexpr float kTimedMilliseconds = 0.2f;  // about as long does a recording of a candidate's runs take
+constexpr int kMostRuns = 24;
+constexpr int kTimedReplays = 4;
 
 // An operand for telling orders of summation apart. Terms k and k + K/2 of every sum cancel exactly, so what a product returns is
 // its rounding errors, different for every other order. k_first: the index over which the product sums runs first in memory,
@@ -85,6 +87,34 @@ class Stopwatch {
 
  private:
   cudaEvent_t begin_ = nullptr, end_ = nullptr;
+};
+
+// Launches recorded once and replayed. Products of a small model take less than their launch, so timing launches would
+// compare the host with itself.
+class Recording {
+ public:
+  template <class Work>
+  Recording(cudaStream_t stream, const Work& work) {
+    check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+    cudaGraph_t graph = nullptr;
+    try {
+      work();
+    } catch (...) {
+      if (cudaStreamEndCapture(stream, &graph) == cudaSuccess) cudaGraphDestroy(graph);
+      throw;
+    }
+    check(cudaStreamEndCapture(stream, &graph), "cudaStreamEndCapture");
+    const cudaError_t status = cudaGraphInstantiate(&replay_, graph, 0);
+    cudaGraphDestroy(graph);
+    check(status, "cudaGraphInstantiate");
+  }
+  ~Recording() { cudaGraphExecDestroy(replay_); }
+  Recording(const Recording&) = delete;
+  Recording& operator=(const Recording&) = delete;
+  void launch(cudaStream_t stream) const { check(cudaGraphLaunch(replay_, stream), "cudaGraphLaunch"); }
+
+ private:
+  cudaGraphExec_t replay_ = nullptr;
 };
 
 bool is_capturing(cudaStream_t stream) {
@@ -227,8 +257,18 @@ void Gemm::tune(Plan& plan, const GemmCall& call, cudaStream_t stream) const {
       if (!equal && !log) continue;
     }
     watch.start(stream);
-    for (int run = 0; run < kTimedRuns; ++run) launch(plan, i, trial, stream);
-    const float milliseconds = watch.stop(stream) / kTimedRuns;
+    launch(plan, i, trial, stream);
+    const int runs = std::clamp(static_cast<int>(kTimedMilliseconds / watch.stop(stream)), 2, kMostRuns);
+    const Recording recording(stream, [&] {
+      for (int run = 0; run < runs; ++run) launch(plan, i, trial, stream);
+    });
+    float milliseconds = 0;
+    for (int replay = 0; replay <= kTimedReplays; ++replay) {  // the first one warms up
+      watch.start(stream);
+      recording.launch(stream);
+      const float once = watch.stop(stream) / static_cast<float>(runs);
+      if (replay == 1 || (replay > 1 && once < milliseconds)) milliseconds = once;
+    }
     if (log) {
       std::fprintf(stderr, "gemm %c%c %s m %ld n %ld k %ld: candidate %zu %s %.4f ms\n", call.transpose_a ? 'T' : 'N',
                    call.transpose_b ? 'T' : 'N', call.c ? "+=" : "=", static_cast<long>(call.m),

@@ -107,6 +107,10 @@ __device__ void finish_steps(const SsdCombine& p, int b, int chunk, bf16 (&tile)
     }
     __syncthreads();
   }
+  bf16* const beyond = p.ddt.data + g.row(b, chunk) * p.ddt.stride + g.heads;
+  for (int index = threadIdx.x; index < length * g.dt_padding; index += kThreads) {
+    beyond[index / g.dt_padding * p.ddt.stride + index % g.dt_padding] = __float2bfloat16_rn(0.f);
+  }
 }
 
 // Sums `parts` parts of a chunk's rows of dB or dC into columns of dxbc.

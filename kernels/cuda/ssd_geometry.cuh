@@ -22,6 +22,7 @@ struct SsdGeometry {
   int width, state;         // channels of a virtual head; state dimension
   index_t inner, channels;  // elements of a row of y and of xbc
   float dt_min;
+  int dt_padding;
 
   explicit SsdGeometry(const SsdShape& s)
       : batch(static_cast<int>(s.batch)),
@@ -38,7 +39,8 @@ struct SsdGeometry {
         state(static_cast<int>(s.state)),
         inner(s.inner()),
         channels(s.channels()),
-        dt_min(static_cast<float>(s.dt_min)) {}
+        dt_min(static_cast<float>(s.dt_min)),
+        dt_padding(static_cast<int>(s.dt_padding)) {}
 
   __host__ __device__ index_t row(int b, int chunk) const {
     return index_t{b} * time + index_t{chunk} * kSsdChunk;
@@ -92,8 +94,6 @@ inline int best_split(index_t blocks, int heads, int slots) {
   }
   return best;
 }
-
-constexpr int kMultiprocessors = 132;
 
 // Columns of the tiles that hold a state dimension; the rest of a tile is zero.
 inline int padded_state(int state) { return state <= 32 ? 32 : state <= 64 ? 64 : state <= 128 ? 128 : 256; }

@@ -9,6 +9,7 @@ namespace lmx {
 namespace {
 
 constexpr index_t block_alignment = 16;  // elements
+constexpr index_t row_alignment = 8;
 
 index_t* range_count(Storage storage, index_t& matrices, index_t& convolutions, index_t& vectors) {
   switch (storage) {
@@ -24,7 +25,10 @@ index_t* range_count(Storage storage, index_t& matrices, index_t& convolutions, 
 ParameterId ParameterTable::add(Storage storage, std::vector<TensorSpec> block) {
   index_t& used = *range_count(storage, matrix_count_, convolution_count_, vector_count_);
   const auto first = static_cast<ParameterId>(parameters_.size());
+  index_t rows = 0;
+  const index_t row_elements = storage == Storage::matrix ? block.front().shape.back() : 0;
   for (TensorSpec& spec : block) {
+    rows += spec.shape.front();
     index_t count = 1;
     for (const index_t size : spec.shape) count = checked_product(spec.name.c_str(), {count, size});
     by_name_.emplace(spec.name, parameters_.size());
@@ -32,6 +36,7 @@ ParameterId ParameterTable::add(Storage storage, std::vector<TensorSpec> block) 
         {std::move(spec.name), std::move(spec.shape), spec.initializer, storage, count, used});
     used += count;
   }
+  used += (row_alignment - rows % row_alignment) % row_alignment * row_elements;
   used = (used + block_alignment - 1) / block_alignment * block_alignment;
   return first;
 }

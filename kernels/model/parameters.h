@@ -1,8 +1,9 @@
 // The parameters of a model in one flat array, so that clipping and AdamW are a few calls over ranges. Three
 // ranges, each in the order of declaration: matrices (which have a working copy of the weight type where that
 // is not the master's type), convolution weights, and vectors (which take no weight decay). A block - one
-// tensor, or several that are used as one matrix - starts at a multiple of 16 elements. Names are those of
-// Hugging Face's NemotronH.
+// tensor, or several that are used as one matrix - starts at a multiple of 16 elements, and one of matrices has room for a multiple of
+// 8 rows: products on a GPU may count zeros in as rows, because matrix units want such numbers. Names are those of Hugging Face's
+// NemotronH.
 #pragma once
 
 #include <cstdint>

@@ -26,12 +26,13 @@ Bytes bytes_of(int32_t precision) {
 
 int64_t buf(int64_t count, int64_t bytes) { return (count * bytes + 255) / 256 * 256; }
 int64_t elem(int64_t count) { return (count + 15) / 16 * 16; }
+int64_t matrix(int64_t rows, int64_t columns) { return elem((rows + 7) / 8 * 8 * columns); }
 
 lmx_memory closed_form(const lmx_trainer_config& c) {
   const Bytes b = bytes_of(c.precision);
   const int64_t h = c.model.hidden, V = c.model.vocab, L = c.model.layer_count;
   const int64_t R = c.micro_batch * c.sequence, S = c.batch * c.sequence;
-  int64_t matrices = elem(V * h) * (c.model.tie_embeddings ? 1 : 2), convolutions = 0, vectors = elem(h);
+  int64_t matrices = matrix(V, h) * (c.model.tie_embeddings ? 1 : 2), convolutions = 0, vectors = elem(h);
   const int64_t logit_rows = std::min(R, std::max<int64_t>(64, (int64_t{1} << 29) / b.act / V / 64 * 64));
   int64_t saved = 0, transient = buf(logit_rows * V, b.act);
   for (int64_t i = 0; i < L; ++i) {
@@ -41,7 +42,7 @@ lmx_memory closed_form(const lmx_trainer_config& c) {
       const int64_t d = l.heads * l.head_dim, ch = d + 2 * l.groups * l.state, p = d + ch + l.heads;
       const int64_t chunk = c.precision == LMX_BF16 ? lmx::gpu::kScanChunk : l.chunk;
       const int64_t chunks = (c.sequence + chunk - 1) / chunk;
-      matrices += elem(p * h) + elem(h * d);
+      matrices += matrix(p, h) + matrix(h, d);
       convolutions += elem(ch * l.conv);
       vectors += elem(ch) + 3 * elem(l.heads) + elem(d);
       saved += buf(R * p, b.act) + buf(R * ch, b.act) + 2 * buf(R * d, b.act) +
@@ -49,12 +50,12 @@ lmx_memory closed_form(const lmx_trainer_config& c) {
       transient = std::max(transient, buf(R * ch, b.act) + buf(R * d, b.act) + buf(R * p, b.act));
     } else if (l.kind == LMX_LAYER_ATTENTION) {
       const int64_t q = l.heads * l.head_dim, w = q + 2 * l.kv_heads * l.head_dim;
-      matrices += elem(w * h) + elem(h * q);
+      matrices += matrix(w, h) + matrix(h, q);
       saved += buf(R * w, b.act) + buf(R * q, b.act) + buf(R * l.heads, b.stat);
       transient = std::max(transient, buf(R * q, b.act) + buf(R * w, b.act));
     } else {
       const int64_t u = l.gated ? 2 * l.width : l.width;
-      matrices += elem(u * h) + elem(h * l.width);
+      matrices += matrix(u, h) + matrix(h, l.width);
       saved += buf(R * u, b.act) + buf(R * l.width, b.act);
       transient = std::max(transient, buf(R * u, b.act));
     }

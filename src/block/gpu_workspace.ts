@@ -22,7 +22,9 @@ export function gpuGatedNormWorkspace(rows: number, columns: number, groups: num
 }
 
 export function gpuConvolutionWorkspace(batch: number, time: number, channels: number, taps: number): number {
-  const stretch = Math.min(128, Math.max(16, Math.floor((batch * time) / 1024)));
+  const together = Math.floor(2112 / (batch * up(channels, 128)));
+  const wanted = together * 128 >= time ? up(time, together) : Math.floor((batch * time) / 1024);
+  const stretch = Math.min(128, Math.max(16, wanted));
   return 4 * up(batch * up(time, stretch), 8) * channels * (taps + 1);
 }
 

@@ -36,6 +36,11 @@ function blockElements(elements: number): number {
   return Math.ceil(elements / 16) * 16;
 }
 
+/** The same of a matrix: room for a multiple of 8 rows. */
+function matrixElements(elements: number, columns: number): number {
+  return blockElements(Math.ceil(elements / columns / 8) * 8 * columns);
+}
+
 const elementCount = ({ shape }: ParameterTensor): number => shape.reduce((a, b) => a * b, 1);
 
 /**
@@ -43,18 +48,18 @@ const elementCount = ({ shape }: ParameterTensor): number => shape.reduce((a, b)
  * narrower).
  */
 function parameterElements(plan: Plan): { all: number; matrices: number } {
-  let matrices = blockElements(plan.vocab * plan.hidden) * (plan.tieEmbeddings ? 1 : 2);
+  let matrices = matrixElements(plan.vocab * plan.hidden, plan.hidden) * (plan.tieEmbeddings ? 1 : 2);
   let others = blockElements(finalNormElements(plan));
   const store = (tensors: readonly ParameterTensor[], times: number) => {
-    const stored = new Map<string, { elements: number; matrix: boolean }>();
+    const stored = new Map<string, { elements: number; columns: number; matrix: boolean }>();
     for (const tensor of tensors) {
       const name = tensor.fused !== undefined && tensor.shape.length === 2 ? tensor.fused : tensor.name;
       const elements = (stored.get(name)?.elements ?? 0) + elementCount(tensor);
       const isMatrix = tensor.decayed && (tensor.shape.length === 2 || tensor.visited !== undefined);
-      stored.set(name, { elements, matrix: isMatrix });
+      stored.set(name, { elements, columns: tensor.shape.at(-1)!, matrix: isMatrix });
     }
-    for (const { elements, matrix } of stored.values()) {
-      if (matrix) matrices += times * blockElements(elements);
+    for (const { elements, columns, matrix } of stored.values()) {
+      if (matrix) matrices += times * matrixElements(elements, columns);
       else others += times * blockElements(elements);
     }
   };
