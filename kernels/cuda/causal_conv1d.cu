@@ -401,7 +401,8 @@ void causal_conv1d_backward(const ConvShape& s, const bf16* dy, StridedOf<const 
   } else {
     launch_backward<4, false>(s, dy, x, w, bias, dx, partial_w, partial_b, stream);
   }
-  column_sums(blocks, {s.channels * s.width, partial_w, dw}, {s.channels, partial_b, dbias}, stream);
+  column_sum(blocks, s.channels * s.width, partial_w, dw, stream);
+  column_sum(blocks, s.channels, partial_b, dbias, stream);
 }
 
 }  // namespace lmx::cuda

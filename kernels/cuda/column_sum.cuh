@@ -8,14 +8,6 @@
 namespace lmx::cuda {
 
 // partial (rows, cols) fp32 dense, out (cols) fp32.
-struct ColumnSum {
-  index_t cols;
-  const float* partial;
-  float* out;
-};
-
-void column_sum(index_t rows, const ColumnSum&, cudaStream_t);
-// Two of as many rows, in one launch.
-void column_sums(index_t rows, const ColumnSum&, const ColumnSum&, cudaStream_t);
+void column_sum(index_t rows, index_t cols, const float* partial, float* out, cudaStream_t);
 
 }  // namespace lmx::cuda

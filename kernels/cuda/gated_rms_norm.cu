@@ -238,7 +238,7 @@ void gated_rms_norm_backward(const GatedNormShape& s, const bf16* dout, const bf
         <<<grid, kBackwardThreads<threads()>, 0, stream>>>(s, dout, y, z, weight, rstd, dy, dz, partial);
     check_launch("gated_rms_norm_backward");
   });
-  column_sum(blocks, {s.cols, partial, dweight}, stream);
+  column_sum(blocks, s.cols, partial, dweight, stream);
 }
 
 }  // namespace lmx::cuda

@@ -182,7 +182,7 @@ void rms_norm_backward(const NormShape& s, const bf16* dy, const bf16* x, const 
                                                                        rstd, dresidual, dx, partial);
   });
   check_launch("rms_norm_backward");
-  column_sum(blocks, {s.cols, partial, dweight}, stream);
+  column_sum(blocks, s.cols, partial, dweight, stream);
 }
 
 }  // namespace lmx::cuda
