@@ -53,6 +53,8 @@ export interface Fidelity {
   readonly study: string;
   /** The study whose full runs are the truth; its own where it is not compared with another. */
   readonly against: string;
+  /** Whether it is not compared with another; two studies may have one name. */
+  readonly ownRuns: boolean;
   readonly candidates: readonly string[];
   readonly excluded: readonly { readonly candidate: string; readonly reason: string }[];
   readonly seeds: { readonly study: number; readonly against: number };
@@ -106,6 +108,7 @@ export function studyFidelity(
     confidence,
     study: study.document.name,
     against: (against ?? study).document.name,
+    ownRuns: against === undefined,
     candidates: names,
     excluded: [...own.excluded, ...(other?.excluded ?? [])].filter(
       ({ candidate }) => !names.includes(candidate),

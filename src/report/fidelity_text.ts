@@ -44,8 +44,8 @@ export function fidelityText(fidelity: Fidelity, options: TableOptions): string 
   return [heading(fidelity), "", ...parts].map(printable).join("\n");
 }
 
-function heading({ study, against, by, candidates, seeds }: Fidelity): string {
-  const truth = study === against ? "its own full runs" : `the full runs of ${against}`;
+function heading({ study, against, ownRuns, by, candidates, seeds }: Fidelity): string {
+  const truth = ownRuns ? "its own full runs" : `the full runs of ${against}`;
   return `${study} against ${truth}, by ${by}: ${candidates.length} candidates, ${seeds.study} seeds`;
 }
 
@@ -65,15 +65,14 @@ function rulers({ baselines, noiseCeiling, excluded }: Fidelity): readonly strin
 }
 
 /** What the table says about length, in words. */
-export function verdict({ rows, shortest, study, against, noiseCeiling }: Fidelity): readonly string[] {
+export function verdict({ rows, shortest, ownRuns, noiseCeiling }: Fidelity): readonly string[] {
   const lines: string[] = [];
   const end = rows.at(-1)!;
-  if (study === against && rows.length === 1) {
+  if (ownRuns && rows.length === 1) {
     return ["Only the ends were evaluated: set proxy.evaluate_every (for example 5%) to see shorter runs."];
   }
   if (shortest === null) lines.push(`No length reaches tau ${goodTau} and stays there.`);
-  else if (shortest === 1 && study === against)
-    lines.push(`Only the full run keeps tau at ${goodTau} or above.`);
+  else if (shortest === 1 && ownRuns) lines.push(`Only the full run keeps tau at ${goodTau} or above.`);
   else {
     const tokens = rows.find(({ share }) => share === shortest)!.tokens;
     lines.push(
@@ -83,7 +82,7 @@ export function verdict({ rows, shortest, study, against, noiseCeiling }: Fideli
   if (noiseCeiling !== null && noiseCeiling < goodTau - 1e-9) {
     lines.push("The full runs do not agree with themselves that well: more seeds before shorter runs.");
   }
-  if (study === against) {
+  if (ownRuns) {
     lines.push(
       "These are the same runs cut short: their learning rate had not decayed as in a run planned that short.",
     );

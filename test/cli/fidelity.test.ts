@@ -44,6 +44,15 @@ describe("layermix fidelity", () => {
     assert.equal(fidelity.rows.at(-1).kendall.value, -1);
   });
 
+  it("tells another study of the same name from its own full runs", async () => {
+    const [small, large] = [join(folder(), "small"), join(folder(), "large")];
+    await recordStudy(small);
+    await recordStudy(large);
+    const { stdout } = await layermix(["fidelity", small, "--against", large, "--by", "recall"]);
+    assert.match(stdout, /^tiny against the full runs of tiny, by recall: 3 candidates/);
+    assert.doesNotMatch(stdout, /the same runs cut short/);
+  });
+
   it("leaves out candidates that diverged, and refuses an order of two", async () => {
     await recordStudy(folder(), {
       accuracy: (place) => (place.candidate === 1 && place.seed === 1 ? Number.NaN : plainAccuracy(place)),
