@@ -77,8 +77,10 @@ void devices_and_memory() {
   Config config;
   lmx_trainer* trainer = nullptr;
   config.value.device = "cuda:99";
+  config.value.precision = LMX_BF16;  // what a GPU trains in: a build with CUDA looks at that first
   CHECK(lmx_trainer_create(config.get(), &trainer) == LMX_NO_DEVICE, "%s", lmx_last_error());
   config.value.device = "cpu";
+  config.value.precision = LMX_FP64;
   config.value.model.hidden = 1 << 20;
   config.value.model.vocab = 1 << 27;  // 2^47 parameters of 8 bytes
   CHECK(lmx_trainer_create(config.get(), &trainer) == LMX_OUT_OF_MEMORY, "%s", lmx_last_error());
