@@ -69,7 +69,7 @@ class Mamba2Mixer final : public Mixer {
 
   std::size_t workspace_bytes(const Backend& backend, index_t batch, index_t time) const override {
     const index_t rows = batch * time;
-    return std::max({backend.workspace_bytes(padded_in_shape(rows)), backend.workspace_bytes(out_shape(rows)),
+    return std::max({backend.workspace_bytes(in_shape(rows)), backend.workspace_bytes(out_shape(rows)),
                      backend.workspace_bytes(conv(batch, time)), backend.workspace_bytes(scan(batch, time)),
                      backend.workspace_bytes(norm_shape(rows))});
   }
@@ -77,7 +77,7 @@ class Mamba2Mixer final : public Mixer {
   void forward(const Pass& pass, const void* x, const void* residual, void* y) override {
     Backend& backend = pass.backend;
     const index_t rows = pass.rows();
-    backend.linear_forward(padded_in_shape(rows), x, parameters_.value(in_proj_), nullptr, projection_);
+    backend.linear_forward(in_shape(rows), x, parameters_.value(in_proj_), nullptr, projection_);
     backend.causal_conv1d_forward(conv(pass.batch, pass.time), column(projection_, scan_.inner()),
                                   parameters_.value(conv_weight_), parameters_.value(conv_bias_), xbc_);
     backend.ssd_scan_forward(scan(pass.batch, pass.time), xbc_, column(projection_, dt_column()),
@@ -105,8 +105,8 @@ class Mamba2Mixer final : public Mixer {
                                    column(projection_, scan_.inner()), parameters_.value(conv_weight_),
                                    parameters_.value(conv_bias_), mutable_column(dprojection_, scan_.inner()),
                                    parameters_.gradient(conv_weight_), parameters_.gradient(conv_bias_));
-    backend.linear_backward_weight(padded_in_shape(rows), x, dprojection_, parameters_.gradient(in_proj_));
-    backend.linear_backward_input(padded_in_shape(rows), dprojection_, parameters_.value(in_proj_), dx);
+    backend.linear_backward_weight(in_shape(rows), x, dprojection_, parameters_.gradient(in_proj_));
+    backend.linear_backward_input(in_shape(rows), dprojection_, parameters_.value(in_proj_), dx);
   }
 
   std::unique_ptr<MixerDecoder> decoder() const override;
@@ -121,8 +121,6 @@ class Mamba2Mixer final : public Mixer {
   // have no use for that and leave the end of the buffer alone.
   index_t aligned_width() const { return (projected() + 7) / 8 * 8; }
   index_t row_stride() const { return act_ == DType::bf16 ? aligned_width() : projected(); }
-  // Those columns are 0, being products with rows of 0, and so are their gradients.
-  LinearShape padded_in_shape(index_t rows) const { return {rows, hidden_, row_stride(), row_stride()}; }
   ConstStrided column(const void* projection, index_t first) const {
     return {static_cast<const std::byte*>(projection) + bytes_before(first), row_stride()};
   }
@@ -133,7 +131,8 @@ class Mamba2Mixer final : public Mixer {
     return static_cast<std::size_t>(first) * dtype_bytes(act_);
   }
 
-  LinearShape in_shape(index_t rows) const { return {rows, hidden_, projected(), row_stride()}; }  // of a decoder
+  // The columns beyond projected() are 0, being products with rows of 0, and so are their gradients.
+  LinearShape in_shape(index_t rows) const { return {rows, hidden_, row_stride()}; }
   LinearShape out_shape(index_t rows) const { return {rows, scan_.inner(), hidden_}; }
   GatedNormShape norm_shape(index_t rows) const { return {rows, scan_.inner(), scan_.groups, eps_}; }
   ConvShape conv(index_t batch, index_t time) const { return {batch, time, scan_.channels(), conv_}; }

@@ -8,13 +8,13 @@ devices=("$DEVICE")
 
 # NAME FLAGS...: sweeps into $OUT/NAME, one process per device.
 sweep() {
-  local name=$1 begin=$SECONDS device pids=() code=0
+  local name=$1 begin=$SECONDS device pid pids=() code=0
   shift
   for device in "${devices[@]}"; do
     layermix sweep "$file" --device "$device" --workers 4 --out "$OUT/$name" ${SMALL:+--set proxy.tokens=40K} "$@" >"$OUT/$name-${device/:/}.txt" 2>&1 &
     pids+=($!)
   done
-  for device in "${pids[@]}"; do wait "$device" || code=$?; done
+  for pid in "${pids[@]}"; do wait "$pid" || code=$?; done
   tail -n 12 "$OUT/$name-${devices[0]/:/}.txt"
   echo "$name: wall time $((SECONDS - begin)) s on ${#devices[@]} devices, code $code" | tee -a "$OUT/wall.txt"
   return "$code"
@@ -29,8 +29,7 @@ for keep in 50% 33%; do
   for rungs in 3 4 5; do layermix replay "$OUT/study" --strategy asha --rungs "$rungs" --keep "$keep"; done
 done | tee "$OUT/replay.txt"
 layermix report "$OUT/study" --out "$OUT/report.html"
-text='{ task: text, files: ["corpus/*.txt"], evaluation_tokens: 512K, weight: 1 }'
-[ -z "$SMALL" ] || text=$(grep -o '{ task: text.*}' "$file")
+text=$(grep -o '{ task: text.*}' "$file")
 for hidden in 256 128; do
   sweep "hidden-$hidden" --set "proxy.model.hidden=$((hidden ${SMALL:+/ 8}))" --set "proxy.tasks=[$text]"
   layermix fidelity "$OUT/hidden-$hidden" --against "$OUT/study" --by text | tee "$OUT/fidelity-$hidden.txt"
