@@ -120,7 +120,7 @@ async function measureLayermix(
   const times: number[] = [];
   for (let i = 0; i < steps + 3; i++) {
     const start = performance.now();
-    await trainer.step(tokens.slice(0, count), tokens.slice(1));
+    await trainer.train([{ tokens: tokens.slice(0, count), targets: tokens.slice(1) }]);
     if (i >= 3) times.push((performance.now() - start) / 1000);
   }
   const params = trainer.tensors.reduce((sum, t) => sum + t.count, 0);

@@ -128,8 +128,8 @@ struct EmbeddingShape {
   index_t rows, cols, vocab;
 };
 
-// Numbers of one optimizer step. Lives in backend memory so that a captured step can be replayed; written by
-// Backend::write_scalars before the step, read back with read_scalars after it.
+// Numbers of one optimizer step. Lives in backend memory so that a captured step can be replayed; uploaded before the step and
+// copied aside after it.
 struct StepScalars {
   double learning_rate;
   double beta1, beta2, epsilon, weight_decay;
@@ -181,8 +181,10 @@ class Backend {
   // Binding another workspace or releasing memory ends a recording's life.
   virtual bool begin_step() { return true; }
   virtual void end_step() {}
-  // Seconds that a device of its own spent on the last step, once its scalars have been read; 0 where there is none.
-  virtual double step_seconds() const { return 0; }
+  // What a device of its own spent on everything queued between the two marks, once it has been waited for; 0 where there is none.
+  virtual void start_clock() {}
+  virtual void stop_clock() {}
+  virtual double clock_seconds() const { return 0; }
 
   // ---- embedding: x (rows, cols) = weight[tokens] ---------------------------------------------------------------
   virtual void embedding_forward(index_t rows, index_t cols, const std::int32_t* tokens, const void* weight,
@@ -253,8 +255,6 @@ class Backend {
   virtual void add_loss(index_t rows, const void* row_loss, StepScalars* scalars) = 0;  // loss_sum += Σ, fixed order
 
   // ---- optimizer ------------------------------------------------------------------------------------------------
-  virtual void write_scalars(StepScalars* device, const StepScalars& host) = 0;
-  virtual void read_scalars(StepScalars& host, const StepScalars* device) = 0;  // waits
   virtual void gradient_norm(index_t count, const void* gradients, StepScalars* scalars) = 0;  // norm and clip_scale
   // AdamW (arXiv 1711.05101, decoupled decay) over all parameters. `master` stat is updated; when `working` is
   // not null and not master it receives the weight-typed copies.

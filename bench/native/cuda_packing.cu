@@ -52,6 +52,7 @@ std::size_t used_bytes() {
 }
 
 constexpr int kWarmSteps = 3;  // the first chooses algorithms, the second is captured
+constexpr int kStepsPerCall = 10;
 constexpr int kMostTrainers = 16;
 
 // What a child process tells its parent.
@@ -88,18 +89,17 @@ struct Report {
   report.planned = memory.total;
   std::vector<Batch> batches;
   for (uint64_t i = 0; i < 8; ++i) batches.emplace_back(proxy.batch, proxy.sequence, proxy.vocab, 100 + i);
-  const auto step = [&](int trainer, int number) {
-    const Batch& batch = batches[static_cast<size_t>(number % 8)];
-    lmx_step_result result{};
-    OK(lmx_trainer_step(trainers[static_cast<size_t>(trainer)]->get(), batch.tokens.data(), batch.targets.data(),
-                        &result));
-    report.losses[trainer] = result.loss;
+  // Steps from number `first` on, in one call.
+  const auto train = [&](int trainer, int first, int steps) {
+    std::vector<Batch> given;
+    for (int number = first; number < first + steps; ++number) given.push_back(batches[static_cast<size_t>(number % 8)]);
+    report.losses[trainer] = trainers[static_cast<size_t>(trainer)]->train(given).back().loss;
   };
   const double first = seconds_now();
-  for (int i = 0; i < count; ++i) step(i, 0);
+  for (int i = 0; i < count; ++i) train(i, 0, 1);
   report.first_step_seconds = seconds_now() - first;
   for (int i = 0; i < count; ++i) {
-    for (int number = 1; number < kWarmSteps; ++number) step(i, number);
+    for (int number = 1; number < kWarmSteps; ++number) train(i, number, 1);
   }
   watching = false;
   watch.join();
@@ -112,7 +112,7 @@ struct Report {
   std::vector<std::thread> threads;
   for (int i = 0; i < count; ++i) {
     threads.emplace_back([&, i] {
-      for (int number = 0; number < proxy.steps; ++number) step(i, kWarmSteps + number);
+      for (int number = 0; number < proxy.steps; number += kStepsPerCall) train(i, kWarmSteps + number, kStepsPerCall);
     });
   }
   for (std::thread& thread : threads) thread.join();

@@ -73,7 +73,7 @@ int main(int argc, char** argv) {
   }
   lmx_step_result result{};
   const double step = bench::fastest(
-      {[&] { lmx_trainer_step(trainer, tokens.data(), targets.data(), &result); }}, budget, threads)[0];
+      {[&] { lmx_trainer_train(trainer, 1, tokens.data(), targets.data(), &result); }}, budget, threads)[0];
   lmx_trainer_destroy(trainer);
 
   const auto backend = make_cpu_backend(DType::f32, threads);

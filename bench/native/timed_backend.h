@@ -178,8 +178,6 @@ class TimedBackend final : public Backend {
   void add_loss(index_t rows, const void* row_loss, StepScalars* scalars) override {
     timed("cross-entropy", "add_loss", 0, 4.0 * double(rows), [&](Backend& b) { b.add_loss(rows, row_loss, scalars); });
   }
-  void write_scalars(StepScalars* device, const StepScalars& host) override { if (device_) device_->write_scalars(device, host); }
-  void read_scalars(StepScalars& host, const StepScalars* device) override { if (device_) device_->read_scalars(host, device); }
   void gradient_norm(index_t count, const void* gradients, StepScalars* scalars) override {
     timed("optimizer", "gradient_norm", 0, 4.0 * double(count), [&](Backend& b) { b.gradient_norm(count, gradients, scalars); });
   }

@@ -107,7 +107,8 @@ int main(int count, char** arguments) {
       std::vector<TimedStep> steps;
       const int warm = timed ? 2 : 0, measured = !timed ? 1 : device == "cpu" ? 3 : 7;
       for (int i = 0; i < warm + measured; ++i) {
-        trainer.step(batch.tokens.data(), batch.targets.data());
+        lmx_step_result result{};
+        trainer.train(1, batch.tokens.data(), batch.targets.data(), &result);
         if (i >= warm) steps.push_back(watched->step());
       }
       std::printf("%s on %s\n\n", name, timed ? (device == "cpu" ? "the CPU" : describe_cuda(0).c_str()) : "no device");

@@ -111,13 +111,29 @@ int choice_of(Napi::Value value, const std::string& field, const Choices& choice
   reject(value.Env(), field, "one of " + names, value);
 }
 
+namespace {
+
+bool is_int32_array(Napi::Value value) {
+  return value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_int32_array;
+}
+
+std::string int32_array_of(int64_t length) { return "an Int32Array of length " + std::to_string(length); }
+
+}  // namespace
+
+void Fields::append_int32(const char* name, size_t length, std::vector<int32_t>& to) const {
+  const Napi::Value value = get(name);
+  if (!is_int32_array(value) || value.As<Napi::Int32Array>().ElementLength() != length) {
+    reject(object_.Env(), at(name), int32_array_of(static_cast<int64_t>(length)), value);
+  }
+  const auto array = value.As<Napi::Int32Array>();
+  to.insert(to.end(), array.Data(), array.Data() + length);
+}
+
 std::vector<int32_t> int32_copy(Napi::Value value, const char* field, int64_t length, int64_t multiple) {
   const std::string expected =
-      length > 0 ? "an Int32Array of length " + std::to_string(length)
-                 : "an Int32Array of a multiple of " + std::to_string(multiple) + " elements";
-  const bool is_int32 =
-      value.IsTypedArray() && value.As<Napi::TypedArray>().TypedArrayType() == napi_int32_array;
-  if (!is_int32) reject(value.Env(), field, expected, value);
+      length > 0 ? int32_array_of(length) : "an Int32Array of a multiple of " + std::to_string(multiple) + " elements";
+  if (!is_int32_array(value)) reject(value.Env(), field, expected, value);
   const auto array = value.As<Napi::Int32Array>();
   const auto count = static_cast<int64_t>(array.ElementLength());
   if (length > 0 ? count != length : count % multiple != 0) reject(value.Env(), field, expected, value);

@@ -32,6 +32,8 @@ class Fields {
   uint64_t unsigned64(const char* name) const;  // a safe integer or a bigint, 0 to 2^64 - 1
   Fields object(const char* name) const;
   std::vector<Fields> objects(const char* name) const;
+  // Appends a copy of an Int32Array of exactly `length` elements.
+  void append_int32(const char* name, size_t length, std::vector<int32_t>& to) const;
 
  private:
   Napi::Value get(const char* name) const;

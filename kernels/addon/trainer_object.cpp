@@ -1,13 +1,15 @@
 #include "trainer_object.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
+#include "async_call.h"
 #include "js_config.h"
 #include "js_error.h"
 #include "js_values.h"
 #include "tensor_list.h"
-#include "workers.h"
 
 namespace lmx::addon {
 
@@ -27,6 +29,76 @@ std::string text_argument(const Napi::CallbackInfo& info, size_t index, const ch
   return info[index].As<Napi::String>();
 }
 
+// Arguments of the asynchronous calls, and where the library writes.
+
+struct Training {
+  std::vector<int32_t> tokens, targets;
+  std::vector<lmx_step_result> results;
+};
+
+struct Evaluation {
+  std::vector<int32_t> tokens, targets;
+  int64_t sequence;
+  std::vector<float> loss;
+  std::vector<uint8_t> correct;
+};
+
+struct Probe {
+  std::vector<int32_t> tokens, targets;
+  std::vector<double> logits, hidden;
+  double loss;
+};
+
+lmx_status run(lmx_trainer* trainer, Training& t) {
+  return lmx_trainer_train(trainer, static_cast<int64_t>(t.results.size()), t.tokens.data(), t.targets.data(), t.results.data());
+}
+
+lmx_status run(lmx_trainer* trainer, Evaluation& e) {
+  const auto count = static_cast<int64_t>(e.tokens.size()) / e.sequence;
+  return lmx_trainer_evaluate(trainer, count, e.tokens.data(), e.targets.data(), e.loss.data(), e.correct.data());
+}
+
+lmx_status run(lmx_trainer* trainer, Probe& p) {
+  return lmx_trainer_probe(trainer, p.tokens.data(), p.targets.data(), p.logits.data(), p.hidden.data(), &p.loss);
+}
+
+template <class Array, class Element>
+Array array_of(Napi::Env env, const std::vector<Element>& values) {
+  Array array = Array::New(env, values.size());
+  std::copy(values.begin(), values.end(), array.Data());
+  return array;
+}
+
+Napi::Value result_of(Napi::Env env, const Training& t) {
+  Napi::Array steps = Napi::Array::New(env, t.results.size());
+  for (uint32_t i = 0; i < t.results.size(); ++i) {
+    const lmx_step_result& result = t.results[i];
+    Napi::Object object = Napi::Object::New(env);
+    object.Set("loss", result.loss);
+    object.Set("gradNorm", result.grad_norm);
+    object.Set("learningRate", result.learning_rate);
+    object.Set("step", static_cast<double>(result.step));
+    object.Set("deviceSeconds", result.device_seconds);
+    steps[i] = object;
+  }
+  return steps;
+}
+
+Napi::Value result_of(Napi::Env env, const Evaluation& e) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("loss", array_of<Napi::Float32Array>(env, e.loss));
+  object.Set("correct", array_of<Napi::Uint8Array>(env, e.correct));
+  return object;
+}
+
+Napi::Value result_of(Napi::Env env, const Probe& p) {
+  Napi::Object object = Napi::Object::New(env);
+  object.Set("loss", p.loss);
+  object.Set("logits", array_of<Napi::Float64Array>(env, p.logits));
+  object.Set("hidden", array_of<Napi::Float64Array>(env, p.hidden));
+  return object;
+}
+
 }  // namespace
 
 Napi::Function TrainerObject::define(Napi::Env env) {
@@ -36,7 +108,7 @@ Napi::Function TrainerObject::define(Napi::Env env) {
           InstanceAccessor<&TrainerObject::memory>("memory"),
           InstanceAccessor<&TrainerObject::tensors>("tensors"),
           InstanceAccessor<&TrainerObject::step_index, &TrainerObject::set_step_index>("stepIndex"),
-          InstanceMethod<&TrainerObject::step>("step"),
+          InstanceMethod<&TrainerObject::train>("train"),
           InstanceMethod<&TrainerObject::evaluate>("evaluate"),
           InstanceMethod<&TrainerObject::probe>("probe"),
           InstanceMethod<&TrainerObject::read>("read"),
@@ -69,20 +141,18 @@ void TrainerObject::release(Napi::Env env) {
   Napi::MemoryManagement::AdjustExternalMemory(env, -held_bytes_);
 }
 
-void TrainerObject::finished() { busy_ = false; }
-
 lmx_trainer* TrainerObject::ready(Napi::Env env) const {
   if (busy_) throw js_error(env, busy_code, "the trainer is busy: await the promise of the call before");
   if (!trainer_) throw js_error(env, disposed_code, "the trainer has been disposed of");
   return trainer_.get();
 }
 
-template <class Worker, class... Arguments>
-Napi::Value TrainerObject::start(Napi::Env env, Arguments&&... arguments) {
-  auto worker = std::make_unique<Worker>(env, *this, trainer_, std::forward<Arguments>(arguments)...);
-  const Napi::Promise promise = worker->promise();
-  worker->Queue();
-  worker.release();  // deletes itself
+template <class Arguments>
+Napi::Value TrainerObject::start(Napi::Env env, Arguments arguments) {
+  const auto shared = std::make_shared<Arguments>(std::move(arguments));
+  const Napi::Value promise = AsyncCall<TrainerObject>::start(
+      env, *this, [trainer = trainer_, shared] { return run(trainer.get(), *shared); },
+      [shared](Napi::Env result_env) { return result_of(result_env, *shared); });
   busy_ = true;
   return promise;
 }
@@ -111,26 +181,43 @@ void TrainerObject::set_step_index(const Napi::CallbackInfo& info, const Napi::V
         lmx_trainer_set_step_index(ready(info.Env()), Fields(holder, "trainer").integer("stepIndex")));
 }
 
-Napi::Value TrainerObject::step(const Napi::CallbackInfo& info) {
-  ready(info.Env());
-  return start<StepWorker>(info.Env(), int32_copy(info[0], "tokens", batch_ * sequence_, 1),
-                           int32_copy(info[1], "targets", batch_ * sequence_, 1));
+Napi::Value TrainerObject::train(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  ready(env);
+  if (!info[0].IsArray() || info[0].As<Napi::Array>().Length() == 0) {
+    reject(env, "batches", "an array of at least one batch", info[0]);
+  }
+  const auto batches = info[0].As<Napi::Array>();
+  const auto rows = static_cast<size_t>(batch_ * sequence_);
+  Training all;
+  for (std::vector<int32_t>* copy : {&all.tokens, &all.targets}) copy->reserve(rows * std::min(batches.Length(), 64u));
+  for (uint32_t i = 0; i < batches.Length(); ++i) {
+    const Fields batch(batches.Get(i), "batches[" + std::to_string(i) + "]");
+    batch.append_int32("tokens", rows, all.tokens);
+    batch.append_int32("targets", rows, all.targets);
+    all.results.emplace_back();
+  }
+  return start(env, std::move(all));
 }
 
 Napi::Value TrainerObject::evaluate(const Napi::CallbackInfo& info) {
-  ready(info.Env());
+  const Napi::Env env = info.Env();
+  ready(env);
   std::vector<int32_t> tokens = int32_copy(info[0], "tokens", 0, sequence_);
-  if (tokens.empty()) reject(info.Env(), "tokens", "at least one sequence", info[0]);
+  if (tokens.empty()) reject(env, "tokens", "at least one sequence", info[0]);
   std::vector<int32_t> targets = int32_copy(info[1], "targets", static_cast<int64_t>(tokens.size()), 1);
-  return start<EvaluateWorker>(info.Env(), std::move(tokens), std::move(targets), sequence_);
+  const size_t rows = tokens.size();
+  return start(env, Evaluation{std::move(tokens), std::move(targets), sequence_, std::vector<float>(rows),
+                               std::vector<uint8_t>(rows)});
 }
 
 Napi::Value TrainerObject::probe(const Napi::CallbackInfo& info) {
-  ready(info.Env());
+  const Napi::Env env = info.Env();
+  ready(env);
   const int64_t rows = batch_ * sequence_;
-  return start<ProbeWorker>(info.Env(), int32_copy(info[0], "tokens", rows, 1),
-                            int32_copy(info[1], "targets", rows, 1), static_cast<size_t>(rows * vocab_),
-                            static_cast<size_t>((layers_ + 2) * rows * hidden_));
+  return start(env, Probe{int32_copy(info[0], "tokens", rows, 1), int32_copy(info[1], "targets", rows, 1),
+                          std::vector<double>(static_cast<size_t>(rows * vocab_)),
+                          std::vector<double>(static_cast<size_t>((layers_ + 2) * rows * hidden_)), 0});
 }
 
 Napi::Value TrainerObject::read(const Napi::CallbackInfo& info) {

@@ -1,7 +1,6 @@
-// class Trainer of the addon. step, evaluate and probe run on a worker thread and return promises, one at a
+// class Trainer of the addon. train, evaluate and probe run on a worker thread and return promises, one at a
 // time, so that heartbeats and signals keep working; everything else answers at once. While a promise is open
-// every other call is an error with code "busy". A worker shares ownership of the native trainer: garbage
-// collection cannot free it under the call.
+// every other call is an error with code "busy".
 #pragma once
 
 #include <napi.h>
@@ -19,15 +18,15 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
   explicit TrainerObject(const Napi::CallbackInfo& info);
   void Finalize(Napi::Env env) override;
 
-  // Called by a worker on the main thread, when its call has returned.
-  void finished();
+  // Called on the main thread when an asynchronous call has returned.
+  void finished() { busy_ = false; }
 
  private:
   Napi::Value memory(const Napi::CallbackInfo& info);
   Napi::Value tensors(const Napi::CallbackInfo& info);
   Napi::Value step_index(const Napi::CallbackInfo& info);
   void set_step_index(const Napi::CallbackInfo& info, const Napi::Value& value);
-  Napi::Value step(const Napi::CallbackInfo& info);
+  Napi::Value train(const Napi::CallbackInfo& info);
   Napi::Value evaluate(const Napi::CallbackInfo& info);
   Napi::Value probe(const Napi::CallbackInfo& info);
   Napi::Value read(const Napi::CallbackInfo& info);
@@ -37,8 +36,9 @@ class TrainerObject : public Napi::ObjectWrap<TrainerObject> {
   // The native trainer, when it may be used now. Throws "busy" or "disposed".
   lmx_trainer* ready(Napi::Env env) const;
   void release(Napi::Env env);
-  template <class Worker, class... Arguments>
-  Napi::Value start(Napi::Env env, Arguments&&... arguments);
+  // A promise of the call that these are the arguments of.
+  template <class Arguments>
+  Napi::Value start(Napi::Env env, Arguments arguments);
 
   std::shared_ptr<lmx_trainer> trainer_;
   bool busy_ = false;

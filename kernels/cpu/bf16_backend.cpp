@@ -215,8 +215,6 @@ class Bf16Backend final : public Backend {
     floats_->add_loss(rows, row_loss, scalars);
   }
 
-  void write_scalars(StepScalars* device, const StepScalars& host) override { *device = host; }
-  void read_scalars(StepScalars& host, const StepScalars* device) override { host = *device; }
   void gradient_norm(index_t count, const void* gradients, StepScalars* scalars) override {
     floats_->gradient_norm(count, gradients, scalars);
   }

@@ -189,8 +189,6 @@ class CpuBackend final : public Backend {
     scalars->loss_sum += cpu::sum_losses(context_, rows, in<T>(row_loss));
   }
 
-  void write_scalars(StepScalars* device, const StepScalars& host) override { *device = host; }
-  void read_scalars(StepScalars& host, const StepScalars* device) override { host = *device; }
   void gradient_norm(index_t count, const void* gradients, StepScalars* scalars) override {
     scalars->grad_norm = std::sqrt(cpu::sum_of_squares(context_, count, in<T>(gradients)));
     const bool clips = scalars->clip_norm > 0 && scalars->grad_norm > scalars->clip_norm;

@@ -21,7 +21,7 @@
 #include "ssd_scan.cuh"
 #include "ssd_scan_padded.cuh"
 #include "step_graph.h"
-#include "step_timer.h"
+#include "stream_timer.h"
 #include "transfer.h"
 
 namespace lmx {
@@ -52,12 +52,10 @@ class CudaBackend final : public Backend {
   explicit CudaBackend(int device) : device_(device), name_("cuda:" + std::to_string(device)) {
     check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate");
     check(cudaMalloc(&block_sums_, cuda::block_sums_bytes()), "cudaMalloc");
-    check(cudaMallocHost(&host_scalars_, sizeof(StepScalars)), "cudaMallocHost");
   }
   ~CudaBackend() override {
     cudaSetDevice(device_);
     cudaStreamSynchronize(stream_);
-    cudaFreeHost(host_scalars_);
     cudaFree(block_sums_);
     cudaStreamDestroy(stream_);
   }
@@ -106,11 +104,12 @@ class CudaBackend final : public Backend {
 
   bool begin_step() override {
     graph_.abandon(stream());
-    timer_.begin(stream());
     return graph_.begin(stream());
   }
   void end_step() override { graph_.end(stream()); }
-  double step_seconds() const override { return timer_.seconds(); }
+  void start_clock() override { timer_.begin(stream()); }
+  void stop_clock() override { timer_.end(stream()); }
+  double clock_seconds() const override { return timer_.seconds(); }
 
   std::size_t workspace_bytes(const LinearShape&) const override { return cuda::Gemm::workspace_bytes; }
   std::size_t workspace_bytes(const NormShape& s) const override { return cuda::rms_norm_workspace(s); }
@@ -243,15 +242,6 @@ class CudaBackend final : public Backend {
     cuda::add_loss(rows, in<float>(row_loss), scalars, block_sums_, stream());
   }
 
-  void write_scalars(StepScalars* device, const StepScalars& host) override {
-    uploads_.upload(device, &host, sizeof host, stream());
-  }
-  void read_scalars(StepScalars& host, const StepScalars* device) override {
-    check(cudaMemcpyAsync(host_scalars_, device, sizeof host, cudaMemcpyDeviceToHost, stream()), "cudaMemcpyAsync");
-    timer_.end(stream());
-    synchronize();
-    host = *host_scalars_;
-  }
   void gradient_norm(index_t count, const void* gradients, StepScalars* scalars) override {
     cuda::gradient_norm(count, in<float>(gradients), scalars, block_sums_, stream());
   }
@@ -297,14 +287,13 @@ class CudaBackend final : public Backend {
   std::string name_;
   cudaStream_t stream_ = nullptr;
   double* block_sums_ = nullptr;
-  StepScalars* host_scalars_ = nullptr;  // pinned
   void* workspace_ = nullptr;
   std::size_t workspace_bytes_ = 0;
   cuda::Gemm gemm_;
   cuda::Attention attention_;
   cuda::UploadRing uploads_;
   cuda::StepGraph graph_;
-  cuda::StepTimer timer_;
+  cuda::StreamTimer timer_;
   const std::unique_ptr<Inference> inference_ = cuda::make_inference(
       {*this, gemm_, attention_, [this] { return stream(); }, [this](std::size_t bytes) { return scratch(bytes); }});
 };

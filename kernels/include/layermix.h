@@ -98,7 +98,7 @@ typedef struct lmx_step_result {
   double grad_norm;  // before clipping
   double learning_rate;
   int64_t step;  // steps taken so far, this one included
-  double device_seconds;  // that a GPU spent on it, by its own clock; 0 on the CPU
+  double device_seconds;  // that a GPU spent on it, by its own clock, the mean of steps that were queued together; 0 on the CPU
 } lmx_step_result;
 
 typedef struct lmx_trainer lmx_trainer;
@@ -119,9 +119,11 @@ lmx_status lmx_trainer_create(const lmx_trainer_config* config, lmx_trainer** ou
 void lmx_trainer_destroy(lmx_trainer* trainer);
 lmx_status lmx_trainer_memory(const lmx_trainer* trainer, lmx_memory* out);
 
-// One optimizer step. tokens and targets are (batch, sequence) int32; a target < 0 is not counted.
-lmx_status lmx_trainer_step(lmx_trainer* trainer, const int32_t* tokens, const int32_t* targets,
-                            lmx_step_result* out);
+// `steps` optimizer steps, each on a batch of its own. tokens and targets are (steps, batch, sequence) int32; a target < 0 is not
+// counted. out (steps). Equal to as many calls of one step each; a GPU is given many steps before the first result is
+// waited for. Where one batch is invalid no step is taken.
+lmx_status lmx_trainer_train(lmx_trainer* trainer, int64_t steps, const int32_t* tokens, const int32_t* targets,
+                             lmx_step_result* out);
 // Forward only, any number of sequences. loss (count*sequence) float, 0 where the target < 0; correct 0/1.
 lmx_status lmx_trainer_evaluate(lmx_trainer* trainer, int64_t count, const int32_t* tokens, const int32_t* targets,
                                 float* loss, uint8_t* correct);

@@ -49,8 +49,7 @@ struct Curve {
 
 double step(TestTrainer& trainer, const lmx_trainer_config& config, Curve& curve) {
   const Batch batch = chain(config, 1000 + static_cast<uint64_t>(lmx_trainer_step_index(trainer.get())));
-  lmx_step_result result{};
-  OK(lmx_trainer_step(trainer.get(), batch.tokens.data(), batch.targets.data(), &result));
+  const lmx_step_result result = trainer.step(batch);
   curve.losses.push_back(result.loss);
   curve.norms.push_back(result.grad_norm);
   return result.loss;
@@ -83,6 +82,26 @@ void same_bits() {
   const Curve launched = train(hybrid("cuda:0"), 12);
   unsetenv("LAYERMIX_CUDA_GRAPH");
   CHECK(once.losses == launched.losses && once.state == launched.state, "a replayed graph differs from launches");
+}
+
+// Steps queued behind one another, the first of them the one that chooses algorithms and the second the one that is recorded; and more
+// than the ring of losses has room for.
+void queued_steps_are_single_steps() {
+  for (const int steps : {12, 150}) {
+    const Config config = hybrid("cuda:0");
+    const Curve alone = train(config, steps);
+    Config same = config;
+    TestTrainer trainer(same);
+    std::vector<Batch> batches;
+    for (int i = 0; i < steps; ++i) batches.push_back(chain(config.value, 1000 + static_cast<uint64_t>(i)));
+    const std::vector<lmx_step_result> results = trainer.train(batches);
+    for (size_t i = 0; i < results.size(); ++i) {
+      CHECK(results[i].loss == alone.losses[i] && results[i].grad_norm == alone.norms[i], "step %zu of %d queued: loss %.17g, alone %.17g",
+            i, steps, results[i].loss, alone.losses[i]);
+    }
+    CHECK(trainer.state() == alone.state, "%d queued steps left other weights", steps);
+    CHECK(results.back().device_seconds > 0, "the device's clock stood still");
+  }
 }
 
 void resumes_and_evaluates() {
@@ -190,6 +209,7 @@ int main() {
   }
   gradients_agree();
   same_bits();
+  queued_steps_are_single_steps();
   resumes_and_evaluates();
   evaluates_fewer_sequences();
   follows_the_cpu();

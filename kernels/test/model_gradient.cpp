@@ -99,9 +99,9 @@ HeadRun run_with_chunks(lmx::index_t most_logits) {
   backend->upload(buffers.targets, batch.targets.data(), batch.targets.size() * 4);
   lmx::StepScalars scalars{};
   scalars.inverse_target_count = 1.0 / 100;
-  backend->write_scalars(buffers.loss.scalars, scalars);
+  backend->upload(buffers.loss.scalars, &scalars, sizeof scalars);
   model.run({*backend, 10, 17}, buffers.tokens, buffers.targets, buffers.loss, true);
-  backend->read_scalars(scalars, buffers.loss.scalars);
+  backend->download(&scalars, buffers.loss.scalars, sizeof scalars);
   const auto* gradients = static_cast<const double*>(table.flat_gradient(0));
   return {scalars.loss_sum, std::vector<double>(gradients, gradients + table.total_count())};
 }

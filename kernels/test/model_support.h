@@ -113,12 +113,26 @@ class TestTrainer {
   lmx_trainer* get() const { return handle_; }
 
   // The step of a batch that depends on the step's number alone, as a training run would draw it.
-  lmx_step_result step() {
-    const Batch batch(config_.batch, config_.sequence, config_.model.vocab,
-                      1000 + static_cast<uint64_t>(lmx_trainer_step_index(handle_)));
-    lmx_step_result result{};
-    OK(lmx_trainer_step(handle_, batch.tokens.data(), batch.targets.data(), &result));
-    return result;
+  lmx_step_result step() { return step(batch_of(lmx_trainer_step_index(handle_))); }
+  lmx_step_result step(const Batch& batch) { return train({batch})[0]; }
+
+  // As many of those steps in one call.
+  std::vector<lmx_step_result> train(int64_t steps) {
+    std::vector<Batch> batches;
+    for (int64_t i = 0; i < steps; ++i) batches.push_back(batch_of(lmx_trainer_step_index(handle_) + i));
+    return train(batches);
+  }
+  // A step for each batch, in one call.
+  std::vector<lmx_step_result> train(const std::vector<Batch>& batches) {
+    std::vector<int32_t> tokens, targets;
+    for (std::vector<int32_t>* all : {&tokens, &targets}) all->reserve(batches.size() * batches[0].tokens.size());
+    for (const Batch& batch : batches) {
+      tokens.insert(tokens.end(), batch.tokens.begin(), batch.tokens.end());
+      targets.insert(targets.end(), batch.targets.begin(), batch.targets.end());
+    }
+    std::vector<lmx_step_result> results(batches.size());
+    OK(lmx_trainer_train(handle_, static_cast<int64_t>(batches.size()), tokens.data(), targets.data(), results.data()));
+    return results;
   }
 
   double probe(const Batch& batch) {
@@ -157,6 +171,10 @@ class TestTrainer {
   }
 
  private:
+  Batch batch_of(int64_t step) const {
+    return {config_.batch, config_.sequence, config_.model.vocab, 1000 + static_cast<uint64_t>(step)};
+  }
+
   lmx_trainer_config config_;
   lmx_trainer* handle_ = nullptr;
 };

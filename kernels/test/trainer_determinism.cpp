@@ -74,6 +74,32 @@ void resumes_to_the_same_bits() {
   CHECK(second.state() == whole.state, "other weights after resuming");
 }
 
+// However many steps a call is given: also more than the ring has room for.
+void queued_steps_are_single_steps() {
+  Config config = wide();
+  const Run alone = train(config);
+  TestTrainer trainer(config);
+  Run queued;
+  for (const int64_t count : {1, 7, 12}) {
+    for (const lmx_step_result& result : trainer.train(count)) {
+      queued.losses.push_back(result.loss);
+      queued.norms.push_back(result.grad_norm);
+      CHECK(result.step == static_cast<int64_t>(queued.losses.size()), "step %lld", static_cast<long long>(result.step));
+    }
+  }
+  CHECK(queued.losses == alone.losses && queued.norms == alone.norms, "queued steps have other losses");
+  CHECK(trainer.state() == alone.state, "queued steps left other weights");
+
+  Config small;
+  TestTrainer one(small), many(small);
+  const std::vector<lmx_step_result> results = many.train(150);
+  for (size_t i = 0; i < results.size(); ++i) {
+    const lmx_step_result single = one.step();
+    CHECK(results[i].loss == single.loss && results[i].learning_rate == single.learning_rate, "step %zu of 150", i);
+  }
+  CHECK(one.state() == many.state(), "150 queued steps left other weights");
+}
+
 void evaluation_disturbs_nothing() {
   Config config = wide();
   const Run alone = train(config);
@@ -112,6 +138,7 @@ void micro_batch_does_not_matter() {
 int main() {
   threads_do_not_matter();
   resumes_to_the_same_bits();
+  queued_steps_are_single_steps();
   evaluation_disturbs_nothing();
   micro_batch_does_not_matter();
   return TEST_RESULT();

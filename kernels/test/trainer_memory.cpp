@@ -64,7 +64,7 @@ lmx_memory closed_form(const lmx_trainer_config& c) {
   lmx_memory memory{};
   memory.weights = buf(n, b.stat) + (b.weight != b.stat ? buf(matrices, b.weight) : 0);
   memory.gradients = buf(n, b.stat);
-  memory.optimizer = 2 * buf(n, b.stat) + 256;
+  memory.optimizer = 2 * buf(n, b.stat) + 256 + 6144;
   memory.activations = 2 * buf(S, 4) + buf(R, b.stat) + buf(R, 1) + (L + 1) * buf(R * h, b.act) +
                        2 * buf(R * h, b.act) + (L + 1) * (buf(R * h, b.act) + buf(R, b.stat)) + saved +
                        transient;

@@ -63,8 +63,7 @@ void learns_a_batch_by_heart() {
   TestTrainer trainer(config);
   const Batch batch(config.value.batch, config.value.sequence, config.value.model.vocab, 4);
   lmx_step_result result{};
-  for (int i = 0; i < 150; ++i)
-    OK(lmx_trainer_step(trainer.get(), batch.tokens.data(), batch.targets.data(), &result));
+  for (int i = 0; i < 150; ++i) result = trainer.step(batch);
   CHECK(result.loss < 0.05, "loss %g after %lld steps", result.loss, static_cast<long long>(result.step));
 }
 

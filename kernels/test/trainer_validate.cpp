@@ -96,7 +96,7 @@ void calls() {
   Batch batch(config.value.batch, config.value.sequence, config.value.model.vocab, 1);
   const auto step = [&] {
     lmx_step_result result{};
-    return lmx_trainer_step(trainer, batch.tokens.data(), batch.targets.data(), &result);
+    return lmx_trainer_train(trainer, 1, batch.tokens.data(), batch.targets.data(), &result);
   };
   const auto expect = [](lmx_status got, lmx_status status, const std::string& message) {
     CHECK(got == status && lmx_last_error() == message, "status %d, \"%s\", expected \"%s\"", got,
@@ -117,8 +117,11 @@ void calls() {
          LMX_INVALID_ARGUMENT, "expected micro_batch equal to batch to probe, got 2 and 4");
   expect(lmx_trainer_evaluate(trainer, -1, good.tokens.data(), good.targets.data(), nullptr, nullptr),
          LMX_INVALID_ARGUMENT, "expected count of at least 0, got -1");
-  expect(lmx_trainer_step(trainer, nullptr, nullptr, nullptr), LMX_INVALID_ARGUMENT,
+  expect(lmx_trainer_train(trainer, 1, nullptr, nullptr, nullptr), LMX_INVALID_ARGUMENT,
          "expected an argument, got null");
+  lmx_step_result result{};
+  expect(lmx_trainer_train(trainer, 0, good.tokens.data(), good.targets.data(), &result), LMX_INVALID_ARGUMENT,
+         "expected at least 1 step, got 0");
   expect(lmx_trainer_read(trainer, "w", LMX_VALUE, &value, 8), LMX_NOT_FOUND, "no tensor named w");
   expect(lmx_trainer_read(trainer, "lm_head.weight", 5, &value, 8), LMX_INVALID_ARGUMENT,
          "expected a tensor part from 0 to 3, got 5");

@@ -63,11 +63,11 @@ lmx_status lmx_trainer_memory(const lmx_trainer* trainer, lmx_memory* out) {
   });
 }
 
-lmx_status lmx_trainer_step(lmx_trainer* trainer, const int32_t* tokens, const int32_t* targets,
-                            lmx_step_result* out) {
+lmx_status lmx_trainer_train(lmx_trainer* trainer, int64_t steps, const int32_t* tokens, const int32_t* targets,
+                             lmx_step_result* out) {
   return guarded([&] {
     require(trainer, out);
-    *out = trainer->trainer.step(tokens, targets);
+    trainer->trainer.train(steps, tokens, targets, out);
   });
 }
 

@@ -19,7 +19,11 @@ TrainerBuffers plan_buffers(Arena& arena, Model& model, const Precision& precisi
   model.plan(arena, precision, work.micro_batch, work.sequence);
   buffers.exp_avg = arena.take(Region::optimizer, model.parameters().total_count(), precision.stat);
   buffers.exp_avg_sq = arena.take(Region::optimizer, model.parameters().total_count(), precision.stat);
-  buffers.loss.scalars = static_cast<StepScalars*>(arena.take_bytes(Region::optimizer, sizeof(StepScalars)));
+  const auto scalars = [&](int64_t count) {
+    return static_cast<StepScalars*>(arena.take_bytes(Region::optimizer, static_cast<std::size_t>(count) * sizeof(StepScalars)));
+  };
+  buffers.loss.scalars = scalars(1);
+  buffers.ring = scalars(loss_ring_steps);
   *workspace = arena.take_bytes(Region::workspace, workspace_bytes);
   return buffers;
 }

@@ -14,11 +14,15 @@ struct Workload {
   index_t batch, micro_batch, sequence;
 };
 
+// Steps that are queued at most before their losses are read.
+constexpr int64_t loss_ring_steps = 64;
+
 // The buffers that belong to the trainer rather than to the model.
 struct TrainerBuffers {
   std::int32_t *tokens, *targets;  // (batch, sequence)
   LossBuffers loss;                // (micro_batch * sequence)
   void *exp_avg, *exp_avg_sq;      // (parameters) stat
+  StepScalars* ring;               // (loss_ring_steps) of steps that are done
 };
 
 // Walks every buffer of the model and the trainer through the arena: measures or binds.

@@ -87,12 +87,35 @@ void Trainer::initialize(uint64_t seed, int32_t threads) {
   }
 }
 
-lmx_step_result Trainer::step(const int32_t* tokens, const int32_t* targets) {
+void Trainer::train(int64_t steps, const int32_t* tokens, const int32_t* targets, lmx_step_result* results) {
+  if (steps < 1) throw InvalidArgument("expected at least 1 step, got " + std::to_string(steps));
   const int64_t rows = work_.batch * work_.sequence;
-  check_tokens(tokens, targets, rows, model_.config().vocab);
-  const int64_t target_count = count_targets(targets, rows);
-  if (target_count == 0) throw InvalidArgument("expected at least one target >= 0 in the batch, got none");
-  const int64_t step = step_ + 1;
+  check_tokens(tokens, targets, checked_product("the batches", {steps, rows}), model_.config().vocab);
+  std::vector<StepScalars> scalars;
+  for (int64_t i = 0; i < steps; ++i) {
+    const int64_t target_count = count_targets(targets + i * rows, rows);
+    if (target_count == 0) throw InvalidArgument("expected at least one target >= 0 in the batch, got none");
+    scalars.push_back(scalars_of(step_ + i + 1, 1 / static_cast<double>(target_count)));
+  }
+  for (int64_t first = 0; first < steps; first += loss_ring_steps) {
+    const int64_t queued = std::min(loss_ring_steps, steps - first);
+    backend_->start_clock();
+    for (int64_t slot = 0; slot < queued; ++slot) {
+      const int64_t i = first + slot;
+      queue_step(scalars[static_cast<std::size_t>(i)], tokens + i * rows, targets + i * rows, slot);
+    }
+    backend_->stop_clock();
+    StepScalars* const done = scalars.data() + first;
+    backend_->download(done, buffers_.ring, static_cast<std::size_t>(queued) * sizeof(StepScalars));
+    const double device_seconds = backend_->clock_seconds() / static_cast<double>(queued);
+    for (int64_t slot = 0; slot < queued; ++slot) {
+      const StepScalars& s = done[slot];
+      results[first + slot] = {s.loss_sum * s.inverse_target_count, s.grad_norm, s.learning_rate, ++step_, device_seconds};
+    }
+  }
+}
+
+StepScalars Trainer::scalars_of(int64_t step, double inverse_target_count) const {
   StepScalars scalars{};
   scalars.learning_rate = learning_rate_at(optimizer_, step);
   scalars.beta1 = optimizer_.beta1;
@@ -102,18 +125,20 @@ lmx_step_result Trainer::step(const int32_t* tokens, const int32_t* targets) {
   scalars.bias_correction1 = 1 - std::pow(optimizer_.beta1, static_cast<double>(step));
   scalars.bias_correction2 = 1 - std::pow(optimizer_.beta2, static_cast<double>(step));
   scalars.clip_norm = optimizer_.clip_norm;
-  scalars.inverse_target_count = 1 / static_cast<double>(target_count);
+  scalars.inverse_target_count = inverse_target_count;
+  return scalars;
+}
+
+// Nothing here waits for the device: while it works on one step the host queues the next ones.
+void Trainer::queue_step(const StepScalars& scalars, const int32_t* tokens, const int32_t* targets, int64_t slot) {
   upload_batch(tokens, targets, work_.batch);
-  backend_->write_scalars(buffers_.loss.scalars, scalars);
+  backend_->upload(buffers_.loss.scalars, &scalars, sizeof scalars);
   if (backend_->begin_step()) {
     accumulate({});
     update();
     backend_->end_step();
   }
-  backend_->read_scalars(scalars, buffers_.loss.scalars);
-  step_ = step;
-  return {scalars.loss_sum * scalars.inverse_target_count, scalars.grad_norm, scalars.learning_rate, step,
-          backend_->step_seconds()};
+  backend_->copy(buffers_.ring + slot, buffers_.loss.scalars, sizeof(StepScalars));
 }
 
 void Trainer::accumulate(const LogitsSink& sink) {
@@ -174,14 +199,14 @@ double Trainer::probe(const int32_t* tokens, const int32_t* targets, double* log
     from_elements(host.data(), precision_.act, count, out);
   };
   upload_batch(tokens, targets, work_.batch);
-  backend_->write_scalars(buffers_.loss.scalars, scalars);
+  backend_->upload(buffers_.loss.scalars, &scalars, sizeof scalars);
   accumulate([&](index_t first, index_t count, const void* chunk) {
     if (logits != nullptr) fetch(chunk, count * config.vocab, logits + first * config.vocab);
   });
   for (std::size_t i = 0; hidden != nullptr && i < config.layers.size() + 2; ++i) {
     fetch(model_.hidden(i), rows * config.hidden, hidden + static_cast<int64_t>(i) * rows * config.hidden);
   }
-  backend_->read_scalars(scalars, buffers_.loss.scalars);
+  backend_->download(&scalars, buffers_.loss.scalars, sizeof scalars);
   return scalars.loss_sum * scalars.inverse_target_count;
 }
 

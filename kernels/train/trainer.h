@@ -25,7 +25,7 @@ class Trainer {
   Trainer(const lmx_trainer_config& config, const std::function<std::unique_ptr<Backend>()>& open);
 
   // See the functions of the same names in layermix.h.
-  lmx_step_result step(const int32_t* tokens, const int32_t* targets);
+  void train(int64_t steps, const int32_t* tokens, const int32_t* targets, lmx_step_result* results);
   void evaluate(int64_t count, const int32_t* tokens, const int32_t* targets, float* loss, uint8_t* correct);
   double probe(const int32_t* tokens, const int32_t* targets, double* logits, double* hidden);
 
@@ -41,6 +41,10 @@ class Trainer {
 
  private:
   void initialize(uint64_t seed, int32_t threads);
+  // What a step is given: rates of its number, and what its targets weigh.
+  StepScalars scalars_of(int64_t step, double inverse_target_count) const;
+  // Queues one step; its scalars go to place `slot` of the ring.
+  void queue_step(const StepScalars& scalars, const int32_t* tokens, const int32_t* targets, int64_t slot);
   void upload_batch(const int32_t* tokens, const int32_t* targets, int64_t sequences);
   // Gradients and loss of the uploaded batch, accumulated over micro-batches.
   void accumulate(const LogitsSink& sink);

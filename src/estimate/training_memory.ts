@@ -126,7 +126,7 @@ export function trainingMemory(
   const { all, matrices } = parameterElements(plan);
   const weights = buffer(all, stat) + (weight === stat ? 0 : buffer(matrices, weight));
   const gradients = buffer(all, stat);
-  const optimizer = 2 * buffer(all, stat) + 256; // two AdamW moments, and the scalars of a step
+  const optimizer = 2 * buffer(all, stat) + 256 + 6_144; // two AdamW moments, scalars of a step and of 64 that are done
   const micro = { batch: work.microBatch ?? work.batch, sequence: work.sequence };
   const activations = activationBytes(plan, work, micro, precision);
   return { weights, gradients, optimizer, activations, total: weights + gradients + optimizer + activations };

@@ -90,6 +90,13 @@ export interface NativeTensor {
 
 export type TensorPart = "value" | "gradient" | "expAvg" | "expAvgSq";
 
+export interface NativeBatch {
+  /** (batch, sequence). */
+  readonly tokens: Int32Array;
+  /** (batch, sequence); a target < 0 is not counted. */
+  readonly targets: Int32Array;
+}
+
 export interface NativeStepResult {
   /** Mean over the targets of the batch, nats. */
   readonly loss: number;
@@ -98,7 +105,7 @@ export interface NativeStepResult {
   readonly learningRate: number;
   /** Steps taken so far, this one included. */
   readonly step: number;
-  /** That a GPU spent on it, by its own clock; 0 on the CPU. */
+  /** That a GPU spent on it, by its own clock (the mean of steps queued together); 0 on the CPU. */
   readonly deviceSeconds: number;
 }
 
@@ -129,8 +136,11 @@ export interface NativeTrainer {
   readonly tensors: readonly NativeTensor[];
   /** Optimizer steps taken; written when a run is resumed. */
   stepIndex: number;
-  /** One optimizer step over (batch, sequence) tokens and targets. */
-  step(tokens: Int32Array, targets: Int32Array): Promise<NativeStepResult>;
+  /**
+   * An optimizer step for each batch, in order, with the bits of as many calls of one. A GPU works through them without waiting for the
+   * host in between. Where one batch is invalid no step is taken.
+   */
+  train(batches: readonly NativeBatch[]): Promise<readonly NativeStepResult[]>;
   /** Forward only, any number of sequences. Leaves training as it was. */
   evaluate(tokens: Int32Array, targets: Int32Array): Promise<NativeEvaluation>;
   /** Forward and backward without a step; gradients are left to be read. Needs microBatch equal to batch. */

@@ -1,4 +1,4 @@
-// Runs one claimed trial from wherever it stands to its end: restore, then step by step train, log, evaluate, save.
+// Runs one claimed trial from wherever it stands to its end: restore, then train some steps at a time, log, evaluate, save.
 // What is written to metrics.jsonl and result.json depends on the trial alone. When something is saved, or how often the
 // run was interrupted, depends on the clock - and leaves no trace in them.
 
@@ -11,7 +11,8 @@ import { publishRung } from "../study/rung.js";
 import { trialLayout } from "../study/study_layout.js";
 import type { TrialDefinition, TrialFile } from "../study/trial.js";
 import { createTask } from "../task/create_task.js";
-import type { Batch, EvaluatedBatch, Metrics, Task } from "../task/task.js";
+import type { EvaluatedBatch, Metrics, Task } from "../task/task.js";
+import { BatchesAhead } from "./batches_ahead.js";
 import {
   type CheckpointedTrainer,
   removeCheckpoints,
@@ -20,7 +21,7 @@ import {
 } from "./checkpoint.js";
 import type { ClaimHold } from "./claim_hold.js";
 import { type FittedTrainer, fitTrainer } from "./fit_trainer.js";
-import type { NativeLibrary, NativeTrainer, NativeTrainerConfig } from "./native.js";
+import type { NativeLibrary, NativeStepResult, NativeTrainer, NativeTrainerConfig } from "./native.js";
 import { removeStrayFiles } from "./stray_files.js";
 import { TrialClock } from "./trial_clock.js";
 import type { FromWorker, TrialEnd, WorkerOrder } from "./worker_messages.js";
@@ -32,7 +33,9 @@ export interface TrialRun {
   /** The step to reach for now: the last one, or an evaluation step where the trial pauses. */
   readonly until: number;
   readonly hold: ClaimHold;
-  /** Aborted to save and give the trial back after the step at hand. */
+  /** At most so many steps in one call of the trainer; by default, as many as take a moment. */
+  readonly stepsPerCall?: number;
+  /** Aborted to save and give the trial back after the steps at hand. */
   readonly stop: AbortSignal;
   readonly order: Pick<WorkerOrder, "device" | "threads" | "checkpointSeconds" | "keepCheckpoints">;
   readonly report: (message: FromWorker) => void;
@@ -71,7 +74,9 @@ class TrialSession {
   readonly #clock: TrialClock;
   readonly #evaluations: TrialEvaluation[] = [];
   readonly #smaller: { readonly microBatch?: number };
-  #next: { readonly step: number; readonly batch: Batch } | undefined;
+  readonly #batches: BatchesAhead;
+  /** Steps that count: the trainer may be further on, with a call in flight or after a loss that was lost. */
+  #step: number;
   #reportedAt = 0;
 
   constructor(run: TrialRun, task: Task, { trainer, ...smaller }: FittedTrainer) {
@@ -80,12 +85,14 @@ class TrialSession {
     this.#task = task;
     this.#trainer = trainer;
     this.#smaller = smaller;
+    this.#batches = new BatchesAhead(task, this.#definition.batch);
     const restored = restoreCheckpoint(run.trialFolder, this.#checkpointed);
     const metrics = trialLayout.metrics(run.trialFolder);
     this.#log = new MetricsLog(metrics, restored?.metricsBytes ?? 0, () => run.hold.check());
     for (const line of restored?.lines ?? []) this.#remember(line);
     this.#clock = new TrialClock(run, task.sequence * this.#definition.batch);
-    run.report({ kind: "claimed", id: run.file.id, step: trainer.stepIndex });
+    this.#step = trainer.stepIndex;
+    run.report({ kind: "claimed", id: run.file.id, step: this.#step });
   }
 
   get #checkpointed(): CheckpointedTrainer {
@@ -109,51 +116,82 @@ class TrialSession {
       if (this.#evaluationDue()) {
         const metrics = await this.#evaluate();
         if (metrics === undefined) return this.#giveBack();
-        this.#append({ step: this.#trainer.stepIndex, eval: { ...metrics } });
+        this.#append({ step: this.#step, eval: { ...metrics } });
         if (!Number.isFinite(metrics.loss)) return this.#finish("diverged");
       }
-      if (this.#trainer.stepIndex === steps) return this.#finish("done");
-      if (this.#trainer.stepIndex >= until) return this.#pause();
+      if (this.#step === steps) return this.#finish("done");
+      if (this.#step >= until) return this.#pause();
       if (stop.aborted) return this.#giveBack();
       if (this.#clock.saveDue(order.checkpointSeconds)) this.#save();
-      if (!(await this.#step())) return this.#finish("diverged");
+      if (!(await this.#train())) return this.#finish("diverged");
     }
   }
 
-  /** One optimizer step and its line. False when the loss is not a finite number. */
-  async #step(): Promise<boolean> {
+  /**
+   * Trains until something else is due. While one call runs, the lines of the call before are written and the batches of the call after
+   * are made. False when the trial has diverged: the steps that its call took after that one do not count.
+   */
+  async #train(): Promise<boolean> {
+    let running: Promise<readonly NativeStepResult[]> | undefined = this.#call();
+    try {
+      while (running !== undefined) {
+        const results: readonly NativeStepResult[] = await running;
+        const lost = results.findIndex(hasDiverged);
+        const counted = lost === -1 ? results : results.slice(0, lost + 1);
+        this.#step = counted.at(-1)!.step;
+        running = lost !== -1 || this.#somethingElseDue() ? undefined : this.#call();
+        for (const result of counted) this.#logStep(result);
+        if (lost !== -1) return false;
+      }
+      return true;
+    } finally {
+      await Promise.allSettled([running]); // where a line could not be written, the trainer must be idle before it is disposed of
+    }
+  }
+
+  /** Starts the next steps, and makes the batches of as many after them. */
+  #call(): Promise<readonly NativeStepResult[]> {
+    const from = this.#step;
+    const most = this.#run.stepsPerCall ?? this.#clock.stepsPerCall;
+    const to = Math.min(from + most, this.#nextStop);
+    const batches = this.#batches.take(from, to);
+    const running = this.#clock.train(() => this.#trainer.train(batches));
+    this.#batches.make(to, Math.min(to + batches.length, this.#definition.steps));
+    return running;
+  }
+
+  #somethingElseDue(): boolean {
+    const { hold, stop, order, until } = this.#run;
+    if (hold.lost || stop.aborted || this.#clock.saveDue(order.checkpointSeconds)) return true;
+    return this.#evaluationDue() || this.#step >= until;
+  }
+
+  /** The step after which the trial is evaluated, paused or done. */
+  get #nextStop(): number {
+    const { steps, evaluateEverySteps } = this.#definition;
+    const nextEvaluation = (Math.floor(this.#step / evaluateEverySteps) + 1) * evaluateEverySteps;
+    return Math.min(nextEvaluation, this.#run.until, steps);
+  }
+
+  #logStep(result: NativeStepResult): void {
+    const { step, loss, gradNorm, learningRate } = result;
     const { steps } = this.#definition;
-    const step = this.#trainer.stepIndex;
-    const { tokens, targets } = this.#batchOf(step);
-    const result = await this.#clock.train(() => {
-      const running = this.#trainer.step(tokens, targets);
-      if (step + 1 < steps) this.#next = { step: step + 1, batch: this.#batchOf(step + 1) };
-      return running;
-    });
-    const finite = Number.isFinite(result.loss);
     const every = Math.ceil(steps / maxTrainLines);
-    if (!finite || result.step % every === 0 || result.step === steps) {
+    if (hasDiverged(result) || step % every === 0 || step === steps) {
       this.#append({
-        step: result.step,
-        tokens: this.#tokensAt(result.step),
-        loss: orNull(result.loss),
-        gradNorm: orNull(result.gradNorm),
-        learningRate: result.learningRate,
+        step,
+        tokens: this.#tokensAt(step),
+        loss: orNull(loss),
+        gradNorm: orNull(gradNorm),
+        learningRate,
         ...this.#smaller,
       });
     }
-    this.#report(result.step, orNull(result.loss));
-    return finite;
-  }
-
-  /** The batch of a step: made while the step before it ran, where there was one. */
-  #batchOf(step: number): Batch {
-    if (this.#next?.step === step) return this.#next.batch;
-    return this.#task.trainBatch(step, this.#definition.batch);
+    this.#report(step, orNull(loss));
   }
 
   #evaluationDue(): boolean {
-    const step = this.#trainer.stepIndex;
+    const step = this.#step;
     if (step === 0 || this.#evaluations.at(-1)?.step === step) return false;
     return step === this.#definition.steps || step % this.#definition.evaluateEverySteps === 0;
   }
@@ -224,7 +262,7 @@ class TrialSession {
     const log = this.#log.sync();
     this.#clock.record();
     const last = this.#evaluations.at(-1);
-    const steps = this.#trainer.stepIndex;
+    const steps = this.#step;
     publishResult(trialFolder, {
       format: studyFormat,
       id: file.id,
@@ -278,6 +316,14 @@ async function taskOf({ id, definition, source }: TrialFile): Promise<Task> {
     },
     exitCodes.invalidFile,
   );
+}
+
+/**
+ * A loss that is not a finite number comes from weights that are lost already; a gradient norm that is not comes first, and makes such
+ * weights of those that gave it: what is saved after a step where both are finite is good.
+ */
+function hasDiverged({ loss, gradNorm }: NativeStepResult): boolean {
+  return !Number.isFinite(loss) || !Number.isFinite(gradNorm);
 }
 
 function orNull(value: number): number | null {

@@ -4,12 +4,13 @@
 import { readFileSync } from "node:fs";
 import { addonFor, loadNative } from "./load_native.js";
 import type { NativeTrainerConfig } from "./native.js";
+import { stepsPerCall, type TimedCall } from "./steps_per_call.js";
 
-/** The first steps allocate, compile and warm caches. */
+/** The first calls allocate, compile and warm caches. */
 const warmUp = 2;
-const leastSteps = 5;
+const leastCalls = 5;
 const leastSeconds = 0.3;
-const mostSteps = 200;
+const mostCalls = 200;
 
 const config = JSON.parse(readFileSync(0, "utf8")) as NativeTrainerConfig;
 const native = loadNative(addonFor(config.device));
@@ -20,12 +21,16 @@ const tokens = Int32Array.from(
 );
 const times: number[] = [];
 let total = 0;
-for (let step = 0; step < mostSteps && (times.length < leastSteps || total < leastSeconds); step++) {
+let last: TimedCall | undefined;
+for (let call = 0; call < mostCalls && (times.length < leastCalls || total < leastSeconds); call++) {
+  // As many steps at once as a trial would take.
+  const steps = call < warmUp ? 1 : stepsPerCall(last);
   const begin = performance.now();
-  await trainer.step(tokens, tokens);
+  await trainer.train(Array.from({ length: steps }, () => ({ tokens, targets: tokens })));
   const seconds = (performance.now() - begin) / 1_000;
-  if (step < warmUp) continue;
-  times.push(seconds);
+  last = { steps, seconds };
+  if (call < warmUp) continue;
+  times.push(seconds / steps);
   total += seconds;
 }
 trainer.dispose();

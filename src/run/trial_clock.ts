@@ -6,6 +6,7 @@ import { studyFormat } from "../study/json_file.js";
 import { readTiming, writeTiming } from "../study/outcome.js";
 import type { NativeStepResult } from "./native.js";
 import type { TrialRun } from "./run_trial.js";
+import { stepsPerCall, type TimedCall } from "./steps_per_call.js";
 
 /** Saving may take this share of the time; a slow disk makes checkpoints rarer, not training slower. */
 const savingShare = 0.05;
@@ -19,6 +20,7 @@ export class TrialClock {
   #deviceSeconds = 0;
   #savedAt = performance.now();
   #saveSeconds = 0;
+  #lastCall: TimedCall | undefined;
 
   constructor(run: Pick<TrialRun, "trialFolder" | "order" | "native">, tokensPerStep: number) {
     this.#run = run;
@@ -35,13 +37,21 @@ export class TrialClock {
     return this.#trainSeconds === 0 ? 0 : (this.#steps * this.#tokensPerStep) / this.#trainSeconds;
   }
 
-  async train(step: () => Promise<NativeStepResult>): Promise<NativeStepResult> {
+  /** How many steps to train next before anything else is looked at. */
+  get stepsPerCall(): number {
+    return stepsPerCall(this.#lastCall, this.#run.order.checkpointSeconds);
+  }
+
+  /** Times a call of the trainer. */
+  async train(call: () => Promise<readonly NativeStepResult[]>): Promise<readonly NativeStepResult[]> {
     const begin = performance.now();
-    const result = await step();
-    this.#trainSeconds += secondsSince(begin);
-    this.#deviceSeconds += result.deviceSeconds;
-    this.#steps++;
-    return result;
+    const results = await call();
+    const seconds = secondsSince(begin);
+    this.#trainSeconds += seconds;
+    for (const { deviceSeconds } of results) this.#deviceSeconds += deviceSeconds;
+    this.#steps += results.length;
+    this.#lastCall = { steps: results.length, seconds };
+    return results;
   }
 
   async evaluate<T>(batch: () => Promise<T>): Promise<T> {

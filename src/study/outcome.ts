@@ -16,7 +16,7 @@ export interface TrialEvaluation {
 export interface TrialResult {
   readonly format: typeof studyFormat;
   readonly id: string;
-  /** "diverged": a loss was not a finite number; the trial stopped there. */
+  /** "diverged": a loss or gradient norm was not a finite number; the trial stopped there. */
   readonly status: "done" | "diverged";
   /** Steps taken. */
   readonly steps: number;

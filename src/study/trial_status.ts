@@ -7,7 +7,7 @@ import { readRung, type TrialRung } from "./rung.js";
 import { studyLayout, trialLayout } from "./study_layout.js";
 
 /**
- * Ended: "done", "diverged" (a loss was not a finite number), "oom" (for want of memory), "killed" (from outside, again
+ * Ended: "done", "diverged" (a loss or gradient norm was not a finite number), "oom" (for want of memory), "killed" (from outside, again
  * and again), "failed" (anything else). Not ended: "running"; "interrupted": begun, its owner gone; "paused": at the step
  * it was to reach for now; "pruned": paused, and the search has decided against it; "waiting": never begun.
  */

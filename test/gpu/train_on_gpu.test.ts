@@ -55,12 +55,18 @@ function batchOf(step: number): { readonly tokens: Int32Array; readonly targets:
   };
 }
 
-async function lossesOf(native: NativeLibrary, changes: Partial<NativeTrainerConfig>): Promise<number[]> {
+/** Losses of all steps, so many of them in a call. */
+async function lossesOf(
+  native: NativeLibrary,
+  changes: Partial<NativeTrainerConfig>,
+  stepsPerCall = 1,
+): Promise<number[]> {
   const trainer = new native.Trainer({ ...config, ...changes });
+  const batches = Array.from({ length: config.optimizer.totalSteps }, (_, step) => batchOf(step));
   const losses: number[] = [];
-  for (let step = 0; step < config.optimizer.totalSteps; step++) {
-    const { tokens, targets } = batchOf(step);
-    losses.push((await trainer.step(tokens, targets)).loss);
+  for (let first = 0; first < batches.length; first += stepsPerCall) {
+    const results = await trainer.train(batches.slice(first, first + stepsPerCall));
+    losses.push(...results.map(({ loss }) => loss));
   }
   trainer.dispose();
   return losses;
@@ -87,9 +93,11 @@ describe("training on a GPU", () => {
     }
   }).timeout(60_000);
 
-  it("gives the same bits twice", async () => {
+  it("gives the same bits twice, and however many steps are queued", async () => {
     const native = loadNative("cuda");
-    assert.deepEqual(await lossesOf(native, onGpu), await lossesOf(native, onGpu));
+    const losses = await lossesOf(native, onGpu);
+    for (const stepsPerCall of [1, 7, 1_000])
+      assert.deepEqual(await lossesOf(native, onGpu, stepsPerCall), losses, `${stepsPerCall} at once`);
   }).timeout(60_000);
 
   it("also runs on the CPU, with the CPU addon's bits", async () => {

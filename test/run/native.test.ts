@@ -48,6 +48,14 @@ const rows = config.batch * config.sequence;
 const tokens = Int32Array.from({ length: rows }, (_, i) => (i * 5) % 23);
 const targets = Int32Array.from({ length: rows }, (_, i) => ((i + 1) * 5) % 23);
 
+const batches = [{ tokens, targets }];
+
+/** One step on that batch. */
+async function step(trainer: NativeTrainer) {
+  const [result] = await trainer.train(batches);
+  return result!;
+}
+
 function fails(action: () => unknown, code: string, message: string | RegExp): void {
   assert.throws(action, { name: "Error", code, message });
 }
@@ -66,12 +74,12 @@ describe("the native addon", () => {
   });
 
   it("trains: the loss of a repeated batch falls", async () => {
-    const first = await trainer.step(tokens, targets);
+    const first = await step(trainer);
     assert.equal(first.step, 1);
     assert.equal(first.learningRate, 0.005);
     assert.ok(Math.abs(first.loss - Math.log(23)) < 0.2, `loss ${first.loss}`);
     let last = first;
-    while (last.step < 20) last = await trainer.step(tokens, targets);
+    while (last.step < 20) last = await step(trainer);
     assert.ok(last.loss < first.loss / 2, `from ${first.loss} to ${last.loss}`);
     assert.equal(trainer.stepIndex, 20);
     const { loss, correct } = await trainer.evaluate(tokens.subarray(0, 24), targets.subarray(0, 24));
@@ -79,12 +87,27 @@ describe("the native addon", () => {
     assert.ok(correct.reduce((sum, hit) => sum + hit, 0) > 12);
   });
 
+  it("takes many steps at once with the bits of single steps", async () => {
+    const other = new native.Trainer(config);
+    const various = Array.from({ length: 70 }, (_, i) => ({
+      tokens: tokens.map((token) => (token + i) % 23),
+      targets,
+    }));
+    const single = [];
+    for (const batch of various) single.push(...(await other.train([batch])));
+    assert.deepEqual(await trainer.train(various), single);
+    for (const { name } of trainer.tensors) {
+      assert.deepEqual(trainer.read(name, "value", "float32"), other.read(name, "value", "float32"));
+    }
+    other.dispose();
+  });
+
   it("leaves the event loop free during a step", async () => {
     let ticks = 0;
     const timer = setInterval(() => {
       ticks += 1;
     }, 1);
-    for (let i = 0; i < 20; i++) await trainer.step(tokens, targets);
+    for (let i = 0; i < 20; i++) await step(trainer);
     clearInterval(timer);
     assert.ok(ticks > 0);
   });
@@ -92,20 +115,20 @@ describe("the native addon", () => {
   it("works on copies: a batch may be reused while it runs", async () => {
     const other = new native.Trainer(config);
     const scratch = Int32Array.from(tokens);
-    const pending = trainer.step(scratch, targets);
+    const pending = trainer.train([{ tokens: scratch, targets }]);
     scratch.fill(0);
-    assert.deepEqual(await pending, await other.step(tokens, targets));
+    assert.deepEqual(await pending, [await step(other)]);
     other.dispose();
   });
 
   it("refuses a second call while one is running, and goes on afterwards", async () => {
-    const pending = trainer.step(tokens, targets);
+    const pending = step(trainer);
     const busy = "the trainer is busy: await the promise of the call before";
-    fails(() => trainer.step(tokens, targets), "busy", busy);
+    fails(() => trainer.train(batches), "busy", busy);
     fails(() => trainer.read("lm_head.weight", "value", "float32"), "busy", busy);
     fails(() => trainer.dispose(), "busy", busy);
     assert.equal((await pending).step, 1);
-    assert.equal((await trainer.step(tokens, targets)).step, 2);
+    assert.equal((await step(trainer)).step, 2);
   });
 
   it("lists tensors by their Hugging Face names, and plans what it allocates", () => {
@@ -126,7 +149,7 @@ describe("the native addon", () => {
   });
 
   it("reads and writes values, moments and the step, in either width", async () => {
-    await trainer.step(tokens, targets);
+    await step(trainer);
     const other = new native.Trainer({ ...config, seed: 2n ** 64n - 1n });
     for (const { name } of trainer.tensors) {
       for (const part of ["value", "expAvg", "expAvgSq"] as const) {
@@ -135,19 +158,19 @@ describe("the native addon", () => {
       }
     }
     other.stepIndex = trainer.stepIndex;
-    assert.deepEqual(await other.step(tokens, targets), await trainer.step(tokens, targets));
+    assert.deepEqual(await step(other), await step(trainer));
     other.dispose();
   });
 
   it("reports a failure inside a step with its code, and stays usable", async () => {
     const outside = Int32Array.from(tokens);
     outside[3] = 23;
-    await assert.rejects(trainer.step(outside, targets), {
+    await assert.rejects(trainer.train([...batches, { tokens: outside, targets }]), {
       name: "Error",
       code: "invalid_argument",
-      message: "expected tokens[3] from 0 to 22, got 23",
+      message: "expected tokens[51] from 0 to 22, got 23",
     });
-    assert.equal((await trainer.step(tokens, targets)).step, 1);
+    assert.equal((await step(trainer)).step, 1);
   });
 
   it("refuses whatever is not what it expects, naming it", () => {
@@ -203,19 +226,19 @@ describe("the native addon", () => {
       "expected config to be an object, got undefined",
     );
     fails(
-      () => trainer.step(tokens.subarray(1), targets),
+      () => trainer.train([batches[0]!, { tokens: tokens.subarray(1), targets }]),
       bad,
-      "expected tokens to be an Int32Array of length 48, got a typed array of length 47",
+      "expected batches[1].tokens to be an Int32Array of length 48, got a typed array of length 47",
     );
     fails(
-      () => trainer.step([] as never, targets),
+      () => trainer.train([]),
       bad,
-      "expected tokens to be an Int32Array of length 48, got an array",
+      "expected batches to be an array of at least one batch, got an array",
     );
     fails(
-      () => trainer.step(tokens, new Float32Array(48) as never),
+      () => trainer.train([{ tokens, targets: new Float32Array(48) as never }]),
       bad,
-      /expected targets to be an Int32Array of length 48/,
+      /expected batches\[0\].targets to be an Int32Array of length 48/,
     );
     fails(
       () => trainer.evaluate(tokens.subarray(1), targets),
@@ -257,13 +280,13 @@ describe("the native addon", () => {
     trainer.dispose();
     trainer.dispose();
     fails(() => trainer.memory, "disposed", "the trainer has been disposed of");
-    fails(() => trainer.step(tokens, targets), "disposed", "the trainer has been disposed of");
+    fails(() => trainer.train(batches), "disposed", "the trainer has been disposed of");
   });
 
   it("gives memory back: 100 trainers leave the process as it was", async () => {
     const cycle = async (): Promise<void> => {
       const one = new native.Trainer(config);
-      await one.step(tokens, targets);
+      await step(one);
       one.dispose();
     };
     for (let i = 0; i < 20; i++) await cycle();

@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSyn
 import { join } from "node:path";
 import { ClaimHold } from "../../src/run/claim_hold.js";
 import { loadNative } from "../../src/run/load_native.js";
+import type { NativeBatch } from "../../src/run/native.js";
 import { runTrial } from "../../src/run/run_trial.js";
 import type { FromWorker, TrialEnd } from "../../src/run/worker_messages.js";
 import { endClaim, tryClaim } from "../../src/study/claim.js";
@@ -22,7 +23,10 @@ interface Part {
   readonly messages: readonly FromWorker[];
 }
 
-/** Runs a trial in this process until it ends, or until `stopAfter` training steps were reported. */
+/**
+ * Runs a trial in this process until it ends, or until step `stopAt`. Where steps are watched they are taken one by one; otherwise
+ * as many at a time as in a sweep, so that comparing the two compares that too.
+ */
 async function runPart(
   trialFolder: string,
   file: TrialFile,
@@ -33,6 +37,7 @@ async function runPart(
     keep?: boolean;
     onStep?: (step: number) => void;
     until?: number;
+    stepsPerCall?: number;
   } = {},
 ): Promise<Part> {
   const claim = tryClaim(trialLayout.claims(trialFolder), identifyProcess());
@@ -46,6 +51,7 @@ async function runPart(
     checkpointSeconds = 1e9,
     keep = false,
     until,
+    stepsPerCall = options.stopAt === undefined && options.onStep === undefined ? undefined : 1,
   } = options;
   const hold = new ClaimHold(claim);
   try {
@@ -57,6 +63,7 @@ async function runPart(
       trialFolder,
       file,
       until: until ?? file.definition.steps,
+      ...(stepsPerCall === undefined ? {} : { stepsPerCall }),
       hold,
       stop: stop.signal,
       order: { device: "cpu", threads, checkpointSeconds, keepCheckpoints: keep },
@@ -74,10 +81,10 @@ function stepping(
   onStep: (step: number) => void,
 ): ReturnType<typeof loadNative> {
   class Trainer extends native.Trainer {
-    override async step(tokens: Int32Array, targets: Int32Array) {
-      const result = await super.step(tokens, targets);
-      onStep(result.step);
-      return result;
+    override async train(batches: readonly NativeBatch[]) {
+      const results = await super.train(batches);
+      for (const { step } of results) onStep(step);
+      return results;
     }
   }
   return { Trainer, planMemory: native.planMemory, info: native.info };
@@ -306,7 +313,7 @@ describe("a trial", () => {
     assert.deepEqual(bytes(trial), expected);
   });
 
-  it("whose loss is no longer a number has diverged: that is its result, in valid JSON", async () => {
+  it("whose loss or gradient is no longer a number has diverged: that is its result, in valid JSON", async () => {
     const { end, calmTrial, expected } = await prepare({ optimizer: "lr: 10, weight_decay: 100" });
     assert.equal(end, "diverged");
     const result = JSON.parse(expected.result) as TrialResult;
@@ -315,7 +322,7 @@ describe("a trial", () => {
     const lines = readMetrics(trialLayout.metrics(calmTrial));
     const last = lines.at(-1) as Extract<MetricsLine, { loss: unknown }>;
     assert.equal(last.step, result.steps);
-    assert.equal(last.loss, null);
+    assert.ok(last.loss === null || last.gradNorm === null);
     assert.ok(result.steps < 40);
     assert.equal(existsSync(trialLayout.checkpoint(calmTrial)), false, "none was due");
   });
@@ -327,6 +334,17 @@ describe("a trial", () => {
       const saved = readFileSync(trialLayout.checkpoint(trial));
       assert.equal((await runPart(trial, file, { keep })).end, "diverged");
       assert.deepEqual(readFileSync(trialLayout.checkpoint(trial)), saved);
+    }
+  });
+
+  it("is the same however many steps are taken at once, to its end and where it diverges", async () => {
+    for (const optimizer of ["lr: 1e-3", "lr: 10, weight_decay: 100"]) {
+      for (const stepsPerCall of [1, 7, 64]) {
+        const { file, trial, bytes, expected } = await prepare({ optimizer });
+        await runPart(trial, file, { stepsPerCall });
+        assert.deepEqual(bytes(trial), expected, `${optimizer}, ${stepsPerCall} at once`);
+        rmSync(folder(), { recursive: true });
+      }
     }
   });
 

@@ -187,8 +187,6 @@ class StagedBackend final : public Backend {
     Call c(*this, "add_loss");
     device_.add_loss(rows, c.stat(row_loss, rows), c.scalars(scalars));
   }
-  void write_scalars(StepScalars* to, const StepScalars& from) override { *to = from; }
-  void read_scalars(StepScalars& to, const StepScalars* from) override { to = *from; }
   void gradient_norm(index_t count, const void* gradients, StepScalars* scalars) override {
     Call c(*this, "gradient_norm");
     device_.gradient_norm(count, c.stat(gradients, count), c.scalars(scalars));

@@ -81,14 +81,14 @@ This is a warning; the sweep runs.`,
   },
   LMX4014: {
     title: "Interrupted",
-    explanation: `Ctrl-C or SIGTERM stopped the run. Every worker finished its step and saved a checkpoint; finished trials are kept. The command exits with 130 (Ctrl-C) or 143 (SIGTERM). A second Ctrl-C leaves at once, and costs at most the work since the last checkpoints.`,
+    explanation: `Ctrl-C or SIGTERM stopped the run. Every worker finished the steps at hand and saved a checkpoint; finished trials are kept. The command exits with 130 (Ctrl-C) or 143 (SIGTERM). A second Ctrl-C leaves at once, and costs at most the work since the last checkpoints.`,
     help: "Run the same command again to go on.",
   },
   LMX4015: {
     title: "Some trials failed",
     explanation: `The study is finished, but some of its trials could not be run to their end; failure.json in each one's folder says why. The ranking shows what is there, failed candidates last. The command exits with 5.
 
-A diverged trial (its loss was not a finite number) is a result, not a failure: it is ranked last and does not cause this.`,
+A diverged trial (its loss or gradient norm was not a finite number) is a result, not a failure: it is ranked last and does not cause this.`,
     help: "layermix status DIR names the failed trials; after correcting the cause run the sweep with --retry-failed.",
   },
   LMX4016: {
@@ -108,7 +108,7 @@ A diverged trial (its loss was not a finite number) is a result, not a failure: 
   },
   LMX4019: {
     title: "Training run without a result",
-    explanation: `layermix train runs one trial, and it ended without held-out figures: its loss became infinite or not a number (it diverged), or it could not be run at all. metrics.jsonl in the trial's folder has every step up to there. The command exits with 5.`,
+    explanation: `layermix train runs one trial, and it ended without held-out figures: its loss or gradient norm became infinite or not a number (it diverged), or it could not be run at all. metrics.jsonl in the trial's folder has every step up to there. The command exits with 5.`,
     help: "When it diverged, lower proxy.optimizer.lr or raise its warmup; layermix status DIR shows a failure's reason.",
   },
   LMX4020: {

@@ -1,4 +1,4 @@
-// How long the device worked on a step: from before its first operation to after its last, by the device's own clock.
+// How long the device worked on what was queued between two marks, by its own clock.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -7,18 +7,18 @@
 
 namespace lmx::cuda {
 
-class StepTimer {
+class StreamTimer {
  public:
-  StepTimer() {
+  StreamTimer() {
     check(cudaEventCreate(&begin_), "cudaEventCreate");
     check(cudaEventCreate(&end_), "cudaEventCreate");
   }
-  ~StepTimer() {
+  ~StreamTimer() {
     cudaEventDestroy(begin_);
     cudaEventDestroy(end_);
   }
-  StepTimer(const StepTimer&) = delete;
-  StepTimer& operator=(const StepTimer&) = delete;
+  StreamTimer(const StreamTimer&) = delete;
+  StreamTimer& operator=(const StreamTimer&) = delete;
 
   void begin(cudaStream_t stream) {
     check(cudaEventRecord(begin_, stream), "cudaEventRecord");
@@ -27,7 +27,7 @@ class StepTimer {
   void end(cudaStream_t stream) {
     if (began_) check(cudaEventRecord(end_, stream), "cudaEventRecord");
   }
-  // Of the last step; the stream has been waited for since its end.
+  // Between the last two marks; the stream has been waited for since.
   double seconds() const {
     float milliseconds = 0;
     if (began_) check(cudaEventElapsedTime(&milliseconds, begin_, end_), "cudaEventElapsedTime");
