@@ -56,12 +56,9 @@ struct StridedOf {
 using Strided = StridedOf<void*>;
 using ConstStrided = StridedOf<const void*>;
 
-// y (rows, out) = x (rows, in) · wᵀ,  w (out, in). Rows of y and dy may start further apart than they are wide; only the model's
-// bf16 path asks for that, to keep rows on 16 bytes.
+// y (rows, out) = x (rows, in) · wᵀ,  w (out, in).
 struct LinearShape {
   index_t rows, in, out;
-  index_t out_stride = 0;  // elements between the starts of two rows of y and dy; 0 = out
-  index_t y_stride() const { return out_stride == 0 ? out : out_stride; }
 };
 
 enum class Activation : std::uint8_t { gelu_tanh, gelu_erf, relu2, silu };

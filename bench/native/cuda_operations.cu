@@ -18,6 +18,7 @@
 #include "cuda/mlp.h"
 #include "cuda/rms_norm.cuh"
 #include "cuda/rope.cuh"
+#include "replay_time.h"
 
 using namespace lmx;
 using namespace lmx::cuda;
@@ -90,35 +91,7 @@ double relative_difference(index_t count, const bf16* a, const bf16* b) {
 }
 
 // Median milliseconds of one call.
-double time_of(const std::function<void()>& call, int calls_per_graph = 10) {
-  call();
-  check(cudaStreamSynchronize(stream), "warm-up");
-  cudaGraph_t graph = nullptr;
-  cudaGraphExec_t replay = nullptr;
-  check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
-  for (int i = 0; i < calls_per_graph; ++i) call();
-  check(cudaStreamEndCapture(stream, &graph), "cudaStreamEndCapture");
-  check(cudaGraphInstantiate(&replay, graph, 0), "cudaGraphInstantiate");
-  cudaEvent_t begin, end;
-  check(cudaEventCreate(&begin), "cudaEventCreate");
-  check(cudaEventCreate(&end), "cudaEventCreate");
-  std::vector<float> times;
-  for (int run = 0; run < 7; ++run) {
-    check(cudaEventRecord(begin, stream), "cudaEventRecord");
-    check(cudaGraphLaunch(replay, stream), "cudaGraphLaunch");
-    check(cudaEventRecord(end, stream), "cudaEventRecord");
-    check(cudaEventSynchronize(end), "cudaEventSynchronize");
-    float milliseconds = 0;
-    check(cudaEventElapsedTime(&milliseconds, begin, end), "cudaEventElapsedTime");
-    if (run > 0) times.push_back(milliseconds / static_cast<float>(calls_per_graph));
-  }
-  cudaEventDestroy(begin);
-  cudaEventDestroy(end);
-  cudaGraphExecDestroy(replay);
-  cudaGraphDestroy(graph);
-  std::sort(times.begin(), times.end());
-  return times[times.size() / 2];
-}
+double time_of(const std::function<void()>& call, int calls_per_graph = 10) { return bench::replay_milliseconds(stream, call, calls_per_graph); }
 
 double copy_bytes_per_ms = 0;
 

@@ -2,7 +2,6 @@
 // CUDA device, beside the bytes each must move at this card's own copy speed. Every figure is the median of
 // replays of a graph of ten calls. Usage: bench_cuda_ssd [reference]      reference: the first shape of each
 // alone
-#include <algorithm>
 #include <cstdio>
 #include <functional>
 #include <string>
@@ -15,6 +14,7 @@
 #include "cuda/ssd_chunk_output.cuh"
 #include "cuda/ssd_scan.cuh"
 #include "cuda/ssd_state_pass.cuh"
+#include "replay_time.h"
 
 using namespace lmx;
 using namespace lmx::cuda;
@@ -55,36 +55,7 @@ struct Random : Array<bf16> {
 };
 
 // Median milliseconds of one call.
-double time_of(const std::function<void()>& call) {
-  constexpr int calls = 10;
-  call();
-  check(cudaStreamSynchronize(stream), "warm-up");
-  cudaGraph_t graph;
-  cudaGraphExec_t replay;
-  check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
-  for (int i = 0; i < calls; ++i) call();
-  check(cudaStreamEndCapture(stream, &graph), "cudaStreamEndCapture");
-  check(cudaGraphInstantiate(&replay, graph, 0), "cudaGraphInstantiate");
-  cudaEvent_t begin, end;
-  check(cudaEventCreate(&begin), "cudaEventCreate");
-  check(cudaEventCreate(&end), "cudaEventCreate");
-  std::vector<float> times;
-  for (int run = 0; run < 9; ++run) {
-    check(cudaEventRecord(begin, stream), "cudaEventRecord");
-    check(cudaGraphLaunch(replay, stream), "cudaGraphLaunch");
-    check(cudaEventRecord(end, stream), "cudaEventRecord");
-    check(cudaEventSynchronize(end), "cudaEventSynchronize");
-    float elapsed = 0;
-    check(cudaEventElapsedTime(&elapsed, begin, end), "cudaEventElapsedTime");
-    if (run > 1) times.push_back(elapsed / calls);
-  }
-  check(cudaGraphExecDestroy(replay), "cudaGraphExecDestroy");
-  check(cudaGraphDestroy(graph), "cudaGraphDestroy");
-  check(cudaEventDestroy(begin), "cudaEventDestroy");
-  check(cudaEventDestroy(end), "cudaEventDestroy");
-  std::nth_element(times.begin(), times.begin() + times.size() / 2, times.end());
-  return times[times.size() / 2];
-}
+double time_of(const std::function<void()>& call) { return bench::replay_milliseconds(stream, call); }
 
 double copy_speed;  // bytes per second, read plus written
 

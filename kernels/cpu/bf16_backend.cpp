@@ -74,8 +74,8 @@ class Bf16Backend final : public Backend {
   void linear_forward(const LinearShape& s, const void* x, const void* w, const void* residual, void* y) override {
     Call c;
     const index_t n = s.rows * s.out;
-    double* const out = c.out(Strided{y, s.y_stride()}, s.rows, s.out).data;
-    const double* const add = c.in(ConstStrided{residual, s.y_stride()}, s.rows, s.out).data;
+    double* const out = c.out(y, n);
+    const double* const add = c.in(residual, n);
     cpu::linear_forward<double>({}, s, c.in(x, s.rows * s.in), c.in(w, s.out * s.in), nullptr, out);
     if (add == nullptr) return;
     cpu::round_to_bf16(out, n);
@@ -83,13 +83,11 @@ class Bf16Backend final : public Backend {
   }
   void linear_backward_input(const LinearShape& s, const void* dy, const void* w, void* dx) override {
     Call c;
-    cpu::linear_backward_input({}, s, c.in(ConstStrided{dy, s.y_stride()}, s.rows, s.out).data, c.in(w, s.out * s.in),
-                               c.out(dx, s.rows * s.in));
+    cpu::linear_backward_input({}, s, c.in(dy, s.rows * s.out), c.in(w, s.out * s.in), c.out(dx, s.rows * s.in));
   }
   void linear_backward_weight(const LinearShape& s, const void* x, const void* dy, void* dw) override {
     Call c;
-    cpu::linear_backward_weight({}, s, c.in(x, s.rows * s.in), c.in(ConstStrided{dy, s.y_stride()}, s.rows, s.out).data,
-                                c.add_stat(dw, s.out * s.in));
+    cpu::linear_backward_weight({}, s, c.in(x, s.rows * s.in), c.in(dy, s.rows * s.out), c.add_stat(dw, s.out * s.in));
   }
 
   void linear_activation_forward(const MlpShape& s, const void* x, const void* w_up, void* u, void* a) override {

@@ -102,10 +102,7 @@ class CudaBackend final : public Backend {
     gemm_.bind_workspace(pointer, bytes);
   }
 
-  bool begin_step() override {
-    graph_.abandon(stream());
-    return graph_.begin(stream());
-  }
+  bool begin_step() override { return graph_.begin(stream()); }
   void end_step() override { graph_.end(stream()); }
   void start_clock() override { timer_.begin(stream()); }
   void stop_clock() override { timer_.end(stream()); }

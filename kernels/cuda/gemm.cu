@@ -11,12 +11,14 @@
 #include "cublaslt.h"
 #include "launch.h"
 #include "pack.cuh"
+#include "recording.h"
+#include "stream_timer.h"
 
 namespace lmx::cuda {
 namespace {
 
 constexpr int kCandidates = 16;
-constexpr float kTimedMilliseconds = 0.2f;  // about as long does a recording of a candidate's runs take
+constexpr double kTimedSeconds = 2e-4;  // about as long does a recording of a candidate's runs take
 constexpr int kMostRuns = 24;
 constexpr int kTimedReplays = 4;
 
@@ -64,57 +66,6 @@ class Scratch {
 
  private:
   void* pointer_ = nullptr;
-};
-
-class Stopwatch {
- public:
-  Stopwatch() {
-    check(cudaEventCreate(&begin_), "cudaEventCreate");
-    check(cudaEventCreate(&end_), "cudaEventCreate");
-  }
-  ~Stopwatch() {
-    cudaEventDestroy(begin_);
-    cudaEventDestroy(end_);
-  }
-  void start(cudaStream_t stream) { check(cudaEventRecord(begin_, stream), "cudaEventRecord"); }
-  float stop(cudaStream_t stream) {  // milliseconds; waits
-    check(cudaEventRecord(end_, stream), "cudaEventRecord");
-    check(cudaEventSynchronize(end_), "cudaEventSynchronize");
-    float milliseconds = 0;
-    check(cudaEventElapsedTime(&milliseconds, begin_, end_), "cudaEventElapsedTime");
-    return milliseconds;
-  }
-
- private:
-  cudaEvent_t begin_ = nullptr, end_ = nullptr;
-};
-
-// Launches recorded once and replayed. Products of a small model take less than their launch, so timing launches would
-// compare the host with itself.
-class Recording {
- public:
-  template <class Work>
-  Recording(cudaStream_t stream, const Work& work) {
-    check(cudaStreamBeginCapture(stream, cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
-    cudaGraph_t graph = nullptr;
-    try {
-      work();
-    } catch (...) {
-      if (cudaStreamEndCapture(stream, &graph) == cudaSuccess) cudaGraphDestroy(graph);
-      throw;
-    }
-    check(cudaStreamEndCapture(stream, &graph), "cudaStreamEndCapture");
-    const cudaError_t status = cudaGraphInstantiate(&replay_, graph, 0);
-    cudaGraphDestroy(graph);
-    check(status, "cudaGraphInstantiate");
-  }
-  ~Recording() { cudaGraphExecDestroy(replay_); }
-  Recording(const Recording&) = delete;
-  Recording& operator=(const Recording&) = delete;
-  void launch(cudaStream_t stream) const { check(cudaGraphLaunch(replay_, stream), "cudaGraphLaunch"); }
-
- private:
-  cudaGraphExec_t replay_ = nullptr;
 };
 
 bool is_capturing(cudaStream_t stream) {
@@ -238,8 +189,8 @@ void Gemm::tune(Plan& plan, const GemmCall& call, cudaStream_t stream) const {
   trial.b = b.get();
   trial.c = call.c ? zeros.get() : nullptr;
   check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");  // other streams would disturb the times
-  Stopwatch watch;
-  float best = 0;
+  StreamTimer timer;
+  double best = 0;
   const bool log = std::getenv("LAYERMIX_GEMM_LOG") != nullptr;
   for (std::size_t i = 0; i < count; ++i) {
     trial.d = i == 0 ? expected.get() : output.get();
@@ -256,26 +207,29 @@ void Gemm::tune(Plan& plan, const GemmCall& call, cudaStream_t stream) const {
       equal = differs == 0;
       if (!equal && !log) continue;
     }
-    watch.start(stream);
+    timer.begin(stream);
     launch(plan, i, trial, stream);
-    const int runs = std::clamp(static_cast<int>(kTimedMilliseconds / watch.stop(stream)), 2, kMostRuns);
+    timer.end(stream);
+    // Products of a small model take less than their launch, so timing launches would compare the host with itself.
+    const int runs = std::clamp(static_cast<int>(kTimedSeconds / timer.seconds()), 2, kMostRuns);
     const Recording recording(stream, [&] {
       for (int run = 0; run < runs; ++run) launch(plan, i, trial, stream);
     });
-    float milliseconds = 0;
+    double seconds = 0;
     for (int replay = 0; replay <= kTimedReplays; ++replay) {  // the first one warms up
-      watch.start(stream);
+      timer.begin(stream);
       recording.launch(stream);
-      const float once = watch.stop(stream) / static_cast<float>(runs);
-      if (replay == 1 || (replay > 1 && once < milliseconds)) milliseconds = once;
+      timer.end(stream);
+      const double once = timer.seconds() / runs;
+      if (replay == 1 || (replay > 1 && once < seconds)) seconds = once;
     }
     if (log) {
       std::fprintf(stderr, "gemm %c%c %s m %ld n %ld k %ld: candidate %zu %s %.4f ms\n", call.transpose_a ? 'T' : 'N',
                    call.transpose_b ? 'T' : 'N', call.c ? "+=" : "=", static_cast<long>(call.m),
-                   static_cast<long>(call.n), static_cast<long>(call.k), i, equal ? "equal" : "differs", milliseconds);
+                   static_cast<long>(call.n), static_cast<long>(call.k), i, equal ? "equal" : "differs", 1e3 * seconds);
     }
-    if (i == 0 || (equal && milliseconds < best)) {
-      best = milliseconds;
+    if (i == 0 || (equal && seconds < best)) {
+      best = seconds;
       plan.choice = i;
     }
   }

@@ -20,23 +20,18 @@ class StreamTimer {
   StreamTimer(const StreamTimer&) = delete;
   StreamTimer& operator=(const StreamTimer&) = delete;
 
-  void begin(cudaStream_t stream) {
-    check(cudaEventRecord(begin_, stream), "cudaEventRecord");
-    began_ = true;
-  }
-  void end(cudaStream_t stream) {
-    if (began_) check(cudaEventRecord(end_, stream), "cudaEventRecord");
-  }
-  // Between the last two marks; the stream has been waited for since.
+  void begin(cudaStream_t stream) { check(cudaEventRecord(begin_, stream), "cudaEventRecord"); }
+  void end(cudaStream_t stream) { check(cudaEventRecord(end_, stream), "cudaEventRecord"); }
+  // Between the last two marks; waits for the second.
   double seconds() const {
+    check(cudaEventSynchronize(end_), "cudaEventSynchronize");
     float milliseconds = 0;
-    if (began_) check(cudaEventElapsedTime(&milliseconds, begin_, end_), "cudaEventElapsedTime");
+    check(cudaEventElapsedTime(&milliseconds, begin_, end_), "cudaEventElapsedTime");
     return 1e-3 * milliseconds;
   }
 
  private:
   cudaEvent_t begin_ = nullptr, end_ = nullptr;
-  bool began_ = false;
 };
 
 }  // namespace lmx::cuda
