@@ -57,6 +57,8 @@ export class Bench {
       String(workers),
       "--checkpoint-every",
       String(checkpointEvery),
+      "--device",
+      "cpu", // where a GPU could be there, it is looked for first, in a process that is no worker
       "--quiet",
       ...args,
     ];
