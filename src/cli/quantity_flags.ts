@@ -14,9 +14,10 @@ export const countFlag = (flag: string, description: string) =>
   quantityFlag(flag, description, { helpValue: "COUNT", units: "KMBT", most: 1e15, read: parseCount });
 
 /** --keep 33%: a share above 0% and below 100%. */
-export const shareFlag = (flag: string, description: string, otherwise: number) =>
+export const shareFlag = (flag: string, description: string, dependsOn: string[] = []) =>
   Flags.custom<number>({
     description,
+    dependsOn,
     helpValue: "SHARE",
     parse: async (input) => {
       const share = /^\d[\d.]*\s?%?$/.test(input)
@@ -26,8 +27,6 @@ export const shareFlag = (flag: string, description: string, otherwise: number) 
       const message = `Expected --${flag} to be a share above 0% and below 100%, got ${input}`;
       throw usageError("LMX6005", message, [`for example --${flag} 33%`]);
     },
-    default: async () => otherwise,
-    defaultHelp: async () => `${100 * otherwise}%`,
   })();
 
 interface Quantity {

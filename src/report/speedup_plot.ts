@@ -38,14 +38,15 @@ export function speedupPlot(projections: readonly Projection[], style: PlotStyle
   const dots = new Set<number>();
   const wide = columns * dotsX;
   const tall = plotRows * dotsY;
+  // Rows of dots from the top: curves, the level of equal speed and the labels share them.
+  const rowOf = (speedup: number): number => tall - 1 - Math.round((speedup / top) * (tall - 1));
   for (const curve of curves) {
     for (let x = 0; x < wide; x += 1) {
       const at = low + ((high - low) * x) / (wide - 1);
-      const y = Math.round((interpolate(curve, at) / top) * (tall - 1));
-      dots.add((tall - 1 - y) * wide + x);
+      dots.add(rowOf(interpolate(curve, at)) * wide + x);
     }
   }
-  const level = plotRows - 1 - Math.round((1 / top) * (plotRows - 1));
+  const level = Math.floor(rowOf(1) / dotsY);
   const lines: string[] = [];
   for (let row = 0; row < plotRows; row += 1) {
     let line = "";
@@ -55,7 +56,8 @@ export function speedupPlot(projections: readonly Projection[], style: PlotStyle
       else if (row === level) line += paint(style.unicode ? "┄" : ".", "dim", style);
       else line += " ";
     }
-    const value = (top * (plotRows - 1 - row)) / (plotRows - 1);
+    const middle = row * dotsY + (dotsY - 1) / 2; // of the row's own dots
+    const value = row === 0 ? top : row === plotRows - 1 ? 0 : (top * (tall - 1 - middle)) / (tall - 1);
     const marked = row % 3 === 0 || row === level;
     const label = row === level ? "1x" : marked ? `${Number(value.toPrecision(2))}x` : "";
     const bar = style.unicode ? "┤" : "|";

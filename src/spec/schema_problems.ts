@@ -111,7 +111,13 @@ function toProblem(error: SchemaError): SchemaProblem | undefined {
       const names = error.params.allowedValues as string[];
       const near = typeof value === "string" ? similarName("value", value, names) : undefined;
       const help = near === undefined ? [] : [near];
-      return { path, what, code: "LMX1104", message: `Expected ${listNames(names)} ${got}`, help };
+      return {
+        path,
+        what,
+        code: "LMX1104",
+        message: `Expected ${schema["x-expected"] ?? listNames(names)} ${got}`,
+        help,
+      };
     }
     case "const": {
       const message = `Expected format version ${error.params.allowedValue} ${got}`;

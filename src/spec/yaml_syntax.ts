@@ -7,7 +7,6 @@ import type { SourceText } from "./source_text.js";
 
 const syntaxHelp: Readonly<Partial<Record<YAMLError["code"], string>>> = {
   BAD_INDENT: "keys of one mapping start at the same column",
-  BLOCK_AS_IMPLICIT_KEY: "a text that contains a colon needs quotes",
   MISSING_CHAR: "check that every bracket and quote is closed",
   MULTILINE_IMPLICIT_KEY: "a key and its colon stand on one line",
 };
@@ -32,6 +31,7 @@ export function syntaxProblem(source: SourceText, error: YAMLError): Diagnostic 
     const help = [`write ${glued[1]}: and then the value`];
     return at("LMX1005", `Expected a space after the colon of ${glued[1]}`, help, glued[0].length);
   }
+  if (error.code === "BLOCK_AS_IMPLICIT_KEY") return nestedMapping(at, rest);
   const open = /^Flow (?:map|sequence) in block collection .* end with a (.)$/.exec(error.message);
   if (open !== null) {
     const help = [`add ${open[1]}, or indent what belongs inside`];
@@ -40,4 +40,31 @@ export function syntaxProblem(source: SourceText, error: YAMLError): Diagnostic 
   const reason = error.message.replace(/ at line \d+, column \d+[\s\S]*$/, "").replace(/\.$/, "");
   const help = syntaxHelp[error.code];
   return at("LMX1005", `Invalid YAML: ${reason}`, help === undefined ? [] : [help]);
+}
+
+/** A mapping where a value stands: either a colon within the line, or a line below that is indented too far. */
+function nestedMapping(
+  at: (code: DiagnosticCode, message: string, help: string[], length?: number) => Diagnostic,
+  rest: string,
+): Diagnostic {
+  const line = /^[^\n]*/.exec(rest)![0];
+  const inside = /^([\w.-]+): +(\S+)/.exec(line);
+  if (inside !== null) {
+    const message = `Expected one value on this line, got a second colon after ${inside[1]}`;
+    return at(
+      "LMX1005",
+      message,
+      [
+        `a mapping on one line has braces: { ${inside[1]}: ${inside[2]} }`,
+        "a text that contains a colon needs quotes",
+      ],
+      inside[0].length,
+    );
+  }
+  return at(
+    "LMX1005",
+    "Expected the line after this one to start at this line's key, got deeper indentation",
+    ["keys of one mapping start at the same column"],
+    line.trimEnd().length,
+  );
 }

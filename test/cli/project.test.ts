@@ -151,7 +151,7 @@ describe("layermix hardware", () => {
     const listed = await layermix(["hardware", "list"]);
     assert.equal(listed.code, 0);
     assert.match(listed.stdout, /^name +device +memory +TB\/s +bf16/);
-    assert.match(listed.stdout, /\nh200 +NVIDIA H200 SXM +141\.0 GiB +4\.8 +989\.4/);
+    assert.match(listed.stdout, /\nh200 +NVIDIA H200 SXM +139\.8 GiB +4\.8 +989\.4/);
     const shown = await layermix(["hardware", "show", "h200"]);
     assert.match(shown.stdout, /bandwidth +4\.8 TB\/s +datasheet +NVIDIA H200/);
     assert.match(shown.stdout, /best copy seen +4\.138 TB\/s +measured/);

@@ -37,16 +37,21 @@ export class Replay extends LayermixCommand {
     }),
     rungs: Flags.integer({
       helpValue: "COUNT",
-      description: "Rungs of halving and asha. Example: --rungs 3",
+      description: "Rungs of halving and asha; default: 3. Example: --strategy halving --rungs 3",
       min: 1,
       max: 16,
-      default: 3,
+      dependsOn: ["strategy"],
     }),
-    keep: shareFlag("keep", "Share that goes on from each rung. Example: --keep 33%", 0.5),
+    keep: shareFlag(
+      "keep",
+      "Share that goes on from each rung; default: 50%. Example: --strategy asha --keep 33%",
+      ["strategy"],
+    ),
     trials: Flags.integer({
       helpValue: "COUNT",
-      description: "Candidates to begin with; default: all. Example: --trials 9",
+      description: "Candidates to begin with; default: all. Example: --strategy random --trials 9",
       min: 1,
+      dependsOn: ["strategy"],
     }),
     workers: Flags.integer({
       helpValue: "COUNT",
@@ -137,7 +142,7 @@ function evaluatedAt(shares: readonly number[]): string {
   }
   if (shares.length <= 6)
     return `rungs lie where held-out data were evaluated: at ${shares.map(percent).join(", ")} of the run`;
-  return `rungs lie where held-out data were evaluated: ${shares.length} times, every ${percent(1 / shares.length)} of the run`;
+  return `rungs lie where held-out data were evaluated: every ${percent(shares[0]!)} of the run, and at its end`;
 }
 
 /** Each strategy as one would try it first. */
@@ -156,10 +161,14 @@ function usual(candidates: number): readonly ReplayedSpec[] {
 function chosen(
   kind: Kind,
   {
-    rungs,
-    keep,
+    rungs = 3,
+    keep = 0.5,
     trials,
-  }: { readonly rungs: number; readonly keep: number; readonly trials: number | undefined },
+  }: {
+    readonly rungs: number | undefined;
+    readonly keep: number | undefined;
+    readonly trials: number | undefined;
+  },
 ): ReplayedSpec {
   if (kind === "grid") return { kind };
   if (kind === "random") return { kind, trials: trials ?? Number.MAX_SAFE_INTEGER };

@@ -3,16 +3,17 @@
 import { resolve } from "node:path";
 import { Args } from "@oclif/core";
 import { type Diagnostic, exitCodes, LayermixError } from "../../diag/diagnostic.js";
-import { formatCount } from "../../report/format.js";
+import { counted, formatCount } from "../../report/format.js";
 import { renderRanking } from "../../report/ranking_table.js";
 import { chooseDevice } from "../../run/device.js";
 import { measureStepSeconds } from "../../run/measure_step.js";
 import { type PreparedStudy, prepareStudy } from "../../search/prepare_study.js";
 import { loadStudy } from "../../spec/load_study.js";
 import { locating } from "../../spec/locate_error.js";
-import { isFailure } from "../../study/outcome.js";
+import { isFailure, readOutcome } from "../../study/outcome.js";
 import { rememberedStepSeconds } from "../../study/step_times.js";
 import type { StudyDocument } from "../../study/study_document.js";
+import { studyLayout } from "../../study/study_layout.js";
 import type { TrialDefinition } from "../../study/trial.js";
 import type { TrialStatus } from "../../study/trial_status.js";
 import { type CommandResult, LayermixCommand } from "../base_command.js";
@@ -124,9 +125,12 @@ function dryRun(
     task: study.document.tasks[task]!.task,
     seed,
   }));
+  const done = trials.filter(({ id }) => readOutcome(studyLayout.trial(folder, id)) !== undefined).length;
+  const already =
+    done === 0 ? [] : [`${done} of ${counted(trials.length, "trial")} ended before and are not run again`];
   return {
-    data: { folder, name: study.document.name, size: studySize(study), trials },
-    text: `${overviewText(study, folder)}\n${trialList(study)}`,
+    data: { folder, name: study.document.name, size: studySize(study), trials, ended: done },
+    text: [overviewText(study, folder), trialList(study), ...already].join("\n"),
     warnings,
     next: "the same command without --dry-run",
   };

@@ -5,7 +5,7 @@ import { resolve } from "node:path";
 import { Args, Flags } from "@oclif/core";
 import { exitCodes, LayermixError } from "../../diag/diagnostic.js";
 import { columns } from "../../report/columns.js";
-import { formatCount, formatDuration } from "../../report/format.js";
+import { counted, formatCount, formatDuration } from "../../report/format.js";
 import { chooseDevice } from "../../run/device.js";
 import { prepareStudy } from "../../search/prepare_study.js";
 import { singleRunSpec } from "../../search/single_run.js";
@@ -147,7 +147,7 @@ function resultText(result: TrialResult, checkpoint: string | null, timing: Tria
       rows.map((row) => row.map((cell, i) => (i === 0 ? `  ${cell}` : cell))),
       ["left", "left", "left", "left"],
     ),
-    `${result.steps} steps, ${formatCount(result.tokens)} tokens${speed}`,
+    `${counted(result.steps, "step")}, ${formatCount(result.tokens)} tokens${speed}`,
     ...(checkpoint === null ? [] : [`checkpoint: ${checkpoint}`]),
   ].join("\n");
 }

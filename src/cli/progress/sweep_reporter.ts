@@ -1,6 +1,7 @@
 // Tells people on stderr how a sweep goes: a live display on a terminal, else one line per trial that ends, and where the
 // whole stands when a minute has passed without one.
 
+import { counted } from "../../report/format.js";
 import type { PoolEvent } from "../../run/pool.js";
 import type { PreparedStudy } from "../../search/prepare_study.js";
 import type { StudyDocument } from "../../study/study_document.js";
@@ -97,7 +98,10 @@ export class SweepReporter {
   /** Takes the live lines away. */
   close(): void {
     this.#display?.close();
-    if (this.#reused > 0) this.#note(`${this.#reused} finished trials were there already`);
+    if (this.#reused > 0)
+      this.#note(
+        `${counted(this.#reused, "finished trial")} ${this.#reused === 1 ? "was" : "were"} there already`,
+      );
   }
 
   #printEnd(status: TrialStatus, { until }: TrialJob): void {
