@@ -23,8 +23,8 @@ double replay_milliseconds(cudaStream_t stream, const Call& call, int calls = 10
     timer.begin(stream);
     recording.launch(stream);
     timer.end(stream);
-    if (replay > 1) times.push_back(1e3 * timer.seconds() / calls);
-    else timer.seconds();
+    const double milliseconds = 1e3 * timer.seconds() / calls;
+    if (replay > 1) times.push_back(milliseconds);  // the first ones warm up
   }
   std::nth_element(times.begin(), times.begin() + times.size() / 2, times.end());
   return times[times.size() / 2];

@@ -94,11 +94,7 @@ Napi::Value DecoderObject::promise(Napi::Env env, int64_t count, Call call) {
   auto numbers = std::make_shared<std::vector<Element>>(static_cast<size_t>(count));
   const Napi::Value promise = AsyncCall<DecoderObject>::start(
       env, *this, [decoder = decoder_, numbers, call] { return call(decoder.get(), numbers->data()); },
-      [numbers](Napi::Env result_env) -> Napi::Value {
-        Array array = Array::New(result_env, numbers->size());
-        std::copy(numbers->begin(), numbers->end(), array.Data());
-        return array;
-      });
+      [numbers](Napi::Env result_env) -> Napi::Value { return array_of<Array>(result_env, *numbers); });
   busy_ = true;
   return promise;
 }

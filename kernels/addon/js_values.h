@@ -4,6 +4,7 @@
 
 #include <napi.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -47,5 +48,13 @@ int choice_of(Napi::Value value, const std::string& field, const Choices& choice
 
 // A copy of an Int32Array of exactly `length` elements (any multiple of `multiple` when length is 0).
 std::vector<int32_t> int32_copy(Napi::Value value, const char* field, int64_t length, int64_t multiple);
+
+// A typed array with a copy of these numbers.
+template <class Array, class Element>
+Array array_of(Napi::Env env, const std::vector<Element>& values) {
+  Array array = Array::New(env, values.size());
+  std::copy(values.begin(), values.end(), array.Data());
+  return array;
+}
 
 }  // namespace lmx::addon

@@ -62,13 +62,6 @@ lmx_status run(lmx_trainer* trainer, Probe& p) {
   return lmx_trainer_probe(trainer, p.tokens.data(), p.targets.data(), p.logits.data(), p.hidden.data(), &p.loss);
 }
 
-template <class Array, class Element>
-Array array_of(Napi::Env env, const std::vector<Element>& values) {
-  Array array = Array::New(env, values.size());
-  std::copy(values.begin(), values.end(), array.Data());
-  return array;
-}
-
 Napi::Value result_of(Napi::Env env, const Training& t) {
   Napi::Array steps = Napi::Array::New(env, t.results.size());
   for (uint32_t i = 0; i < t.results.size(); ++i) {
@@ -190,6 +183,7 @@ Napi::Value TrainerObject::train(const Napi::CallbackInfo& info) {
   const auto batches = info[0].As<Napi::Array>();
   const auto rows = static_cast<size_t>(batch_ * sequence_);
   Training all;
+  // Not for every length: a sparse array may have any.
   for (std::vector<int32_t>* copy : {&all.tokens, &all.targets}) copy->reserve(rows * std::min(batches.Length(), 64u));
   for (uint32_t i = 0; i < batches.Length(); ++i) {
     const Fields batch(batches.Get(i), "batches[" + std::to_string(i) + "]");

@@ -109,20 +109,20 @@ class TrialSession {
   }
 
   async #loop(): Promise<TrialEnd> {
-    const { steps } = this.#definition;
-    const { hold, stop, order, until } = this.#run;
     for (;;) {
-      if (hold.lost) return "lost";
-      if (this.#evaluationDue()) {
+      const due = this.#due();
+      if (due === "lost") return "lost";
+      if (due === "done") return this.#finish("done");
+      if (due === "pause") return this.#pause();
+      if (due === "stop") return this.#giveBack();
+      if (due === "evaluation") {
         const metrics = await this.#evaluate();
         if (metrics === undefined) return this.#giveBack();
         this.#append({ step: this.#step, eval: { ...metrics } });
         if (!Number.isFinite(metrics.loss)) return this.#finish("diverged");
+        continue;
       }
-      if (this.#step === steps) return this.#finish("done");
-      if (this.#step >= until) return this.#pause();
-      if (stop.aborted) return this.#giveBack();
-      if (this.#clock.saveDue(order.checkpointSeconds)) this.#save();
+      if (due === "save") this.#save();
       if (!(await this.#train())) return this.#finish("diverged");
     }
   }
@@ -139,7 +139,7 @@ class TrialSession {
         const lost = results.findIndex(hasDiverged);
         const counted = lost === -1 ? results : results.slice(0, lost + 1);
         this.#step = counted.at(-1)!.step;
-        running = lost !== -1 || this.#somethingElseDue() ? undefined : this.#call();
+        running = lost !== -1 || this.#due() !== undefined ? undefined : this.#call();
         for (const result of counted) this.#logStep(result);
         if (lost !== -1) return false;
       }
@@ -160,10 +160,15 @@ class TrialSession {
     return running;
   }
 
-  #somethingElseDue(): boolean {
+  /** What comes before the next step, the most pressing first; undefined for nothing. */
+  #due(): "lost" | "evaluation" | "done" | "pause" | "stop" | "save" | undefined {
     const { hold, stop, order, until } = this.#run;
-    if (hold.lost || stop.aborted || this.#clock.saveDue(order.checkpointSeconds)) return true;
-    return this.#evaluationDue() || this.#step >= until;
+    if (hold.lost) return "lost";
+    if (this.#evaluationDue()) return "evaluation";
+    if (this.#step === this.#definition.steps) return "done";
+    if (this.#step >= until) return "pause";
+    if (stop.aborted) return "stop";
+    return this.#clock.saveDue(order.checkpointSeconds) ? "save" : undefined;
   }
 
   /** The step after which the trial is evaluated, paused or done. */

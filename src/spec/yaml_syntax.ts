@@ -5,8 +5,10 @@ import type { YAMLError } from "yaml";
 import type { Diagnostic, DiagnosticCode } from "../diag/diagnostic.js";
 import type { SourceText } from "./source_text.js";
 
+const sameColumn = "keys of one mapping start at the same column";
+
 const syntaxHelp: Readonly<Partial<Record<YAMLError["code"], string>>> = {
-  BAD_INDENT: "keys of one mapping start at the same column",
+  BAD_INDENT: sameColumn,
   MISSING_CHAR: "check that every bracket and quote is closed",
   MULTILINE_IMPLICIT_KEY: "a key and its colon stand on one line",
 };
@@ -64,7 +66,7 @@ function nestedMapping(
   return at(
     "LMX1005",
     "Expected the line after this one to start at this line's key, got deeper indentation",
-    ["keys of one mapping start at the same column"],
+    [sameColumn],
     line.trimEnd().length,
   );
 }

@@ -76,6 +76,7 @@ describe("layermix sweep", function () {
     }
     assert.equal(bytesOf("layermix-studies/tiny"), ranking);
     assert.match((await sweep()).stderr, /^12 finished trials were there already$/m);
+    assert.equal(JSON.parse((await sweep("--dry-run", "--json")).stdout).data.ended, 12);
   });
 
   it("gives the same ranking bytes with one worker as with three", async () => {
@@ -132,6 +133,7 @@ describe("layermix sweep", function () {
     const { data } = JSON.parse((await sweep("--dry-run", "--json")).stdout);
     assert.equal(data.trials.length, 12);
     assert.equal(data.size.tokens, 12 * 24 * 256);
+    assert.equal(data.ended, 0);
   });
 
   for (const [signal, code] of [

@@ -74,7 +74,7 @@ export class Sweep extends LayermixCommand {
         }),
     );
     const warnings = [...loaded.warnings, ...sharedProxyWarnings(study.document)];
-    if (flags["dry-run"]) return dryRun(study, folder, warnings);
+    if (flags["dry-run"]) return dryRun(study, folder, flags["retry-failed"], warnings);
     this.note(overviewText(study, folder));
     const { document, statuses, hours, gpu } = await runStudy({
       study,
@@ -117,6 +117,7 @@ export class Sweep extends LayermixCommand {
 function dryRun(
   study: PreparedStudy,
   folder: string,
+  retryFailed: boolean,
   warnings: CommandResult["warnings"] = [],
 ): CommandResult {
   const trials = study.document.trials.map(({ id, candidate, task, seed }) => ({
@@ -125,11 +126,14 @@ function dryRun(
     task: study.document.tasks[task]!.task,
     seed,
   }));
-  const done = trials.filter(({ id }) => readOutcome(studyLayout.trial(folder, id)) !== undefined).length;
+  const ended = trials.filter(({ id }) => {
+    const outcome = readOutcome(studyLayout.trial(folder, id));
+    return outcome !== undefined && !(retryFailed && isFailure(outcome));
+  }).length;
   const already =
-    done === 0 ? [] : [`${done} of ${counted(trials.length, "trial")} ended before and are not run again`];
+    ended === 0 ? [] : [`${ended} of ${counted(trials.length, "trial")} ended before and are not run again`];
   return {
-    data: { folder, name: study.document.name, size: studySize(study), trials, ended: done },
+    data: { folder, name: study.document.name, size: studySize(study), trials, ended },
     text: [overviewText(study, folder), trialList(study), ...already].join("\n"),
     warnings,
     next: "the same command without --dry-run",
