@@ -12,6 +12,7 @@
 #include "cuda/full_copy.cuh"
 #include "cuda/gated_rms_norm.cuh"
 #include "cuda/ssd_chunk_output.cuh"
+#include "cuda/ssd_combine.cuh"
 #include "cuda/ssd_scan.cuh"
 #include "cuda/ssd_state_pass.cuh"
 #include "replay_time.h"
@@ -90,7 +91,7 @@ void bench_scan(const SsdShape& s) {
   report("forward", forward, 2 * x + b + h);
   report("backward", backward, 3 * x + 2 * b + h);
 
-  // The first kernel of each direction alone; the rest by difference.
+  // Every kernel alone.
   const SsdGeometry g(s);
   auto* const steps = reinterpret_cast<float*>(workspace.data);
   const index_t count = g.step_count();
@@ -111,7 +112,19 @@ void bench_scan(const SsdShape& s) {
   report("  state pass", pass, x + b / 2 + h);
   report("  outputs", outputs, 2 * x + b + h);
   report("  state pass, reverse", reverse, x + b / 2 + h);
-  report("  gradients and sums", backward - reverse, 3 * x + 2 * b + 2 * h);
+  const int splits = ssd_gradient_splits(g), pieces = ssd_gradient_pieces(g, shared_memory_limit());
+  const index_t blocks = index_t{g.batch} * g.chunks, part = blocks * kSsdChunk * s.groups * s.state;
+  Array<float> db_parts(2 * splits * part), dc_parts(splits * part), decay(kMaxStatePieces * g.virtual_step_count()),
+      write(g.virtual_step_count()), direct(g.virtual_step_count()), carry(blocks * g.virtual_heads),
+      skip(blocks * g.virtual_heads), partials(3 * blocks * g.heads);
+  const SsdGradient gradient{g,     dy.data, xbc.data,      saved,         other.data, d.data,     vectors,     dxbc.data,  splits,
+                             pieces, db_parts.data, dc_parts.data, decay.data, write.data, direct.data, carry.data, skip.data};
+  const double inside = time_of([&] { ssd_gradient(gradient, stream); });
+  const double sums = time_of([&] {
+    ssd_combine({gradient, a_log.data, {ddt.data, s.heads}, partials.data, da.data, dd.data, db.data}, stream);
+  });
+  report("  gradients", inside, 3 * x + b + 2 * h + 4.0 * splits * (splits > 1 ? 3 : 2) * part);
+  report("  sums", sums, 4.0 * splits * (splits > 1 ? 3 : 2) * part + b + 16.0 * g.virtual_step_count());
   std::fflush(stdout);
 }
 
@@ -167,6 +180,7 @@ int main(int count, char** arguments) {
   bench_scan({1, 4096, 24, 64, 1, 128, 128, 0});
   bench_scan({64, 1024, 16, 64, 1, 128, 128, 0});
   bench_scan({32, 512, 8, 64, 1, 64, 128, 0});
+  bench_scan({32, 256, 4, 64, 1, 64, 128, 0});
   bench_neighbours(32, 512, 512, 640, 1160);
   return 0;
 }

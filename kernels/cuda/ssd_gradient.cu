@@ -23,7 +23,7 @@ namespace {
 template <int kP, int kN, int kPieces>
 __global__ void __launch_bounds__(kGradientThreads, 1)
     ssd_gradient_kernel(const SsdGradient p, int reader_stages, int writer_stages) {
-  extern __shared__ __align__(128) unsigned char shared_bytes[];
+  extern __shared__ __align__(tile::kPanelAlignment) unsigned char shared_bytes[];
   using Reader = GradientReader<kP, kN, kPieces>;
   if constexpr (kPieces == 1) {
     const int owner = blockIdx.x / 2;

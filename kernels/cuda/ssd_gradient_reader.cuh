@@ -11,6 +11,7 @@
 
 #include "reduce.cuh"
 #include "ssd_gradient_block.cuh"
+#include "warpgroup_mma.cuh"
 
 namespace lmx::cuda {
 
@@ -19,17 +20,18 @@ struct GradientReader {
   static constexpr int part = kN < 64 ? kN : 64;  // columns of C and B at a time while scores are made
   static constexpr int half = kN / 2;             // columns of dC of one warp
   static constexpr int own_tiles = kStepBlocks / kGradientShare;
-  struct Stage {
+  static constexpr int t_tiles = half < 32 ? half / 8 : 4;  // of 8 columns of h dy at a time
+  struct alignas(tile::kPanelAlignment) Stage {
+    tile::Panels<kP, kN> h;
     bf16 dy[kSsdChunk * kP];
     bf16 x[kSsdChunk * kP];
-    bf16 h[kP * kN];
     float decay[kSsdChunk];
     float decay_weight[kSsdChunk];
     // left by the computing warps
     float column_sums[kStepBlocks * (kStepBlocks + 1) / 2][16];  // Σ_i W_ij of one pair of blocks
     float row_sums[kGradientShare][kSsdChunk];                   // each warp's part of Σ_j W_ij + q_i
   };
-  struct Fixed {
+  struct alignas(tile::kPanelAlignment) Fixed {
     Scores scores;
     bf16 c[kSsdChunk * kN];
   };
@@ -71,8 +73,7 @@ struct GradientReader {
       const index_t steps = k.steps + g.head_of(vh) * g.steps_per_head();
       copy_dy.start(stage.dy, k.dy + vh * kP, k.length);
       copy_x.start(stage.x, k.x + vh * kP, k.length);
-      tile::TileCopy<kP, kN, kCopyThreads>(thread, g.state, valid_n)
-          .start(stage.h, p.states + k.states + n0 + vh * g.cells_per_head(), kP);
+      stage.h.template start_copy<kCopyThreads>(thread, p.states + k.states + n0 + vh * g.cells_per_head(), g.state, valid_n);
       load_vector(stage.decay, p.steps.decay + steps, thread);
       load_vector(stage.decay_weight, p.steps.decay_weight + steps, thread - 32);
     };
@@ -166,17 +167,20 @@ struct GradientReader {
                                                        int mine, int first) {
     RowPair read = {0, 0};
 #pragma unroll
-    for (int n = 0; n < half / 16; ++n) {
-      const auto h = on_n.b_trans(stage.h, first + n * 16);
-      float t[2][4] = {};
+    for (int n = 0; n < half / 8; n += t_tiles) {
+      float t[t_tiles][4];
+      tile::begin_products();
+      stage.h.start_product(t, dy, first + n * 8, false);
+      tile::finish_products();
+      tile::settle(t);
 #pragma unroll
-      for (int q = 0; q < kP / 16; ++q) tile::mma(t[0], t[1], dy[q], h.at(q * 16));
-      add_products(read, on_n.a(fixed.c, first + n * 16).at(mine * 16), t[0], t[1]);
-#pragma unroll
-      for (int e = 0; e < 4; ++e) {
-        dc[n * 2][e] += keep.of(e / 2) * t[0][e];
-        dc[n * 2 + 1][e] += keep.of(e / 2) * t[1][e];
+      for (int q = 0; q < t_tiles; q += 2) {
+        add_products(read, on_n.a(fixed.c, first + (n + q) * 8).at(mine * 16), t[q], t[q + 1]);
       }
+#pragma unroll
+      for (int q = 0; q < t_tiles; ++q)
+#pragma unroll
+        for (int e = 0; e < 4; ++e) dc[n + q][e] += keep.of(e / 2) * t[q][e];
     }
     return read;
   }

@@ -13,6 +13,7 @@
 
 #include "reduce.cuh"
 #include "ssd_gradient_block.cuh"
+#include "warpgroup_mma.cuh"
 
 namespace lmx::cuda {
 
@@ -20,18 +21,19 @@ template <int kP, int kN, bool kDx, bool kDb>
 struct GradientWriter {
   static constexpr int part = kN < 64 ? kN : 64;
   static constexpr int half_p = kP / 2, half_n = kN / 2;
-  using StateCopy = tile::TileCopy<kP, kN, kGradientThreads>;
-  struct Stage {
-    bf16 dy[kDx ? kSsdChunk * kP : 64];
+  using State = tile::Panels<kP, kN>;
+  using StateCopy = typename State::template Copy<kGradientThreads>;
+  struct alignas(tile::kPanelAlignment) Stage {
+    State grad;
     bf16 x[kSsdChunk * kP];
-    bf16 grad[kP * kN];
+    bf16 dy[kDx ? kSsdChunk * kP : 64];
     float decay[kSsdChunk];
     float delta[kSsdChunk];
     // left by the computing warps
     float terms[kGradientShare][2][kSsdChunk];  // each warp's part of write and direct
     float skip[kGradientWarps], carry[kGradientWarps];
   };
-  struct Fixed {
+  struct alignas(tile::kPanelAlignment) Fixed {
     Scores scores;
     bf16 b[kDx && kDb ? kSsdChunk * kN : 64];
     bf16 out[kGradientWarps][16 * half_p];
@@ -68,24 +70,32 @@ struct GradientWriter {
       const index_t steps = k.steps + g.head_of(vh) * g.steps_per_head();
       if (kDx) copy_dy.start(stage.dy, k.dy + vh * kP, k.length);
       copy_x.start(stage.x, k.x + vh * kP, k.length);
-      tile::TileCopy<kP, kN, kCopyThreads>(thread, g.state, valid_n)
-          .start(stage.grad, p.grads + k.states + n0 + vh * g.cells_per_head(), kP);
+      stage.grad.template start_copy<kCopyThreads>(thread, p.grads + k.states + n0 + vh * g.cells_per_head(), g.state, valid_n);
       load_vector(stage.decay, p.steps.decay + steps, thread);
       load_vector(stage.delta, p.steps.delta + steps, thread - 32);
     };
     const auto compute = [&](int vh, Stage& stage) {
+      // h goes straight to registers: it is no operand here, only <h, G> is wanted.
+      constexpr int units = StateCopy::rounds * State::count;
+      uint4 h[kDx ? units : 1];
+      if constexpr (kDx) read_state(h, p.states + k.states + vh * g.cells_per_head(), g.state, valid_n);
+      float v[half_p / 8][4];
+      tile::Fragment b[kN / 16], x[kP / 16];
       if constexpr (kDx) {
-        // h goes straight to registers: it is no operand here, only <h, G> is wanted.
-        const StateCopy copy_state(tile::thread_here(), g.state, valid_n);
-        uint4 h[StateCopy::rounds];
 #pragma unroll
-        for (int i = 0; i < StateCopy::rounds; ++i) {
-          h[i] = copy_state.read(p.states + k.states + vh * g.cells_per_head(), i, kP);
-        }
-        write_dx(p, k, stage, fixed, on_p, on_n, b_own, vh);
-        add_carry(stage, copy_state, h);
+        for (int n = 0; n < kN / 16; ++n) b[n] = kDb ? on_n.a(fixed.b, n * 16).at(mine * 16) : b_own[n];
       }
-      if constexpr (kDb) add_states(db, stage, on_p, on_n, mine, k.mine.share * half_n);
+      if constexpr (kDb) load_weighted(x, stage, on_p, mine);
+      tile::begin_products();
+      if constexpr (kDx) stage.grad.start_transposed_product(v, b, k.mine.share * half_p, false);  // G B_j
+      if constexpr (kDb) stage.grad.start_product(db, x, k.mine.share * half_n, true);  // e^{S - s_j} Δ_j Gᵀ x_j
+      tile::finish_products();
+      if constexpr (kDb) tile::settle(db);
+      if constexpr (kDx) {
+        tile::settle(v);
+        write_dx(p, k, stage, fixed, on_p, v, vh);
+        add_carry(stage, h, g.state, valid_n);
+      }
     };
     walk_heads(ring, k.first, k.last, stages, threadIdx.x >= kCopyThreads, load, compute,
                [&](int vh, const Stage& stage) {
@@ -102,33 +112,15 @@ struct GradientWriter {
   }
 
  private:
-  // V, dx and the terms of one head's 16 steps, over the warp's half of the channels.
+  // V, dx and the terms of one head's 16 steps, over the warp's half of the channels; v: G B_j.
   static __device__ __forceinline__ void write_dx(const SsdGradient& p, const GradientBlock& k, Stage& stage,
                                                   Fixed& fixed, const tile::Operands<kP>& on_p,
-                                                  const tile::Operands<kN>& on_n,
-                                                  const tile::Fragment (&b_own)[kN / 16], int vh) {
+                                                  float (&v)[half_p / 8][4], int vh) {
     const SsdGeometry& g = p.g;
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, mine = k.mine.block;
     const int channel = k.mine.share * half_p;
     const float reference = stage.decay[mine * 16 + 15];
     fixed.decays[warp].template fill<true>(stage.decay, reference);
-
-    float v[half_p / 8][4] = {};
-    // Operands are loaded one step ahead of their use.
-    tile::Fragment b[2], grad[2][half_p / 16];
-    const auto load_operands = [&](int n) {
-      b[n % 2] = kDb ? on_n.a(fixed.b, n * 16).at(mine * 16) : b_own[n];
-      const auto column = on_n.b(stage.grad, n * 16);
-#pragma unroll
-      for (int q = 0; q < half_p / 16; ++q) grad[n % 2][q] = column.at(channel + q * 16);
-    };
-    load_operands(0);
-#pragma unroll
-    for (int n = 0; n < kN / 16; ++n) {
-      if (n + 1 < kN / 16) load_operands(n + 1);
-#pragma unroll
-      for (int q = 0; q < half_p / 16; ++q) tile::mma(v[q * 2], v[q * 2 + 1], b[n % 2], grad[n % 2][q]);
-    }
     const float left = tile::exp2_fast(fminf(stage.decay[kSsdChunk - 1] - reference, 0.0f));
     tile::Fragment x[half_p / 16];
     RowPair write = {0, 0};
@@ -208,48 +200,53 @@ struct GradientWriter {
     if (lane == 0) stage.skip[warp] = skip;
   }
 
+  // This thread's units of one head's h, in the places of G's.
+  template <int kUnits>
+  static __device__ __forceinline__ void read_state(uint4 (&h)[kUnits], const bf16* state, index_t stride, int valid_n) {
+#pragma unroll
+    for (int c = 0; c < State::count; ++c) {
+      const StateCopy copy(tile::thread_here(), stride, valid_n - c * State::width);
+#pragma unroll
+      for (int i = 0; i < StateCopy::rounds; ++i) {
+        h[c * StateCopy::rounds + i] = copy.read(state + c * State::width, i, kP);
+      }
+    }
+  }
+
   // The warp's part of e^S <h, G>.
-  static __device__ __forceinline__ void add_carry(Stage& stage, const StateCopy& copy_state,
-                                                   const uint4 (&h)[StateCopy::rounds]) {
+  template <int kUnits>
+  static __device__ __forceinline__ void add_carry(Stage& stage, const uint4 (&h)[kUnits], index_t stride, int valid_n) {
     float sum = 0;
 #pragma unroll
-    for (int i = 0; i < StateCopy::rounds; ++i) {
-      const Floats a = unpack(h[i]), b = unpack(copy_state.read_tile(stage.grad, i));
+    for (int c = 0; c < State::count; ++c) {
+      const StateCopy copy(tile::thread_here(), stride, valid_n - c * State::width);
 #pragma unroll
-      for (int e = 0; e < kPack; ++e) sum += a.v[e] * b.v[e];
+      for (int i = 0; i < StateCopy::rounds; ++i) {
+        const Floats a = unpack(h[c * StateCopy::rounds + i]);
+        const Floats b = unpack(copy.read_tile(stage.grad.cells + c * State::panel_cells, i));
+#pragma unroll
+        for (int e = 0; e < kPack; ++e) sum += a.v[e] * b.v[e];
+      }
     }
     sum = warp_sum(sum) * tile::exp2_fast(stage.decay[kSsdChunk - 1]);
     if (threadIdx.x % 32 == 0) stage.carry[threadIdx.x / 32] = sum;
   }
 
-  // dB += e^{S - s_j} Δ_j Gᵀ x_j over the warp's columns.
-  static __device__ __forceinline__ void add_states(float (&db)[half_n / 8][4], const Stage& stage,
-                                                    const tile::Operands<kP>& on_p,
-                                                    const tile::Operands<kN>& on_n, int mine, int first) {
+  // e^{S - s_j} Δ_j x_j of the warp's steps as operands; of the weights two bf16 each, so that only the product is rounded.
+  static __device__ __forceinline__ void load_weighted(tile::Fragment (&x)[kP / 16], const Stage& stage,
+                                                       const tile::Operands<kP>& on_p, int mine) {
     const RowPair decay = row_values(stage.decay + mine * 16), delta = row_values(stage.delta + mine * 16);
     const float total = stage.decay[kSsdChunk - 1];
-    const RowPair weight = {tile::exp2_fast(fminf(total - decay.top, 0.0f)) * delta.top,
-                            tile::exp2_fast(fminf(total - decay.bottom, 0.0f)) * delta.bottom};
-    tile::Fragment x[kP / 16];
+    const float top = tile::exp2_fast(fminf(total - decay.top, 0.0f)) * delta.top;
+    const float bottom = tile::exp2_fast(fminf(total - decay.bottom, 0.0f)) * delta.bottom;
+    const std::uint32_t weight[2] = {to_pair(top, top), to_pair(bottom, bottom)};
+    const float top_rest = top - low_half(weight[0]), bottom_rest = bottom - low_half(weight[1]);
+    const std::uint32_t rest[2] = {to_pair(top_rest, top_rest), to_pair(bottom_rest, bottom_rest)};
 #pragma unroll
-    for (int q = 0; q < kP / 16; ++q) x[q] = on_p.a(stage.x, q * 16).at(mine * 16);
-    constexpr int columns = half_n < 32 ? 1 : 2;  // of 16, side by side
+    for (int q = 0; q < kP / 16; ++q) {
+      x[q] = on_p.a(stage.x, q * 16).at(mine * 16);
 #pragma unroll
-    for (int n = 0; n < half_n / 16; n += columns) {
-      float t[columns][2][4] = {};
-#pragma unroll
-      for (int q = 0; q < kP / 16; ++q) {
-        tile::Fragment grad[columns];
-#pragma unroll
-        for (int c = 0; c < columns; ++c) grad[c] = on_n.b_trans(stage.grad, first + (n + c) * 16).at(q * 16);
-#pragma unroll
-        for (int c = 0; c < columns; ++c) tile::mma(t[c][0], t[c][1], x[q], grad[c]);
-      }
-#pragma unroll
-      for (int c = 0; c < columns; ++c)
-#pragma unroll
-        for (int e = 0; e < 8; ++e)
-          db[(n + c) * 2 + e / 4][e % 4] += weight.of(e % 4 / 2) * t[c][e / 4][e % 4];
+      for (int w = 0; w < 4; ++w) x[q].w[w] = tile::multiply_pairs(x[q].w[w], weight[w % 2], rest[w % 2]);
     }
   }
 

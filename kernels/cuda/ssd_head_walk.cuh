@@ -3,6 +3,7 @@
 
 #include "mma_tile.cuh"
 #include "ssd_geometry.cuh"
+#include "warpgroup_mma.cuh"
 
 namespace lmx::cuda {
 
@@ -26,6 +27,7 @@ __device__ __forceinline__ void walk_heads(Stage* ring, int first, int last, int
       if (copies) fill(vh, 0);
     }
     tile::wait_copies<0>();
+    tile::show_copies();
     __syncthreads();
     if (stages == 2 && copies) {
       if (vh + 1 < last) fill(vh + 1, other);

@@ -24,7 +24,8 @@ struct StepOwner {
 };
 template <int kShare>
 __device__ __forceinline__ StepOwner step_owner() {
-  const int warp = threadIdx.x / 32, scheduler = warp % 4, round = warp / 4;
+  const int warp = __shfl_sync(~0u, threadIdx.x / 32, 0);  // so that the compiler knows it to be the same for all lanes
+  const int scheduler = warp % 4, round = warp / 4;
   return {round < kShare ? scheduler : kStepBlocks - 1 - scheduler, round % kShare};
 }
 
