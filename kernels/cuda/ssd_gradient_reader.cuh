@@ -5,8 +5,8 @@
 //   dCB_ij = Σ_h E_ij (dy_i · x_j)     dC_i = Σ_h e^{s_i} h dy_i + Σ_j dCB_ij B_j     dB_j += Σ_i dCB_ij C_i
 // and per head, from the same accumulators (so that what cancels in their cumulative sum does cancel):
 //   W_ij = (C_i·B_j) E_ij (dy_i · x_j);  decay_term_i = Σ_j W_ij - Σ_k W_ki + e^{s_i} C_i · (h dy_i)
-// Of the two warps of 16 steps i, one takes the even blocks of 16 steps j and the odd one the others; of dC,
-// each takes half the columns.
+// Of the two warps of 16 steps i, one takes blocks 0, 1, 4 and 5 of 16 steps j and the other one the rest; of
+// dC, each takes half the columns.
 #pragma once
 
 #include "reduce.cuh"
@@ -23,8 +23,8 @@ struct GradientReader {
   static constexpr int t_tiles = half < 32 ? half / 8 : 4;  // of 8 columns of h dy at a time
   struct alignas(tile::kPanelAlignment) Stage {
     tile::Panels<kP, kN> h;
+    tile::Panels<kSsdChunk, kP> x;
     bf16 dy[kSsdChunk * kP];
-    bf16 x[kSsdChunk * kP];
     float decay[kSsdChunk];
     float decay_weight[kSsdChunk];
     // left by the computing warps
@@ -72,7 +72,7 @@ struct GradientReader {
           copy_dy = copy_x.with_stride(g.inner);
       const index_t steps = k.steps + g.head_of(vh) * g.steps_per_head();
       copy_dy.start(stage.dy, k.dy + vh * kP, k.length);
-      copy_x.start(stage.x, k.x + vh * kP, k.length);
+      copy_x.start(stage.x.cells, k.x + vh * kP, k.length);
       stage.h.template start_copy<kCopyThreads>(thread, p.states + k.states + n0 + vh * g.cells_per_head(), g.state, valid_n);
       load_vector(stage.decay, p.steps.decay + steps, thread);
       load_vector(stage.decay_weight, p.steps.decay_weight + steps, thread - 32);
@@ -85,15 +85,16 @@ struct GradientReader {
       RowPair sum = {0, 0};
       const RowPair keep = {tile::exp2_fast(decay.top), tile::exp2_fast(decay.bottom)};
 #pragma unroll
-      for (int s = 0; s < own_tiles; ++s) {
-        const int block = block_of(s, k.mine.share);
-        if (block > mine) break;
-        float product[2][4] = {};
-#pragma unroll
-        for (int q = 0; q < kP / 16; ++q) {
-          tile::mma(product[0], product[1], dy[q], on_p.b(stage.x, q * 16).at(block * 16));
-        }
-        add_block(dcb[s], sum, fixed, stage, product[0], decay, block, mine);
+      for (int s = 0; s < own_tiles; s += 2) {
+        const int first = block_of(s, k.mine.share);
+        if (first > last_of_warpgroup(mine)) break;
+        float product[4][4];  // dy · xᵀ
+        tile::begin_products();
+        stage.x.start_transposed_product(product, dy, first * 16, false);
+        tile::finish_products();
+        tile::settle(product);
+        if (first <= mine) add_block(dcb[s], sum, fixed, stage, product[0], decay, first, mine);
+        if (first < mine) add_block(dcb[s + 1], sum, fixed, stage, product[2], decay, first + 1, mine);
       }
       const RowPair read = add_states(dc, fixed, stage, on_n, dy, keep, mine, k.mine.share * half);
       const float top = tile::quad_sum(inside * sum.top + keep.top * read.top);
@@ -109,10 +110,12 @@ struct GradientReader {
   }
 
  private:
-  // A warp's s-th block of steps j.
+  // A warp's s-th block of steps j: in pairs, so that a warpgroup makes the products of 32 steps at a time.
   static __device__ __forceinline__ int block_of(int s, int share) {
-    return s * kGradientShare + share;
+    return s / 2 * 4 + share * 2 + s % 2;
   }
+  // The last block of steps i of a warp's warpgroup, whose warps make products together.
+  static __device__ __forceinline__ int last_of_warpgroup(int block) { return block | 3; }
 
   // dCB and W of one pair of blocks; s: dy · xᵀ, two neighbouring accumulators.
   static __device__ __forceinline__ void add_block(float (&dcb)[2][4], RowPair& row_sum, const Fixed& fixed,
