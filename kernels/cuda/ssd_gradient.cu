@@ -1,8 +1,7 @@
 // Gradients inside the chunks (ssd_gradient.cuh): blocks of 16 warps, one kind for the steps that read the
 // state and one for those that write to it, per (sequence, chunk, group, split of the group's heads). Both
 // kinds walk their heads with dy, x and a state double-buffered in shared memory; what is summed over heads
-// stays in accumulators. The two kinds of one chunk are neighbours in the grid, so that dy and x come from
-// memory once and from L2 the second time. A state dimension above 128 is cut into two pieces: a reader each,
+// stays in accumulators. A state dimension above 128 is cut into two pieces: a reader each,
 // one writer of dx (all of the state), a writer of dB each.
 //
 // 65536 tokens, 24 heads x 64, state 128: 106 GFLOP (causal halves counted as run); x, dy, dx, h, G 201 MB
@@ -19,27 +18,29 @@
 namespace lmx::cuda {
 namespace {
 
-// grid (groups * splits * roles, chunks, batch), the role fastest
+template <int kPieces>
+constexpr int kGradientRoles = kPieces == 1 ? 2 : 5;
+
+// One block per (role, sequence, chunk, group, split); see gradient_work.
 template <int kP, int kN, int kPieces>
 __global__ void __launch_bounds__(kGradientThreads, 1)
     ssd_gradient_kernel(const SsdGradient p, int reader_stages, int writer_stages) {
   extern __shared__ __align__(tile::kPanelAlignment) unsigned char shared_bytes[];
   using Reader = GradientReader<kP, kN, kPieces>;
+  const GradientWork work = gradient_work<kGradientRoles<kPieces>>(blockIdx.x, gridDim.x, p.g.groups * p.splits, p.g.chunks);
   if constexpr (kPieces == 1) {
-    const int owner = blockIdx.x / 2;
-    if (blockIdx.x % 2 == 0) {
-      GradientWriter<kP, kN, true, true>::run(p, shared_bytes, owner, 0, writer_stages);
+    if (work.role == 0) {
+      GradientWriter<kP, kN, true, true>::run(p, shared_bytes, work, 0, writer_stages);
     } else {
-      Reader::run(p, shared_bytes, owner, 0, reader_stages);
+      Reader::run(p, shared_bytes, work, 0, reader_stages);
     }
   } else {
-    const int owner = blockIdx.x / 5, role = blockIdx.x % 5;
-    if (role == 0) {
-      GradientWriter<kP, 2 * kN, true, false>::run(p, shared_bytes, owner, 0, writer_stages);
-    } else if (role < 3) {
-      Reader::run(p, shared_bytes, owner, role - 1, reader_stages);
+    if (work.role == 0) {
+      GradientWriter<kP, 2 * kN, true, false>::run(p, shared_bytes, work, 0, writer_stages);
+    } else if (work.role < 3) {
+      Reader::run(p, shared_bytes, work, work.role - 1, reader_stages);
     } else {
-      GradientWriter<kP, kN, false, true>::run(p, shared_bytes, owner, (role - 3) * kN, 1);
+      GradientWriter<kP, kN, false, true>::run(p, shared_bytes, work, (work.role - 3) * kN, 1);
     }
   }
 }
@@ -74,7 +75,7 @@ void launch(const SsdGradient& p, cudaStream_t stream) {
   check(
       cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(need.bytes)),
       "cudaFuncSetAttribute");
-  const dim3 grid(p.g.groups * p.splits * (Kernel::pieces == 1 ? 2 : 5), p.g.chunks, p.g.batch);
+  const int grid = kGradientRoles<Kernel::pieces> * p.g.groups * p.splits * p.g.chunks * p.g.batch;
   kernel<<<grid, kGradientThreads, need.bytes, stream>>>(p, need.reader_stages, need.writer_stages);
   check_launch("ssd_gradient");
 }

@@ -13,6 +13,25 @@ constexpr int kGradientShare = 2, kGradientThreads = kScoreThreads<kGradientShar
 constexpr int kGradientWarps = kGradientThreads / 32;
 constexpr int kCopyThreads = kGradientThreads / 2;
 
+// What a block does: its role among kRoles, for one (sequence, chunk, group, split of the group's heads). The roles of one are
+// neighbours, so that dy and x come from memory once and from L2 afterwards. Of two roles the first takes longer: among the last blocks
+// to start it comes before the other, so that the multiprocessors end together.
+struct GradientWork {
+  int role, owner, chunk, b;  // owner: group and split
+};
+template <int kRoles>
+__device__ __forceinline__ GradientWork gradient_work(int block, int blocks, int owners, int chunks) {
+  constexpr int last = 2 * kMultiprocessors;
+  const int all = blocks / kRoles, apart = kRoles == 2 ? min(all, last) : 0, together = all - apart;
+  int role = block % kRoles, index = block / kRoles;
+  if (index >= together) {
+    const int late = block - kRoles * together;
+    role = late >= apart ? 1 : 0;
+    index = together + late - role * apart;
+  }
+  return {role, index % owners, index / owners % chunks, index / owners / chunks};
+}
+
 struct GradientBlock {
   int b, chunk, group, split;
   int first, last;               // virtual heads
@@ -22,11 +41,11 @@ struct GradientBlock {
   index_t states, steps, terms;  // first elements of head 0: states and G; vectors per head; per virtual head
   const bf16 *x, *B, *C, *dy;    // first row of the chunk, first column of each (x, dy: of virtual head 0)
 
-  __device__ __forceinline__ GradientBlock(const SsdGradient& p, int group_and_split)
-      : b(blockIdx.z),
-        chunk(blockIdx.y),
-        group(group_and_split / p.splits),
-        split(group_and_split % p.splits),
+  __device__ __forceinline__ GradientBlock(const SsdGradient& p, const GradientWork& work)
+      : b(work.b),
+        chunk(work.chunk),
+        group(work.owner / p.splits),
+        split(work.owner % p.splits),
         length(p.g.length(chunk)),
         mine(step_owner<kGradientShare>()),
         row(p.g.row(b, chunk)),

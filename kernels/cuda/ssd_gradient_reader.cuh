@@ -44,12 +44,12 @@ struct GradientReader {
     return sizeof(Fixed) + ring;
   }
 
-  static __device__ void run(const SsdGradient& p, unsigned char* shared_bytes, int group_and_split,
+  static __device__ void run(const SsdGradient& p, unsigned char* shared_bytes, const GradientWork& work,
                              int piece, int stages) {
     auto& fixed = *reinterpret_cast<Fixed*>(shared_bytes);
     auto* const ring = reinterpret_cast<Stage*>(shared_bytes + sizeof(Fixed));
     const SsdGeometry& g = p.g;
-    const GradientBlock k(p, group_and_split);
+    const GradientBlock k(p, work);
     const int lane = threadIdx.x % 32, mine = k.mine.block;
     const int n0 = piece * kN, valid_n = g.state - n0;
     const float inside = piece == 0 ? 1.0f : 0.0f;  // W belongs to the first piece alone

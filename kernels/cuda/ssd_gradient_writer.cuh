@@ -45,12 +45,12 @@ struct GradientWriter {
     return sizeof(Fixed) + (ring > scores ? ring : scores);
   }
 
-  static __device__ void run(const SsdGradient& p, unsigned char* shared_bytes, int group_and_split, int n0,
+  static __device__ void run(const SsdGradient& p, unsigned char* shared_bytes, const GradientWork& work, int n0,
                              int stages) {
     auto& fixed = *reinterpret_cast<Fixed*>(shared_bytes);
     auto* const ring = reinterpret_cast<Stage*>(shared_bytes + sizeof(Fixed));
     const SsdGeometry& g = p.g;
-    const GradientBlock k(p, group_and_split);
+    const GradientBlock k(p, work);
     const int mine = k.mine.block, valid_n = g.state - n0;
     tile::Fragment b_own[kN / 16];  // where dB does not take the registers; else in shared memory
     if constexpr (kDx) {
