@@ -85,8 +85,9 @@ __global__ void __launch_bounds__(kThreads, kN <= 128 ? 2 : 1)
   const index_t steps = g.steps(b, chunk, g.heads);
 
   tile::Fragment c[kN / 16];
+  bf16* const tiles = reinterpret_cast<bf16*>(ring);
   make_scores<1, Tile::part, kN / Tile::part, true>(
-      fixed.scores, c, reinterpret_cast<bf16*>(ring), xbc + g.inner + (g.groups + group) * g.state,
+      fixed.scores, c, tiles, tiles + kSsdChunk * Tile::part, xbc + g.inner + (g.groups + group) * g.state,
       xbc + g.inner + group * g.state, g.channels, length, g.state, {mine, 0});
 
   const tile::Operands<kP> on_x;
@@ -138,7 +139,9 @@ __global__ void __launch_bounds__(kThreads, kN <= 128 ? 2 : 1)
     tile::store_rows<kP>(fixed.out[mine], sum, p.y + (row + mine * 16) * g.inner + vh * kP, g.inner,
                          length - mine * 16, kP);
   };
-  walk_heads(ring, first, last, stages, threadIdx.x < kCopyThreads, load, compute, [](int, const Stage&) {});
+  const bool copies = threadIdx.x < kCopyThreads;
+  begin_walk(ring, first, last, stages, copies, load);
+  walk_heads(ring, first, last, stages, copies, load, compute, [](int, const Stage&) {});
 }
 
 template <int kP, int kN>

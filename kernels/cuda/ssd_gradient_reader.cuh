@@ -17,7 +17,7 @@ namespace lmx::cuda {
 
 template <int kP, int kN, int kPieces>
 struct GradientReader {
-  static constexpr int part = kN < 64 ? kN : 64;  // columns of C and B at a time while scores are made
+  static constexpr int part = kPieces == 1 ? kN : 64;  // columns of C and B at a time while scores are made
   static constexpr int half = kN / 2;             // columns of dC of one warp
   static constexpr int own_tiles = kStepBlocks / kGradientShare;
   static constexpr int t_tiles = half < 32 ? half / 8 : 4;  // of 8 columns of h dy at a time
@@ -36,10 +36,12 @@ struct GradientReader {
     bf16 c[kSsdChunk * kN];
   };
   static constexpr std::size_t bytes(int stages) {
-    constexpr std::size_t scores = 2 * kSsdChunk * part * sizeof(bf16);
-    constexpr std::size_t finish = kSsdChunk * (kN > kSsdChunk ? kN : kSsdChunk) * sizeof(bf16);
+    constexpr std::size_t scores = kPieces * kSsdChunk * part * sizeof(bf16);  // after the first of two stages
+    constexpr std::size_t finish = kSsdChunk * kSsdChunk * sizeof(bf16);       // dCB, then B
+    static_assert(kN <= kSsdChunk, "B fits where dCB does");
     std::size_t ring = stages * sizeof(Stage);
-    if (ring < scores) ring = scores;
+    const std::size_t before = (stages - 1) * sizeof(Stage);
+    if (ring < before + scores) ring = before + scores;
     if (ring < finish) ring = finish;
     return sizeof(Fixed) + ring;
   }
@@ -53,15 +55,6 @@ struct GradientReader {
     const int lane = threadIdx.x % 32, mine = k.mine.block;
     const int n0 = piece * kN, valid_n = g.state - n0;
     const float inside = piece == 0 ? 1.0f : 0.0f;  // W belongs to the first piece alone
-    {
-      tile::Fragment unused[kPieces * kN / 16];
-      make_scores<kGradientShare, part, kPieces * kN / part, true>(fixed.scores, unused,
-                                                                   reinterpret_cast<bf16*>(ring), k.C, k.B,
-                                                                   g.channels, k.length, g.state, k.mine);
-    }
-    tile::load_tile<kSsdChunk, kN, kGradientThreads>(fixed.c, k.C + n0, g.channels, k.length, valid_n);
-    tile::commit_copies();
-
     const tile::Operands<kP> on_p;
     const tile::Operands<kN> on_n;
     float dcb[own_tiles][2][4] = {};
@@ -77,6 +70,19 @@ struct GradientReader {
       load_vector(stage.decay, p.steps.decay + steps, thread);
       load_vector(stage.decay_weight, p.steps.decay_weight + steps, thread - 32);
     };
+    const bool copies = threadIdx.x < kCopyThreads;
+    begin_walk(ring, k.first, k.last, stages, copies, load);
+    {
+      tile::Fragment unused[kPieces * kN / 16];
+      bf16* const tiles = reinterpret_cast<bf16*>(ring + (stages - 1));
+      make_scores<kGradientShare, part, kPieces * kN / part, true>(
+          fixed.scores, unused, kPieces == 1 ? fixed.c : tiles + kSsdChunk * part, tiles, k.C, k.B, g.channels, k.length, g.state,
+          k.mine);
+      if (kPieces > 1) {
+        tile::load_tile<kSsdChunk, kN, kGradientThreads>(fixed.c, k.C + n0, g.channels, k.length, valid_n);
+        tile::commit_copies();
+      }
+    }
     const auto compute = [&](int, Stage& stage) {
       tile::Fragment dy[kP / 16];
 #pragma unroll
@@ -104,7 +110,7 @@ struct GradientReader {
         stage.row_sums[k.mine.share][mine * 16 + lane / 4 + 8] = bottom;
       }
     };
-    walk_heads(ring, k.first, k.last, stages, threadIdx.x < kCopyThreads, load, compute,
+    walk_heads(ring, k.first, k.last, stages, copies, load, compute,
                [&](int vh, const Stage& stage) { take_terms(p, k, stage, vh, piece, inside); });
     finish(p, k, on_n, dcb, dc, fixed, reinterpret_cast<bf16*>(ring), n0, valid_n);
   }

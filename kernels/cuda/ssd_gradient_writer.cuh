@@ -19,7 +19,7 @@ namespace lmx::cuda {
 
 template <int kP, int kN, bool kDx, bool kDb>
 struct GradientWriter {
-  static constexpr int part = kN < 64 ? kN : 64;
+  static constexpr int part = kDb || kN < 64 ? kN : 64;  // columns of B and C at a time while scores are made
   static constexpr int half_p = kP / 2, half_n = kN / 2;
   using State = tile::Panels<kP, kN>;
   using StateCopy = typename State::template Copy<kGradientThreads>;
@@ -40,9 +40,9 @@ struct GradientWriter {
     ColumnDecays decays[kGradientWarps];
   };
   static constexpr std::size_t bytes(int stages) {
-    constexpr std::size_t scores = 2 * kSsdChunk * part * sizeof(bf16);
-    const std::size_t ring = stages * sizeof(Stage);
-    return sizeof(Fixed) + (ring > scores ? ring : scores);
+    constexpr std::size_t scores = kDx ? (kDb ? 1 : 2) * kSsdChunk * part * sizeof(bf16) : 0;  // after the first of two stages
+    const std::size_t ring = stages * sizeof(Stage), with_scores = (stages - 1) * sizeof(Stage) + scores;
+    return sizeof(Fixed) + (ring > with_scores ? ring : with_scores);
   }
 
   static __device__ void run(const SsdGradient& p, unsigned char* shared_bytes, const GradientWork& work, int n0,
@@ -53,13 +53,6 @@ struct GradientWriter {
     const GradientBlock k(p, work);
     const int mine = k.mine.block, valid_n = g.state - n0;
     tile::Fragment b_own[kN / 16];  // where dB does not take the registers; else in shared memory
-    if constexpr (kDx) {
-      make_scores<kGradientShare, part, kN / part, false>(fixed.scores, b_own, reinterpret_cast<bf16*>(ring),
-                                                          k.B, k.C, g.channels, k.length, g.state, k.mine);
-      if (kDb) tile::load_tile<kSsdChunk, kN, kGradientThreads>(fixed.b, k.B, g.channels, k.length, valid_n);
-      tile::commit_copies();
-    }
-
     const tile::Operands<kP> on_p;
     const tile::Operands<kN> on_n;
     float db[half_n / 8][4] = {};
@@ -74,6 +67,13 @@ struct GradientWriter {
       load_vector(stage.decay, p.steps.decay + steps, thread);
       load_vector(stage.delta, p.steps.delta + steps, thread - 32);
     };
+    const bool copies = threadIdx.x >= kCopyThreads;
+    begin_walk(ring, k.first, k.last, stages, copies, load);
+    if constexpr (kDx) {
+      bf16* const tiles = reinterpret_cast<bf16*>(ring + (stages - 1));
+      make_scores<kGradientShare, part, kN / part, false>(fixed.scores, b_own, kDb ? fixed.b : tiles + kSsdChunk * part, tiles, k.B,
+                                                          k.C, g.channels, k.length, g.state, k.mine);
+    }
     const auto compute = [&](int vh, Stage& stage) {
       // h goes straight to registers: it is no operand here, only <h, G> is wanted.
       constexpr int units = StateCopy::rounds * State::count;
@@ -97,7 +97,7 @@ struct GradientWriter {
         add_carry(stage, h, g.state, valid_n);
       }
     };
-    walk_heads(ring, k.first, k.last, stages, threadIdx.x >= kCopyThreads, load, compute,
+    walk_heads(ring, k.first, k.last, stages, copies, load, compute,
                [&](int vh, const Stage& stage) {
                  if (kDx) take_terms(p, k, stage, vh);
                });

@@ -7,6 +7,14 @@
 
 namespace lmx::cuda {
 
+// Starts the copies of the first head, into stage 0; nothing with a single stage. To be followed by walk_heads.
+template <class Stage, class Load>
+__device__ __forceinline__ void begin_walk(Stage* ring, int first, int last, int stages, bool copies, Load load) {
+  if (stages != 2 || !copies || first >= last) return;
+  load(first, ring[0]);
+  tile::commit_copies();
+}
+
 // One barrier a head: `load` starts the copies of a head into a stage (copying threads only), `compute` uses
 // them, `take` takes what it left there (copying threads only) while the next head is computed. With a single
 // stage nothing overlaps.
@@ -17,7 +25,6 @@ __device__ __forceinline__ void walk_heads(Stage* ring, int first, int last, int
     load(vh, ring[slot]);
     tile::commit_copies();
   };
-  if (stages == 2 && copies && first < last) fill(first, 0);
   int slot = 0;
   for (int vh = first; vh < last; ++vh) {
     const int other = stages == 2 ? 1 - slot : 0;

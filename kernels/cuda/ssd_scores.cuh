@@ -45,16 +45,14 @@ struct Scores {
 };
 
 // rows, columns: first rows of the chunk in the two matrices, `stride` elements apart, `length` of them
-// valid, `state` columns. `shared` holds two tiles of kSsdChunk x kN; kTiles * kN columns in all. `own`
-// receives the warp's rows as operands. Starts and ends with the block in step: on return the scores can be
-// read and the tiles overwritten.
+// valid, `state` columns; kTiles * kN in all, by way of two tiles of kSsdChunk x kN, which hold the last ones
+// in the end. `own` receives the warp's rows as operands. Starts and ends with the block in step: on return the
+// scores can be read and the tiles overwritten.
 template <int kShare, int kN, int kTiles, bool kPast>
 __device__ __forceinline__ void make_scores(Scores& scores, tile::Fragment (&own)[kTiles * kN / 16],
-                                            bf16* shared, const bf16* rows, const bf16* columns,
+                                            bf16* row_tile, bf16* column_tile, const bf16* rows, const bf16* columns,
                                             index_t stride, int length, int state, StepOwner mine) {
   constexpr int seen_blocks = kStepBlocks / kShare;  // of the warp: every kShare-th
-  bf16* const row_tile = shared;
-  bf16* const column_tile = shared + kSsdChunk * kN;
   float sum[seen_blocks][2][4] = {};
 #pragma unroll
   for (int part = 0; part < kTiles; ++part) {
