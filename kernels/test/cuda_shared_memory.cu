@@ -45,7 +45,7 @@ int main() {
   std::string why;
   CHECK(refused({1, 128, 4, 64, 1, 256, 128, 0}, kAda, why), "taken");
   CHECK(why == "ssd_scan's gradients on a GPU with 101376 bytes of shared memory per block: Expected a state of at most 128, or "
-               "head_dim of at most 32, got state 256 and head_dim 64, which take 107776 bytes",
+               "head_dim of at most 32, got state 256 and head_dim 64, which take 109568 bytes",
         "%s", why.c_str());
   return TEST_RESULT();
 }
