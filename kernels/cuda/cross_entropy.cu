@@ -1,11 +1,11 @@
 // Softmax cross-entropy that overwrites the logits with their gradient: loss = logsumexp(x) - x[target],
 // dx = (softmax(x) - onehot) · inverse_target_count.
 //
-// Up to 1024 logits: one warp per row, in registers, up to four rows on their way at a time. Beyond: one block per row. The row is
-// copied to shared memory while it arrives (cp.async) and read from there three times: maximum, sum of exponentials, gradient. So
-// each logit crosses memory once in and once out, 4 bytes (65536 x 50304: 13.2 GB, floor 3.1 ms at 4.2 TB/s); two rows
-// of 50304 fit one SM, and one row's arithmetic hides the other's traffic. Rows that do not fit shared memory are read
-// three times from memory instead.
+// Up to 1024 logits, a row in the registers of 8 to 32 lanes: several rows side by side in a warp, 32 logits to a lane, because with
+// one row to a warp most instructions would be those of its sums. Beyond: one block per row. The row is copied to shared memory while
+// it arrives (cp.async) and read from there three times: maximum, sum of exponentials, gradient. So each logit crosses memory once in
+// and once out, 4 bytes (65536 x 50304: 13.2 GB, floor 3.1 ms at 4.2 TB/s); two rows of 50304 fit one SM, and one row's arithmetic
+// hides the other's traffic. Rows that do not fit shared memory are read three times from memory instead.
 #include <cuda_pipeline.h>
 
 #include "check.h"
@@ -19,7 +19,8 @@ namespace {
 constexpr float kLog2e = 1.4426950408889634f;
 constexpr float kLowest = -INFINITY;
 constexpr index_t kMaxThreads = 512;
-constexpr int kRowWarps = 4;  // rows of one block where a warp holds a row
+constexpr int kShortThreads = 128;  // of a block where lanes of a warp hold a row
+constexpr index_t kShortRow = 1024;
 constexpr std::size_t kSharedLimit = 224 * 1024;  // of 227 KiB on Hopper; smaller cards are asked at launch
 
 // The row in shared memory, or in device memory where it does not fit.
@@ -131,89 +132,112 @@ __global__ void __launch_bounds__(kMaxThreads, 2)
   }
 }
 
-// One warp per row of at most kPacks * 256 logits, and kTogether rows one after the other, all loaded first.
-template <int kPacks>
-constexpr int kTogether = 4 / kPacks;
+// Bits of eight logits; -inf beyond the row.
+template <bool kAligned>
+__device__ __forceinline__ uint4 load_logits(const bf16* row, int column, int columns) {
+  constexpr std::uint32_t lowest = 0xff80u;
+  uint4 bits = load_bits<kAligned>(row, column, columns);
+  std::uint32_t* const words = &bits.x;
+#pragma unroll
+  for (int i = 0; i < kPack; i += kAligned ? kPack : 1) {
+    if (column + i < columns) continue;
+    if constexpr (kAligned) {
+      bits = {lowest * 0x10001u, lowest * 0x10001u, lowest * 0x10001u, lowest * 0x10001u};
+    } else {
+      words[i / 2] |= lowest << (16 * (i % 2));
+    }
+  }
+  return bits;
+}
 
-template <int kPacks, bool kAligned, bool kWriteGradient>
-__global__ void __launch_bounds__(kRowWarps * kWarp)
+__device__ __forceinline__ std::uint32_t larger_of_pairs(std::uint32_t a, std::uint32_t b) {
+  const __nv_bfloat162 larger =
+      __hmax2(*reinterpret_cast<const __nv_bfloat162*>(&a), *reinterpret_cast<const __nv_bfloat162*>(&b));
+  return *reinterpret_cast<const std::uint32_t*>(&larger);
+}
+
+// A row of at most kLanes * kPacks * 8 logits in the registers of kLanes lanes, 32 / kLanes rows side by side in a warp.
+template <int kLanes, int kPacks, bool kAligned, bool kWriteGradient>
+__global__ void __launch_bounds__(kShortThreads)
     short_rows_kernel(index_t rows, int vocab, bf16* logits, const std::int32_t* __restrict__ targets,
                       float* __restrict__ row_loss, std::uint8_t* __restrict__ row_correct,
                       const StepScalars* __restrict__ scalars) {
-  constexpr int count = kTogether<kPacks>;
-  const index_t first_row = (blockIdx.x * index_t{kRowWarps} + threadIdx.x / kWarp) * count;
-  const int lane = threadIdx.x % kWarp;
-  uint4 bits[count][kPacks];
-  int targets_here[count];
+  const index_t row = (blockIdx.x * index_t{kShortThreads} + threadIdx.x) / kLanes;
+  const int lane = threadIdx.x % kLanes, columns = row < rows ? vocab : 0;  // rows that do not exist are empty
+  logits += row * vocab;
+  const int target = columns > 0 ? targets[row] : -1;
+  uint4 bits[kPacks];
 #pragma unroll
-  for (int r = 0; r < count; ++r) {
-    const bool exists = first_row + r < rows;
-    targets_here[r] = exists ? targets[first_row + r] : -1;
-#pragma unroll
-    for (int p = 0; p < kPacks; ++p) {
-      bits[r][p] = load_bits<kAligned>(logits + (first_row + r) * vocab, (p * kWarp + lane) * kPack, exists ? vocab : 0);
-    }
-  }
+  for (int p = 0; p < kPacks; ++p) bits[p] = load_logits<kAligned>(logits, (p * kLanes + lane) * kPack, columns);
   const float inverse_count = kWriteGradient ? static_cast<float>(scalars->inverse_target_count) : 0.f;
+  const float x_target = target < 0 ? 0.f : __bfloat162float(logits[target]);  // on its way already
+
+  std::uint32_t largest = bits[0].x;
 #pragma unroll
-  for (int r = 0; r < count; ++r) {
-    const index_t row = first_row + r;
-    if (row >= rows) return;
-    const int target = targets_here[r];
-    Floats x[kPacks];
-    float maximum = kLowest, x_target = 0;
-#pragma unroll
-    for (int p = 0; p < kPacks; ++p) {
-      const int first = (p * kWarp + lane) * kPack;
-      x[p] = unpack(bits[r][p]);
-#pragma unroll
-      for (int i = 0; i < kPack; ++i) {
-        if (first + i >= vocab) x[p].v[i] = kLowest;
-        if (first + i == target) x_target = x[p].v[i];
-        maximum = fmaxf(maximum, x[p].v[i]);
-      }
-    }
-    maximum = warp_max(maximum);
-    x_target = __shfl_sync(~0u, x_target, target / kPack % kWarp & (kWarp - 1));
-    float sum = 0;
-    bool earlier = false;
-#pragma unroll
-    for (int p = 0; p < kPacks; ++p) {
-#pragma unroll
-      for (int i = 0; i < kPack; ++i) {
-        if (comes_first(x[p].v[i], (p * kWarp + lane) * kPack + i, x_target, target)) earlier = true;
-        x[p].v[i] = fast_exp2((x[p].v[i] - maximum) * kLog2e);
-        sum += x[p].v[i];
-      }
-    }
-    sum = warp_sum(sum);
-    const bool beaten = __any_sync(~0u, earlier);
-    if (lane == 0) {
-      row_loss[row] = target < 0 ? 0.f : maximum + logf(sum) - x_target;
-      if (row_correct) row_correct[row] = target >= 0 && !beaten;
-    }
-    if constexpr (kWriteGradient) {
-      const float weight = target < 0 ? 0.f : inverse_count, scale = weight / sum;
+  for (int p = 0; p < kPacks; ++p) {
+    largest = larger_of_pairs(largest, larger_of_pairs(larger_of_pairs(bits[p].x, bits[p].y),
+                                                       larger_of_pairs(bits[p].z, bits[p].w)));
+  }
+  const float maximum = warp_max<kLanes>(fmaxf(low_half(largest), high_half(largest)));
+
+  if (row_correct) {
+    bool correct = target >= 0 && !(x_target < maximum);
+    if (__any_sync(~0u, correct)) {  // unless an equal one comes first
+      bool earlier = false;
 #pragma unroll
       for (int p = 0; p < kPacks; ++p) {
-        const int first = (p * kWarp + lane) * kPack;
+        const Floats x = unpack(bits[p]);
+        const int before = target - (p * kLanes + lane) * kPack;
 #pragma unroll
-        for (int i = 0; i < kPack; ++i) x[p].v[i] = x[p].v[i] * scale - (first + i == target ? weight : 0.f);
-        store<kAligned>(logits + row * vocab, first, vocab, x[p]);
+        for (int i = 0; i < kPack; ++i) earlier |= i < before && x.v[i] == maximum;
       }
+      const unsigned of_row = (~0u >> (kWarp - kLanes)) << (threadIdx.x % kWarp / kLanes * kLanes);
+      correct = correct && (__ballot_sync(~0u, earlier) & of_row) == 0;
+    }
+    if (lane == 0 && columns > 0) row_correct[row] = correct;
+  }
+
+  const float shift = maximum * kLog2e;
+  Floats e[kPacks];
+  float sum = 0;
+#pragma unroll
+  for (int p = 0; p < kPacks; ++p) {
+    e[p] = unpack(bits[p]);
+#pragma unroll
+    for (int i = 0; i < kPack; ++i) {
+      e[p].v[i] = fast_exp2(e[p].v[i] * kLog2e - shift);
+      sum += e[p].v[i];
+    }
+  }
+  sum = warp_sum<kLanes>(sum);
+  if (lane == 0 && columns > 0) row_loss[row] = target < 0 ? 0.f : maximum + logf(sum) - x_target;
+
+  if constexpr (kWriteGradient) {
+    const float weight = target < 0 ? 0.f : inverse_count, scale = weight / sum;
+    __syncwarp();  // all lanes have read the target's logit
+#pragma unroll
+    for (int p = 0; p < kPacks; ++p) {
+#pragma unroll
+      for (int i = 0; i < kPack; ++i) e[p].v[i] *= scale;
+      store<kAligned>(logits, (p * kLanes + lane) * kPack, columns, e[p]);
+    }
+    // The target's own, by the lane that has just written the eight around it.
+    if (target >= 0 && target / kPack % kLanes == lane) {
+      logits[target] = __float2bfloat16_rn(fast_exp2(x_target * kLog2e - shift) * scale - weight);
     }
   }
 }
 
-template <int kPacks>
+template <int kLanes, int kPacks>
 void launch_short_rows(const CrossEntropyShape& s, bf16* logits, const std::int32_t* targets, float* row_loss,
                        std::uint8_t* row_correct, const StepScalars* scalars, bool write_gradient,
                        cudaStream_t stream) {
   const bool aligned = aligned_rows(s.vocab, logits);
-  const auto kernel = write_gradient
-                          ? (aligned ? short_rows_kernel<kPacks, true, true> : short_rows_kernel<kPacks, false, true>)
-                          : (aligned ? short_rows_kernel<kPacks, true, false> : short_rows_kernel<kPacks, false, false>);
-  kernel<<<static_cast<unsigned>(ceil_div(s.rows, kRowWarps * kTogether<kPacks>)), kRowWarps * kWarp, 0, stream>>>(
+  const auto kernel = write_gradient ? (aligned ? short_rows_kernel<kLanes, kPacks, true, true>
+                                                : short_rows_kernel<kLanes, kPacks, false, true>)
+                                     : (aligned ? short_rows_kernel<kLanes, kPacks, true, false>
+                                                : short_rows_kernel<kLanes, kPacks, false, false>);
+  kernel<<<static_cast<unsigned>(ceil_div(s.rows, kShortThreads / kLanes)), kShortThreads, 0, stream>>>(
       s.rows, static_cast<int>(s.vocab), logits, targets, row_loss, row_correct, scalars);
 }
 
@@ -247,8 +271,12 @@ std::size_t shared_limit() {
 void cross_entropy(const CrossEntropyShape& s, bf16* logits, const std::int32_t* targets, float* row_loss,
                    std::uint8_t* row_correct, const StepScalars* scalars, bool write_gradient, cudaStream_t stream) {
   if (s.rows == 0) return;
-  const auto short_rows = s.vocab <= 256 ? launch_short_rows<1> : s.vocab <= 512 ? launch_short_rows<2> : launch_short_rows<4>;
-  if (s.vocab <= 1024) {
+  if (s.vocab <= kShortRow) {
+    const auto short_rows = s.vocab <= 64    ? launch_short_rows<8, 1>
+                            : s.vocab <= 128 ? launch_short_rows<8, 2>
+                            : s.vocab <= 256 ? launch_short_rows<8, 4>
+                            : s.vocab <= 512 ? launch_short_rows<16, 4>
+                                             : launch_short_rows<32, 4>;
     short_rows(s, logits, targets, row_loss, row_correct, scalars, write_gradient, stream);
     return check_launch("cross_entropy");
   }

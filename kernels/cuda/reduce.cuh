@@ -1,14 +1,15 @@
 // Sums and maxima over the threads that share a row, in a fixed order: butterfly inside a warp, then warp by warp.
-// Every thread of the group receives the result.
+// Every thread of the group receives the result. With kLanes, over each kLanes neighbouring lanes of a warp.
 #pragma once
 
 namespace lmx::cuda {
 
 constexpr int kWarp = 32;
 
+template <int kLanes = kWarp>
 __device__ __forceinline__ float warp_sum(float value) {
 #pragma unroll
-  for (int offset = kWarp / 2; offset > 0; offset /= 2) value += __shfl_xor_sync(~0u, value, offset);
+  for (int offset = kLanes / 2; offset > 0; offset /= 2) value += __shfl_xor_sync(~0u, value, offset);
   return value;
 }
 
@@ -18,9 +19,10 @@ __device__ __forceinline__ double warp_sum(double value) {
   return value;
 }
 
+template <int kLanes = kWarp>
 __device__ __forceinline__ float warp_max(float value) {
 #pragma unroll
-  for (int offset = kWarp / 2; offset > 0; offset /= 2) value = fmaxf(value, __shfl_xor_sync(~0u, value, offset));
+  for (int offset = kLanes / 2; offset > 0; offset /= 2) value = fmaxf(value, __shfl_xor_sync(~0u, value, offset));
   return value;
 }
 
