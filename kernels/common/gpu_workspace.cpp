@@ -37,6 +37,19 @@ index_t cudnn_bytes(const AttentionShape& s) {
   return attention_slice_bytes(s, divisor(s.batch, limit / sequence), s.kv_heads);
 }
 
+// ---- the convolution's backward (cuda/causal_conv1d.cu) ------------------------------------------------------------
+
+// Stretches of at least 16 steps into which a sequence is cut: as many as end soonest where `at_once` are walked at a time.
+index_t best_stretches(index_t batch, index_t time, index_t at_once) {
+  const index_t most = std::max<index_t>(1, std::min(4 * at_once / batch, time / 16));
+  index_t best = 1, best_cost = 0;
+  for (index_t n = 1; n <= most; ++n) {
+    const index_t cost = divide_up(batch * n, at_once) * (divide_up(time, n) + 12);
+    if (n == 1 || cost < best_cost) best = n, best_cost = cost;
+  }
+  return best;
+}
+
 // ---- the SSD scan's backward (cuda/ssd_scan.cu) ---------------------------------------------------------------------
 
 // Blocks with `heads` heads each, cut into the number of splits that ends soonest on 132 multiprocessors.
@@ -87,10 +100,14 @@ std::size_t workspace_bytes(const GatedNormShape& s) {
 }
 
 std::size_t workspace_bytes(const ConvShape& s) {
-  const index_t together = 2112 / (s.batch * divide_up(s.channels, 128));
-  const index_t wanted = together * 128 >= s.time ? divide_up(s.time, together) : s.batch * s.time / 1024;
-  const index_t stretch = std::clamp<index_t>(wanted, 16, 128);
-  const index_t blocks = divide_up(s.batch * divide_up(s.time, stretch), 8);
+  constexpr index_t warps = 16, multiprocessors = 132;
+  const index_t all = divide_up(s.channels, 128);
+  index_t across = std::min(all, warps);
+  while (8 * all * (warps / across) < 7 * warps * divide_up(all, across)) --across;
+  const index_t along = warps / across;
+  const index_t at_once = std::max<index_t>(1, multiprocessors / divide_up(all, across)) * along;
+  const index_t stretch = divide_up(s.time, best_stretches(s.batch, s.time, at_once));
+  const index_t blocks = divide_up(s.batch * divide_up(s.time, stretch), along);
   return static_cast<std::size_t>(blocks * s.channels * (s.width + 1) * kFloat);
 }
 

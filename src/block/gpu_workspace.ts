@@ -22,10 +22,30 @@ export function gpuGatedNormWorkspace(rows: number, columns: number, groups: num
 }
 
 export function gpuConvolutionWorkspace(batch: number, time: number, channels: number, taps: number): number {
-  const together = Math.floor(2112 / (batch * up(channels, 128)));
-  const wanted = together * 128 >= time ? up(time, together) : Math.floor((batch * time) / 1024);
-  const stretch = Math.min(128, Math.max(16, wanted));
-  return 4 * up(batch * up(time, stretch), 8) * channels * (taps + 1);
+  const warps = 16;
+  const all = up(channels, 128);
+  const stretchesOf = (across: number): number => Math.floor(warps / across);
+  let across = Math.min(all, warps);
+  while (8 * all * stretchesOf(across) < 7 * warps * up(all, across)) across--;
+  const along = stretchesOf(across);
+  const atOnce = Math.max(1, Math.floor(multiprocessors / up(all, across))) * along;
+  const stretch = up(time, bestStretches(batch, time, atOnce));
+  return 4 * up(batch * up(time, stretch), along) * channels * (taps + 1);
+}
+
+/** Into how many stretches of at least 16 steps a sequence is cut: as many as end soonest where `atOnce` are walked at a time. */
+function bestStretches(batch: number, time: number, atOnce: number): number {
+  const most = Math.max(1, Math.min(Math.floor((4 * atOnce) / batch), Math.floor(time / 16)));
+  let best = 1;
+  let bestCost = Number.POSITIVE_INFINITY;
+  for (let count = 1; count <= most; count++) {
+    const cost = up(batch * count, atOnce) * (up(time, count) + 12);
+    if (cost < bestCost) {
+      best = count;
+      bestCost = cost;
+    }
+  }
+  return best;
 }
 
 export function gpuEmbeddingWorkspace(rows: number, vocab: number): number {
