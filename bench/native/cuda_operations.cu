@@ -1,6 +1,7 @@
 // Times the operations of the CUDA backend at the shapes of the reference proxy (24 layers, d 768, V 50304, 16 x 4096 tokens):
 // milliseconds, bytes or FLOPs, and the share of this card's own ceilings, which are measured first. Each operation is captured
 // several times into one graph, so that launches do not count; the figure is the median over replays.
+//   bench_cuda_operations [memory]      memory: without matrix products and attention
 #include <algorithm>
 #include <cstdio>
 #include <functional>
@@ -10,11 +11,13 @@
 #include "cuda/adamw.cuh"
 #include "cuda/attention.h"
 #include "cuda/attention_mma.cuh"
+#include "cuda/causal_conv1d.cuh"
 #include "cuda/check.h"
 #include "cuda/cross_entropy.cuh"
 #include "cuda/cuda_backend.h"
 #include "cuda/embedding.cuh"
 #include "cuda/full_copy.cuh"
+#include "cuda/gated_rms_norm.cuh"
 #include "cuda/mlp.h"
 #include "cuda/rms_norm.cuh"
 #include "cuda/rope.cuh"
@@ -97,7 +100,7 @@ double copy_bytes_per_ms = 0;
 
 void report_memory(const char* name, double bytes, const std::function<void()>& call, int calls = 10) {
   const double ms = time_of(call, calls);
-  std::printf("%-44s %9.4f ms %8.1f MB %6.2f TB/s %5.0f%% of copy\n", name, ms, bytes / 1e6, bytes / ms / 1e9,
+  std::printf("%-44s %9.2f us %8.1f MB %6.2f TB/s %5.0f%% of copy\n", name, 1e3 * ms, bytes / 1e6, bytes / ms / 1e9,
               100 * bytes / ms / copy_bytes_per_ms);
   std::fflush(stdout);
 }
@@ -129,6 +132,30 @@ void norms(index_t rows, index_t cols) {
   report_memory(("rms_norm forward " + shape).c_str(), 4 * n, [&] { rms_norm_forward(s, x, weight, y, rstd, stream); });
   report_memory(("rms_norm backward " + shape).c_str(), 8 * n,
                 [&] { rms_norm_backward(s, dy, x, weight, rstd, residual, y, dweight, workspace, stream); });
+}
+
+// What surrounds an SSD scan, as views of in_proj's `projected` columns: z first, then what the convolution reads.
+void scan_neighbours(index_t batch, index_t time, index_t inner, index_t channels, index_t projected) {
+  const index_t rows = batch * time;
+  const ConvShape conv{batch, time, channels, 4};
+  const GatedNormShape norm{rows, inner, 1, 1e-5};
+  const Random projection(rows * projected), y(rows * inner), dy(rows * channels);
+  const Array<bf16> out(rows * channels), dprojection(rows * projected), dy_out(rows * inner);
+  const Array<float> w(channels * 4), bias(channels), dw(channels * 4), dbias(channels), weight(inner), dweight(inner), rstd(rows);
+  const Array<char> conv_work(static_cast<index_t>(causal_conv1d_workspace(conv))),
+      norm_work(static_cast<index_t>(gated_rms_norm_workspace(norm)));
+  const StridedOf<const bf16*> z{projection.data, projected}, x{projection.data + inner, projected};
+  const StridedOf<bf16*> dz{dprojection.data, projected}, dx{dprojection.data + inner, projected};
+  const auto shape = [&](index_t cols) { return std::to_string(batch) + "x" + std::to_string(time) + "x" + std::to_string(cols); };
+  const double c = 2.0 * rows * channels, n = 2.0 * rows * inner;
+  report_memory(("conv1d forward " + shape(channels)).c_str(), 2 * c,
+                [&] { causal_conv1d_forward(conv, x, w, bias, out, stream); });
+  report_memory(("conv1d backward " + shape(channels)).c_str(), 3 * c,
+                [&] { causal_conv1d_backward(conv, dy, x, w, bias, dx, dw, dbias, conv_work, stream); });
+  report_memory(("gated norm forward " + shape(inner)).c_str(), 3 * n,
+                [&] { gated_rms_norm_forward(norm, y, z, weight, out, rstd, stream); });
+  report_memory(("gated norm backward " + shape(inner)).c_str(), 5 * n,
+                [&] { gated_rms_norm_backward(norm, dy, y, z, weight, rstd, dy_out, dz, dweight, norm_work, stream); });
 }
 
 void activations(index_t rows, index_t width, Activation activation, bool gated, const char* name) {
@@ -238,7 +265,7 @@ void attentions(Attention& attention, index_t batch, index_t time, index_t heads
 
 }  // namespace
 
-int main() {
+int main(int count, char** arguments) {
   std::string reason;
   if (cuda_device_count(&reason) == 0) {
     std::printf("skipped: no CUDA device (%s)\n", reason.c_str());
@@ -249,17 +276,29 @@ int main() {
   measure_copy();
   norms(65536, 768);
   norms(65536, 1024);
+  norms(65536, 512);
   norms(16384, 256);
+  norms(8192, 128);
+  scan_neighbours(16, 4096, 1536, 1792, 3352);  // reference
+  scan_neighbours(4, 16384, 1536, 1792, 3352);  // long
+  scan_neighbours(64, 1024, 1024, 1280, 2320);  // mid
+  scan_neighbours(8, 4096, 2048, 2304, 4384);   // large
+  scan_neighbours(32, 512, 512, 640, 1160);     // tiny
+  scan_neighbours(32, 256, 256, 384, 648);      // tinier
   activations(65536, 3072, Activation::relu2, false, "relu2 65536x3072");
   activations(65536, 3072, Activation::gelu_tanh, false, "gelu_tanh 65536x3072");
   activations(65536, 2048, Activation::silu, true, "silu gated 65536x2048");
   rotary(16, 4096, 12, 64);
   losses(65536, 50304);
   losses(65536, 8192);
+  losses(65536, 1024);
+  losses(65536, 256);
   losses(16384, 256);
+  losses(8192, 64);
   embeddings(65536, 768, 50304);
   embeddings(16384, 256, 256);
   optimizer(137500000);
+  if (count > 1 && std::string(arguments[1]) == "memory") return 0;
   {
     Gemm gemm;
     const Array<char> workspace(static_cast<index_t>(Gemm::workspace_bytes));

@@ -87,7 +87,8 @@ std::vector<Operation> device_operations() {
     list.push_back(embedding_operation(rows, cols, vocab));
   }
   for (const auto& [rows, cols] : {std::pair<index_t, index_t>{1, 8}, {100, 63}, {3000, 256}, {257, 768}, {33, 1000},
-                                   {40, 2048}, {9, 4104}, {5, 8192}, {3, 9001}}) {
+                                   {40, 2048}, {9, 4104}, {5, 8192}, {3, 9001}, {9000, 128}, {6001, 512}, {2300, 776}, {4, 1024},
+                                   {1100, 1300}, {600, 3000}, {8, 16384}}) {
     list.push_back(rms_norm_operation(rows, cols, rows % 2 == 0));
   }
   for (const LinearShape& s : {LinearShape{1, 8, 8}, {300, 600, 104}, {513, 31, 257}, {64, 64, 64},
@@ -108,9 +109,19 @@ std::vector<Operation> device_operations() {
                              {2, 1000, 1792, 4}}) {
     list.push_back(causal_conv1d_operation(s.batch, s.time, s.channels, s.width));
   }
+  // Rows that are aligned. Columns side by side in a block: all of 1 to 16; some; with stretches of several sequences to a block.
+  for (const ConvShape& s : {ConvShape{1, 1, 8, 4}, {2, 3, 64, 4}, {3, 63, 128, 3}, {5, 257, 384, 4}, {7, 100, 640, 4}, {1, 500, 644, 2},
+                             {3, 200, 1280, 4}, {2, 1000, 1792, 4}, {2, 90, 2304, 1}, {1, 61, 4360, 4}, {150, 17, 132, 4}}) {
+    list.push_back(causal_conv1d_operation(s.batch, s.time, s.channels, s.width, 24));
+  }
   for (const GatedNormShape& s : {GatedNormShape{1, 8, 1, 0}, {63, 128, 4, 0}, {130, 96, 2, 0}, {100, 64, 1, 0},
                                   {300, 1536, 1, 0}, {300, 1536, 8, 0}}) {
     list.push_back(gated_rms_norm_operation(s.rows, s.cols, s.groups));
+  }
+  for (const GatedNormShape& s : {GatedNormShape{1, 8, 1, 0}, {3000, 256, 1, 0}, {2501, 512, 1, 0}, {1700, 1536, 1, 0}, {1600, 1200, 1, 0},
+                                  {500, 1024, 1, 0}, {900, 2048, 1, 0}, {450, 1800, 1, 0}, {410, 4096, 1, 0}, {300, 2056, 1, 0},
+                                  {90, 8192, 1, 0}, {30, 16384, 1, 0}, {700, 2048, 8, 0}}) {
+    list.push_back(gated_rms_norm_operation(s.rows, s.cols, s.groups, 24));
   }
   for (const SsdShape& s : {SsdShape{1, 1, 1, 32, 1, 16, 128, 0}, {2, 63, 4, 32, 2, 16, 128, 0},
                             {1, 130, 2, 64, 1, 64, 128, 0}, {2, 300, 4, 64, 2, 128, 128, 1e-3},
@@ -131,7 +142,8 @@ std::vector<Operation> device_operations() {
                                   {2, 70, 4, 2, 8, 0.35}, {1, 130, 3, 1, 80, 0.11}, {2, 128, 4, 2, 64, 0.125}, {3, 256, 4, 1, 128, 0.09}, {1, 384, 3, 3, 32, 0.18}}) {
     list.push_back(attention_operation(s));
   }
-  for (const CrossEntropyShape& s : {CrossEntropyShape{1, 8}, {100, 100}, {64, 256}, {37, 1000}, {20, 50257},
+  for (const CrossEntropyShape& s : {CrossEntropyShape{1, 8}, {100, 100}, {64, 256}, {37, 1000}, {3001, 64}, {45, 61}, {701, 128},
+                                     {77, 121}, {999, 256}, {130, 257}, {301, 512}, {66, 472}, {151, 1024}, {31, 1032}, {20, 50257},
                                      {20, 50304}, {3, 256000}, {5, 120001}}) {
     list.push_back(cross_entropy_operation(s.rows, s.vocab));
   }

@@ -12,8 +12,9 @@ Operation embedding_operation(index_t rows, index_t cols, index_t vocab);
 Operation rms_norm_operation(index_t rows, index_t cols, bool residual);
 Operation linear_operation(index_t rows, index_t in, index_t out, bool residual);
 Operation mlp_operation(index_t rows, index_t hidden, index_t width, Activation activation, bool gated);
-Operation causal_conv1d_operation(index_t batch, index_t time, index_t channels, index_t width);
-Operation gated_rms_norm_operation(index_t rows, index_t cols, index_t groups);
+// gap: of the rows of x, and of z; their alignment decides which kernels run on a GPU.
+Operation causal_conv1d_operation(index_t batch, index_t time, index_t channels, index_t width, index_t gap = 7);
+Operation gated_rms_norm_operation(index_t rows, index_t cols, index_t groups, index_t gap = 5);
 Operation ssd_scan_operation(const SsdShape& shape, bool boundary_states);
 Operation rope_operation(const RopeShape& shape);
 Operation attention_operation(const AttentionShape& shape);

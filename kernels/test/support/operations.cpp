@@ -146,11 +146,11 @@ Operation mlp_operation(index_t rows, index_t hidden, index_t width, Activation 
   return op;
 }
 
-Operation causal_conv1d_operation(index_t batch, index_t time, index_t channels, index_t width) {
+Operation causal_conv1d_operation(index_t batch, index_t time, index_t channels, index_t width, index_t gap) {
   const ConvShape s{batch, time, channels, width};
   Operation op;
-  op.name = shape_name("causal_conv1d", {batch, time, channels, width});
-  op.inputs = {strided(tensor("x", batch * time, channels), 7), parameter("w", channels, width, 0.5),
+  op.name = shape_name("causal_conv1d", {batch, time, channels, width, gap});
+  op.inputs = {strided(tensor("x", batch * time, channels), gap), parameter("w", channels, width, 0.5),
                parameter("bias", 1, channels, 0.5)};
   op.outputs = {tensor("y", batch * time, channels)};
   op.forward = [=](Backend& b, Run& r) {
@@ -166,11 +166,11 @@ Operation causal_conv1d_operation(index_t batch, index_t time, index_t channels,
   return op;
 }
 
-Operation gated_rms_norm_operation(index_t rows, index_t cols, index_t groups) {
+Operation gated_rms_norm_operation(index_t rows, index_t cols, index_t groups, index_t gap) {
   const GatedNormShape s{rows, cols, groups, 1e-5};
   Operation op;
-  op.name = shape_name("gated_rms_norm", {rows, cols, groups});
-  op.inputs = {tensor("y", rows, cols), strided(tensor("z", rows, cols), 5),
+  op.name = shape_name("gated_rms_norm", {rows, cols, groups, gap});
+  op.inputs = {tensor("y", rows, cols), strided(tensor("z", rows, cols), gap),
                parameter("weight", 1, cols, 0.1, 1)};
   op.outputs = {tensor("out", rows, cols)};
   op.saved = {tensor("rstd", rows, groups)};
