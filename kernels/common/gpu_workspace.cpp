@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace lmx::gpu {
 
@@ -102,10 +103,9 @@ std::size_t workspace_bytes(const GatedNormShape& s) {
 std::size_t workspace_bytes(const ConvShape& s) {
   constexpr index_t warps = 16, multiprocessors = 132;
   const index_t all = divide_up(s.channels, 128);
-  index_t across = std::min(all, warps);
-  while (8 * all * (warps / across) < 7 * warps * divide_up(all, across)) --across;
+  const index_t across = std::gcd(all, warps);
   const index_t along = warps / across;
-  const index_t at_once = std::max<index_t>(1, multiprocessors / divide_up(all, across)) * along;
+  const index_t at_once = std::max<index_t>(1, multiprocessors / (all / across)) * along;
   const index_t stretch = divide_up(s.time, best_stretches(s.batch, s.time, at_once));
   const index_t blocks = divide_up(s.batch * divide_up(s.time, stretch), along);
   return static_cast<std::size_t>(blocks * s.channels * (s.width + 1) * kFloat);

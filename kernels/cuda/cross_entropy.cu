@@ -192,7 +192,8 @@ __global__ void __launch_bounds__(kShortThreads)
         for (int i = 0; i < kPack; ++i) earlier |= i < before && x.v[i] == maximum;
       }
       const unsigned of_row = (~0u >> (kWarp - kLanes)) << (threadIdx.x % kWarp / kLanes * kLanes);
-      correct = correct && (__ballot_sync(~0u, earlier) & of_row) == 0;
+      const unsigned equal_before = __ballot_sync(~0u, earlier);  // by all lanes, also those whose target is not the largest
+      correct = correct && (equal_before & of_row) == 0;
     }
     if (lane == 0 && columns > 0) row_correct[row] = correct;
   }

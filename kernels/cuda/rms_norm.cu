@@ -3,16 +3,14 @@
 //
 // A row stays in registers between its reduction and its use, so every tensor crosses memory once: 4 bytes per element
 // forward (65536 x 768: 201 MB, floor 48 us at 4.2 TB/s), 8 backward with a residual gradient (403 MB, 96 us).
-// A row belongs to kRowThreads threads (a warp up to 1024 columns). Backward walks the rows with a fixed grid, the next ones
-// on their way to shared memory (row_ring.cuh), keeps its share of dweight in registers and leaves one partial row per
-// block, added up in block order by column_sum.
+// A row belongs to kRowThreads threads (a warp up to 1024 columns). Backward walks the rows with a fixed grid, keeps its
+// share of dweight in registers and leaves one partial row per block, added up in block order by column_sum.
 #include "check.h"
 #include "column_sum.cuh"
 #include "../common/error.h"
 #include "launch.h"
 #include "reduce.cuh"
 #include "rms_norm.cuh"
-#include "row_ring.cuh"
 
 namespace lmx::cuda {
 namespace {
@@ -65,98 +63,66 @@ __global__ void __launch_bounds__(kThreads<kRowThreads>)
   }
 }
 
-// Rows of a thread in shared memory: as many as let a multiprocessor of an H200 have two blocks of 256 threads and any card one.
-template <int kRowThreads, int kPacks>
-constexpr int kDepth = kRowThreads > kBlockThreads ? 1 : kPacks == 1 ? 4 : kPacks == 2 ? 3 : 2;
-template <int kRowThreads, int kPacks>
-using BackwardRing = RowRing<3, kPacks, kDepth<kRowThreads, kPacks>, kThreads<kRowThreads>>;
-enum { of_dy, of_x, of_residual };
-
-// partial: (gridDim.x, cols). dx may be dresidual: a row is fetched before it is written.
+// partial: (gridDim.x, cols).
 template <int kRowThreads, int kPacks, bool kAligned>
-__global__ void __launch_bounds__(kThreads<kRowThreads>, kThreads<kRowThreads> == kBlockThreads ? 2 : 1)
+__global__ void __launch_bounds__(kThreads<kRowThreads>)
     backward_kernel(index_t rows, int cols, const bf16* __restrict__ dy, const bf16* __restrict__ x,
                     const float* __restrict__ weight, const float* __restrict__ rstd, const bf16* dresidual, bf16* dx,
                     float* __restrict__ partial) {
-  using Ring = BackwardRing<kRowThreads, kPacks>;
-  constexpr int kRows = kThreads<kRowThreads> / kRowThreads, depth = kDepth<kRowThreads, kPacks>;
-  constexpr bool kKeepWeights = kPacks <= 2 && kRowThreads <= kBlockThreads;  // in registers
-  extern __shared__ uint4 memory[];
+  constexpr int kRows = kThreads<kRowThreads> / kRowThreads;
   __shared__ float scratch[kThreads<kRowThreads> / kWarp];
-  Ring ring(memory);
-  const int lane = threadIdx.x % kRowThreads, slot_of_row = threadIdx.x / kRowThreads;
-  const index_t first_row = blockIdx.x * index_t{kRows} + slot_of_row, step = gridDim.x * index_t{kRows};
-  const auto fetch = [&](index_t row, int slot) {
-    if (row < rows) {
+  const int lane = threadIdx.x % kRowThreads, slot = threadIdx.x / kRowThreads;
+  Floats dweight[kPacks] = {};
+  for (index_t row = blockIdx.x * index_t{kRows} + slot; row < rows; row += gridDim.x * index_t{kRows}) {
+    const index_t start = row * cols;
+    uint4 dy_bits[kPacks], x_bits[kPacks], residual_bits[kPacks];
 #pragma unroll
-      for (int p = 0; p < kPacks; ++p) {
-        const int column = (p * kRowThreads + lane) * kPack;
-        ring.template fetch<kAligned>(slot, of_dy, p, dy + row * cols, column, cols);
-        ring.template fetch<kAligned>(slot, of_x, p, x + row * cols, column, cols);
-        if (dresidual) ring.template fetch<kAligned>(slot, of_residual, p, dresidual + row * cols, column, cols);
-      }
+    for (int p = 0; p < kPacks; ++p) {
+      const int column = (p * kRowThreads + lane) * kPack;
+      dy_bits[p] = load_bits<kAligned>(dy + start, column, cols);
+      x_bits[p] = load_bits<kAligned>(x + start, column, cols);
+      residual_bits[p] = dresidual ? load_bits<kAligned>(dresidual + start, column, cols) : uint4{0, 0, 0, 0};
     }
-    ring.commit();
-  };
-#pragma unroll
-  for (int d = 0; d < depth; ++d) fetch(first_row + d * step, d);
-  float next_scale = first_row < rows ? rstd[first_row] : 0.f;
-  Floats dweight[kPacks] = {}, weights[kKeepWeights ? kPacks : 1];
-  const auto weights_of = [&](int p) { return load<kAligned>(weight, (p * kRowThreads + lane) * kPack, cols); };
-  if constexpr (kKeepWeights) {
-#pragma unroll
-    for (int p = 0; p < kPacks; ++p) weights[p] = weights_of(p);
-  }
-  int slot = 0;
-  for (index_t row = first_row; row < rows; row += step) {
-    const float scale = next_scale;
-    next_scale = row + step < rows ? rstd[row + step] : 0.f;
-    ring.wait();
-    uint4 dy_bits[kPacks], x_bits[kPacks];
+    const float scale = rstd[row];
     float dot = 0;
 #pragma unroll
     for (int p = 0; p < kPacks; ++p) {
-      dy_bits[p] = ring.bits(slot, of_dy, p);
-      x_bits[p] = ring.bits(slot, of_x, p);
+      const Floats w = load<kAligned>(weight, (p * kRowThreads + lane) * kPack, cols);
       const Floats g = unpack(dy_bits[p]), v = unpack(x_bits[p]);
-      Floats w;
-      if constexpr (kKeepWeights) w = weights[p]; else w = weights_of(p);
 #pragma unroll
       for (int i = 0; i < kPack; ++i) dot += g.v[i] * w.v[i] * v.v[i];
     }
     const float slope = row_sum<kRowThreads>(dot, scratch) / cols * scale * scale;
 #pragma unroll
     for (int p = 0; p < kPacks; ++p) {
+      const int column = (p * kRowThreads + lane) * kPack;
+      const Floats w = load<kAligned>(weight, column, cols);
       const Floats g = unpack(dy_bits[p]), v = unpack(x_bits[p]);
-      Floats w, out = {};
-      if constexpr (kKeepWeights) w = weights[p]; else w = weights_of(p);
-      if (dresidual) out = unpack(ring.bits(slot, of_residual, p));
+      Floats out = unpack(residual_bits[p]);
 #pragma unroll
       for (int i = 0; i < kPack; ++i) {
         out.v[i] += scale * (g.v[i] * w.v[i] - v.v[i] * slope);
         dweight[p].v[i] += g.v[i] * v.v[i] * scale;
       }
-      store<kAligned>(dx + row * cols, (p * kRowThreads + lane) * kPack, cols, out);
+      store<kAligned>(dx + start, column, cols, out);
     }
-    fetch(row + depth * step, slot);
-    slot = Ring::next(slot);
   }
-  // The ring's place takes the sums of rows side by side, which are added one after the other.
-  constexpr int columns = kPacks * kRowThreads * kPack;
-  static_assert(Ring::bytes >= kRows * columns * 4);
-  float* const sums = reinterpret_cast<float*>(memory);
-  __syncthreads();
+  // Rows that ran side by side in this block are added in slot order, one pack of every lane at a time.
+  __shared__ float slots[kRows][kRowThreads * kPack];
+  partial += blockIdx.x * index_t{cols};
 #pragma unroll
   for (int p = 0; p < kPacks; ++p) {
-    store<true>(sums + slot_of_row * columns, (p * kRowThreads + lane) * kPack, columns, dweight[p]);
-  }
-  __syncthreads();
-  partial += blockIdx.x * index_t{cols};
-  for (int column = threadIdx.x; column < cols; column += kThreads<kRowThreads>) {
-    float sum = 0;
+    __syncthreads();
 #pragma unroll
-    for (int r = 0; r < kRows; ++r) sum += sums[r * columns + column];
-    partial[column] = sum;
+    for (int i = 0; i < kPack; ++i) slots[slot][lane * kPack + i] = dweight[p].v[i];
+    __syncthreads();
+    for (int c = threadIdx.x; c < kRowThreads * kPack; c += kThreads<kRowThreads>) {
+      float sum = 0;
+#pragma unroll
+      for (int s = 0; s < kRows; ++s) sum += slots[s][c];
+      const int column = p * kRowThreads * kPack + c;
+      if (column < cols) partial[column] = sum;
+    }
   }
 }
 
@@ -212,11 +178,8 @@ void rms_norm_backward(const NormShape& s, const bf16* dy, const bf16* x, const 
     const auto kernel =
         aligned ? backward_kernel<kRowThreads, kPacks, true> : backward_kernel<kRowThreads, kPacks, false>;
     blocks = backward_blocks(s, kThreadCount / kRowThreads);
-    constexpr int bytes = BackwardRing<kRowThreads, kPacks>::bytes;
-    static_assert(bytes <= kLeastSharedMemory - 1024);
-    allow_shared_memory(kernel, bytes, "rms_norm_backward");
-    kernel<<<static_cast<unsigned>(blocks), kThreadCount, bytes, stream>>>(s.rows, static_cast<int>(s.cols), dy, x, weight,
-                                                                           rstd, dresidual, dx, partial);
+    kernel<<<static_cast<unsigned>(blocks), kThreadCount, 0, stream>>>(s.rows, static_cast<int>(s.cols), dy, x, weight,
+                                                                       rstd, dresidual, dx, partial);
   });
   check_launch("rms_norm_backward");
   column_sum(blocks, s.cols, partial, dweight, stream);

@@ -24,11 +24,10 @@ export function gpuGatedNormWorkspace(rows: number, columns: number, groups: num
 export function gpuConvolutionWorkspace(batch: number, time: number, channels: number, taps: number): number {
   const warps = 16;
   const all = up(channels, 128);
-  const stretchesOf = (across: number): number => Math.floor(warps / across);
-  let across = Math.min(all, warps);
-  while (8 * all * stretchesOf(across) < 7 * warps * up(all, across)) across--;
-  const along = stretchesOf(across);
-  const atOnce = Math.max(1, Math.floor(multiprocessors / up(all, across))) * along;
+  let across = warps;
+  while (all % across !== 0) across /= 2;
+  const along = warps / across;
+  const atOnce = Math.max(1, Math.floor((multiprocessors * across) / all)) * along;
   const stretch = up(time, bestStretches(batch, time, atOnce));
   return 4 * up(batch * up(time, stretch), along) * channels * (taps + 1);
 }
