@@ -13,9 +13,11 @@
 #include "cuda/attention_mma.cuh"
 #include "cuda/causal_conv1d.cuh"
 #include "cuda/check.h"
+#include "cuda/column_sums.cuh"
 #include "cuda/cross_entropy.cuh"
 #include "cuda/cuda_backend.h"
 #include "cuda/embedding.cuh"
+#include "cuda/embedding_product.cuh"
 #include "cuda/full_copy.cuh"
 #include "cuda/gated_rms_norm.cuh"
 #include "cuda/mlp.h"
@@ -83,6 +85,20 @@ struct Random : Array<bf16> {
   }
 };
 
+// A workspace for sums over rows. An operation's time includes that of adding its own.
+class BoundSums {
+ public:
+  explicit BoundSums(std::size_t bytes) : workspace_(static_cast<index_t>(bytes)) { sums_.bind(workspace_, bytes); }
+  void after(const std::function<void(ColumnSums&)>& call) {
+    call(sums_);
+    sums_.flush(stream);
+  }
+
+ private:
+  Array<char> workspace_;
+  ColumnSums sums_;
+};
+
 // |a - b| / |b| in the Frobenius norm.
 double relative_difference(index_t count, const bf16* a, const bf16* b) {
   const Array<double> sums(2);
@@ -127,11 +143,11 @@ void norms(index_t rows, index_t cols) {
   const Random x(rows * cols), dy(rows * cols), residual(rows * cols);
   const Array<bf16> y(rows * cols);
   const Array<float> weight(cols), rstd(rows), dweight(cols);
-  const Array<char> workspace(static_cast<index_t>(rms_norm_workspace(s)));
+  BoundSums sums(rms_norm_workspace(s));
   const std::string shape = std::to_string(rows) + "x" + std::to_string(cols);
   report_memory(("rms_norm forward " + shape).c_str(), 4 * n, [&] { rms_norm_forward(s, x, weight, y, rstd, stream); });
   report_memory(("rms_norm backward " + shape).c_str(), 8 * n,
-                [&] { rms_norm_backward(s, dy, x, weight, rstd, residual, y, dweight, workspace, stream); });
+                [&] { sums.after([&](ColumnSums& to) { rms_norm_backward(s, dy, x, weight, rstd, residual, y, dweight, to, stream); }); });
 }
 
 // What surrounds an SSD scan, as views of in_proj's `projected` columns: z first, then what the convolution reads.
@@ -142,8 +158,7 @@ void scan_neighbours(index_t batch, index_t time, index_t inner, index_t channel
   const Random projection(rows * projected), y(rows * inner), dy(rows * channels);
   const Array<bf16> out(rows * channels), dprojection(rows * projected), dy_out(rows * inner);
   const Array<float> w(channels * 4), bias(channels), dw(channels * 4), dbias(channels), weight(inner), dweight(inner), rstd(rows);
-  const Array<char> conv_work(static_cast<index_t>(causal_conv1d_workspace(conv))),
-      norm_work(static_cast<index_t>(gated_rms_norm_workspace(norm)));
+  BoundSums conv_sums(causal_conv1d_workspace(conv)), norm_sums(gated_rms_norm_workspace(norm));
   const StridedOf<const bf16*> z{projection.data, projected}, x{projection.data + inner, projected};
   const StridedOf<bf16*> dz{dprojection.data, projected}, dx{dprojection.data + inner, projected};
   const auto shape = [&](index_t cols) { return std::to_string(batch) + "x" + std::to_string(time) + "x" + std::to_string(cols); };
@@ -151,11 +166,11 @@ void scan_neighbours(index_t batch, index_t time, index_t inner, index_t channel
   report_memory(("conv1d forward " + shape(channels)).c_str(), 2 * c,
                 [&] { causal_conv1d_forward(conv, x, w, bias, out, stream); });
   report_memory(("conv1d backward " + shape(channels)).c_str(), 3 * c,
-                [&] { causal_conv1d_backward(conv, dy, x, w, bias, dx, dw, dbias, conv_work, stream); });
+                [&] { conv_sums.after([&](ColumnSums& to) { causal_conv1d_backward(conv, dy, x, w, bias, dx, dw, dbias, to, stream); }); });
   report_memory(("gated norm forward " + shape(inner)).c_str(), 3 * n,
                 [&] { gated_rms_norm_forward(norm, y, z, weight, out, rstd, stream); });
   report_memory(("gated norm backward " + shape(inner)).c_str(), 5 * n,
-                [&] { gated_rms_norm_backward(norm, dy, y, z, weight, rstd, dy_out, dz, dweight, norm_work, stream); });
+                [&] { norm_sums.after([&](ColumnSums& to) { gated_rms_norm_backward(norm, dy, y, z, weight, rstd, dy_out, dz, dweight, to, stream); }); });
 }
 
 void activations(index_t rows, index_t width, Activation activation, bool gated, const char* name) {
@@ -193,12 +208,20 @@ void embeddings(index_t rows, index_t cols, index_t vocab) {
   const Array<float> dweight(vocab * cols);
   const Array<std::int32_t> tokens(rows);
   tokens_kernel<<<static_cast<unsigned>(rows / 256 + 1), 256, 0, stream>>>(rows, tokens, static_cast<std::uint32_t>(vocab));
-  const Array<char> workspace(static_cast<index_t>(embedding_workspace(rows, vocab)) + 256);
+  const EmbeddingShape s{rows, cols, vocab};
+  const Array<char> workspace(static_cast<index_t>(embedding_workspace(s)) + 256);
+  BoundSums sums(embedding_workspace(s));
   const std::string shape = std::to_string(rows) + "x" + std::to_string(cols) + " of " + std::to_string(vocab);
   report_memory(("embedding forward " + shape).c_str(), 4.0 * rows * cols,
                 [&] { embedding_forward(rows, cols, tokens, weight, x, stream); });
   report_memory(("embedding backward " + shape).c_str(), 2.0 * rows * cols + 8.0 * std::min(rows, vocab) * cols,
-                [&] { embedding_backward(rows, cols, vocab, tokens, dx, dweight, workspace, stream); });
+                [&] {
+                  if (embedding_product_takes(s)) {
+                    sums.after([&](ColumnSums& to) { embedding_product(s, tokens, dx, dweight, to, stream); });
+                  } else {
+                    embedding_backward(rows, cols, vocab, tokens, dx, dweight, workspace, stream);
+                  }
+                });
 }
 
 void optimizer(index_t count) {
@@ -297,6 +320,7 @@ int main(int count, char** arguments) {
   losses(8192, 64);
   embeddings(65536, 768, 50304);
   embeddings(16384, 256, 256);
+  embeddings(8192, 128, 64);
   optimizer(137500000);
   if (count > 1 && std::string(arguments[1]) == "memory") return 0;
   {

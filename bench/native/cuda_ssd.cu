@@ -1,16 +1,13 @@
-// Times the SSD scan, whole and kernel by kernel, and its neighbours (causal conv1d, gated RMSNorm) on one
-// CUDA device, beside the bytes each must move at this card's own copy speed. Every figure is the median of
-// replays of a graph of ten calls. Usage: bench_cuda_ssd [reference]      reference: the first shape of each
-// alone
+// Times the SSD scan, whole and kernel by kernel, on one CUDA device, beside the bytes each must move at this card's own copy
+// speed. Every figure is the median of replays of a graph of ten calls.
+//   bench_cuda_ssd [reference]      reference: the first shape alone
 #include <cstdio>
 #include <functional>
 #include <string>
 #include <vector>
 
-#include "cuda/causal_conv1d.cuh"
 #include "cuda/check.h"
 #include "cuda/full_copy.cuh"
-#include "cuda/gated_rms_norm.cuh"
 #include "cuda/ssd_chunk_output.cuh"
 #include "cuda/ssd_combine.cuh"
 #include "cuda/ssd_scan.cuh"
@@ -128,37 +125,6 @@ void bench_scan(const SsdShape& s) {
   std::fflush(stdout);
 }
 
-void bench_neighbours(index_t batch, index_t time, index_t inner, index_t channels, index_t projected) {
-  const index_t rows = batch * time;
-  std::printf("%ld x %ld rows, %ld of %ld columns\n", long(batch), long(time), long(channels),
-              long(projected));
-  Random projection(rows * projected), y(rows * inner), dy(rows * channels);
-  Array<bf16> out(rows * channels), dprojection(rows * projected), dy_out(rows * inner);
-  const ConvShape conv{batch, time, channels, 4};
-  const GatedNormShape norm{rows, inner, 1, 1e-5};
-  Array<float> w(channels * 4, 0.3f), bias(channels, 0.1f), dw(channels * 4, 0.0f), dbias(channels, 0.0f),
-      weight(inner, 1.0f), dweight(inner, 0.0f), rstd(rows);
-  Array<unsigned char> conv_work(static_cast<index_t>(causal_conv1d_workspace(conv))),
-      norm_work(static_cast<index_t>(gated_rms_norm_workspace(norm)));
-  const StridedOf<const bf16*> z{projection.data, projected}, x{projection.data + inner, projected};
-  const double c = 2.0 * rows * channels, n = 2.0 * rows * inner;
-  report("conv1d forward",
-         time_of([&] { causal_conv1d_forward(conv, x, w.data, bias.data, out.data, stream); }), 2 * c);
-  report("conv1d backward", time_of([&] {
-           causal_conv1d_backward(conv, dy.data, x, w.data, bias.data, {dprojection.data + inner, projected},
-                                  dw.data, dbias.data, conv_work.data, stream);
-         }),
-         3 * c);
-  report("gated norm forward",
-         time_of([&] { gated_rms_norm_forward(norm, y.data, z, weight.data, out.data, rstd.data, stream); }),
-         3 * n);
-  report("gated norm backward", time_of([&] {
-           gated_rms_norm_backward(norm, dy.data, y.data, z, weight.data, rstd.data, dy_out.data,
-                                   {dprojection.data, projected}, dweight.data, norm_work.data, stream);
-         }),
-         5 * n);
-}
-
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -173,7 +139,6 @@ int main(int count, char** arguments) {
     std::printf("copy %.2f TB/s\n", copy_speed * 1e-12);
   }
   bench_scan({16, 4096, 24, 64, 1, 128, 128, 0});
-  bench_neighbours(16, 4096, 1536, 1792, 3352);
   if (reference) return 0;
   bench_scan({16, 4096, 24, 64, 8, 128, 128, 0});
   bench_scan({4, 16384, 24, 64, 1, 128, 128, 0});
@@ -181,6 +146,5 @@ int main(int count, char** arguments) {
   bench_scan({64, 1024, 16, 64, 1, 128, 128, 0});
   bench_scan({32, 512, 8, 64, 1, 64, 128, 0});
   bench_scan({32, 256, 4, 64, 1, 64, 128, 0});
-  bench_neighbours(32, 512, 512, 640, 1160);
   return 0;
 }

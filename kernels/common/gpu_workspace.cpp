@@ -92,7 +92,7 @@ SsdShape padded_scan(SsdShape s) {
 
 }  // namespace
 
-std::size_t workspace_bytes(const LinearShape&) { return std::size_t{32} << 20; }
+std::size_t workspace_bytes(const LinearShape&) { return std::size_t{32 + 16} << 20; }
 
 std::size_t workspace_bytes(const NormShape& s) { return static_cast<std::size_t>(264 * s.cols * kFloat); }
 
@@ -128,6 +128,10 @@ std::size_t workspace_bytes(const AttentionShape& s) {
 std::size_t workspace_bytes(const CrossEntropyShape&) { return 0; }
 
 std::size_t workspace_bytes(const EmbeddingShape& s) {
+  if (s.vocab <= 256) {
+    const index_t shares = std::min(divide_up(132, divide_up(s.cols, 64)), divide_up(s.rows, 128));
+    return static_cast<std::size_t>(shares * s.vocab * s.cols * kFloat);
+  }
   if (s.rows * s.vocab <= index_t{1} << 25) return 0;
   return static_cast<std::size_t>((2 * s.vocab + 2 + s.rows / 33 + s.rows) * kFloat);
 }

@@ -5,6 +5,7 @@
 #include <cuda_runtime.h>
 
 #include "../backend.h"
+#include "column_sums.cuh"
 #include "pack.cuh"
 
 namespace lmx::cuda {
@@ -15,7 +16,7 @@ std::size_t causal_conv1d_workspace(const ConvShape&);
 void causal_conv1d_forward(const ConvShape&, StridedOf<const bf16*> x, const float* w, const float* bias,
                            bf16* y, cudaStream_t);
 void causal_conv1d_backward(const ConvShape&, const bf16* dy, StridedOf<const bf16*> x, const float* w,
-                            const float* bias, StridedOf<bf16*> dx, float* dw, float* dbias, void* workspace,
+                            const float* bias, StridedOf<bf16*> dx, float* dw, float* dbias, ColumnSums&,
                             cudaStream_t);
 
 }  // namespace lmx::cuda

@@ -10,9 +10,11 @@
 #include "attention.h"
 #include "causal_conv1d.cuh"
 #include "check.h"
+#include "column_sums.cuh"
 #include "cross_entropy.cuh"
 #include "cuda_inference.h"
 #include "embedding.cuh"
+#include "embedding_product.cuh"
 #include "gated_rms_norm.cuh"
 #include "mlp.h"
 #include "rms_norm.cuh"
@@ -78,8 +80,7 @@ class CudaBackend final : public Backend {
     return pointer;
   }
   void release(void* pointer) override {
-    select();
-    cudaStreamSynchronize(stream_);
+    cudaStreamSynchronize(stream());
     graph_.reset();
     cudaFree(pointer);
   }
@@ -96,10 +97,12 @@ class CudaBackend final : public Backend {
   }
   void synchronize() override { check(cudaStreamSynchronize(stream()), "cudaStreamSynchronize"); }
   void bind_workspace(void* pointer, std::size_t bytes) override {
+    sums_.flush(stream());
     graph_.reset();
     workspace_ = pointer;
     workspace_bytes_ = bytes;
     gemm_.bind_workspace(pointer, bytes);
+    sums_.bind(pointer, bytes);
   }
 
   bool begin_step() override { return graph_.begin(stream()); }
@@ -108,7 +111,7 @@ class CudaBackend final : public Backend {
   void stop_clock() override { timer_.end(stream()); }
   double clock_seconds() const override { return timer_.seconds(); }
 
-  std::size_t workspace_bytes(const LinearShape&) const override { return cuda::Gemm::workspace_bytes; }
+  std::size_t workspace_bytes(const LinearShape&) const override { return cuda::Gemm::workspace_bytes + cuda::ColumnSums::planned_bytes; }
   std::size_t workspace_bytes(const NormShape& s) const override { return cuda::rms_norm_workspace(s); }
   std::size_t workspace_bytes(const GatedNormShape& s) const override { return cuda::gated_rms_norm_workspace(s); }
   std::size_t workspace_bytes(const ConvShape& s) const override { return cuda::causal_conv1d_workspace(s); }
@@ -120,7 +123,7 @@ class CudaBackend final : public Backend {
   std::size_t workspace_bytes(const AttentionShape& s) const override { return cuda::attention_workspace(s); }
   std::size_t workspace_bytes(const CrossEntropyShape&) const override { return 0; }
   std::size_t workspace_bytes(const EmbeddingShape& s) const override {
-    return cuda::embedding_workspace(s.rows, s.vocab);
+    return cuda::embedding_workspace(s);
   }
 
   void embedding_forward(index_t rows, index_t cols, const std::int32_t* tokens, const void* weight,
@@ -129,8 +132,13 @@ class CudaBackend final : public Backend {
   }
   void embedding_backward(index_t rows, index_t cols, index_t vocab, const std::int32_t* tokens, const void* dx,
                           void* dweight) override {
-    cuda::embedding_backward(rows, cols, vocab, tokens, in<bf16>(dx), out<float>(dweight),
-                             scratch(cuda::embedding_workspace(rows, vocab)), stream());
+    const EmbeddingShape s{rows, cols, vocab};
+    if (cuda::embedding_product_takes(s)) {
+      cuda::embedding_product(s, tokens, in<bf16>(dx), out<float>(dweight), sums_, gradient_stream());
+    } else {
+      cuda::embedding_backward(rows, cols, vocab, tokens, in<bf16>(dx), out<float>(dweight),
+                               scratch(cuda::embedding_workspace(s)), gradient_stream());
+    }
   }
 
   void rms_norm_forward(const NormShape& s, const void* x, const void* weight, void* y, void* rstd) override {
@@ -139,17 +147,17 @@ class CudaBackend final : public Backend {
   void rms_norm_backward(const NormShape& s, const void* dy, const void* x, const void* weight, const void* rstd,
                          const void* dresidual, void* dx, void* dweight) override {
     cuda::rms_norm_backward(s, in<bf16>(dy), in<bf16>(x), in<float>(weight), in<float>(rstd), in<bf16>(dresidual),
-                            out<bf16>(dx), out<float>(dweight), scratch(cuda::rms_norm_workspace(s)), stream());
+                            out<bf16>(dx), out<float>(dweight), sums_, gradient_stream());
   }
 
   void linear_forward(const LinearShape& s, const void* x, const void* w, const void* residual, void* y) override {
     cuda::linear_forward(gemm_, s, x, w, residual, y, stream());
   }
   void linear_backward_input(const LinearShape& s, const void* dy, const void* w, void* dx) override {
-    cuda::linear_backward_input(gemm_, s, dy, w, dx, s.in, stream());
+    cuda::linear_backward_input(gemm_, s, dy, w, dx, s.in, product_stream());
   }
   void linear_backward_weight(const LinearShape& s, const void* x, const void* dy, void* dw) override {
-    cuda::linear_backward_weight(gemm_, s, x, dy, dw, stream());
+    cuda::linear_backward_weight(gemm_, s, x, dy, dw, product_stream());
   }
 
   void linear_activation_forward(const MlpShape& s, const void* x, const void* w_up, void* u, void* a) override {
@@ -158,7 +166,7 @@ class CudaBackend final : public Backend {
   void linear_activation_backward_input(const MlpShape& s, const void* dy, const void* w_down, const void* u,
                                         void* du) override {
     cuda::linear_activation_backward_input(gemm_, s, in<bf16>(dy), in<bf16>(w_down), in<bf16>(u), out<bf16>(du),
-                                           stream());
+                                           product_stream());
   }
 
   void causal_conv1d_forward(const ConvShape& s, ConstStrided x, const void* w, const void* bias, void* y) override {
@@ -167,8 +175,7 @@ class CudaBackend final : public Backend {
   void causal_conv1d_backward(const ConvShape& s, const void* dy, ConstStrided x, const void* w, const void* bias,
                               Strided dx, void* dw, void* dbias) override {
     cuda::causal_conv1d_backward(s, in<bf16>(dy), in<bf16>(x), in<float>(w), in<float>(bias), out<bf16>(dx),
-                                 out<float>(dw), out<float>(dbias), scratch(cuda::causal_conv1d_workspace(s)),
-                                 stream());
+                                 out<float>(dw), out<float>(dbias), sums_, gradient_stream());
   }
 
   // Asks for what a forward scan needs: an evaluation may have fewer sequences than was planned for, and with fewer the backward scan
@@ -195,13 +202,13 @@ class CudaBackend final : public Backend {
       return cuda::ssd_scan_padded_backward(s, in<bf16>(dy), in<bf16>(xbc), in<bf16>(dt), in<float>(a_log),
                                             in<float>(d), in<float>(dt_bias), out<bf16>(dxbc), out<bf16>(ddt),
                                             out<float>(da_log), out<float>(dd), out<float>(ddt_bias),
-                                            scratch(ssd_workspace(s)), stream());
+                                            scratch(ssd_workspace(s)), gradient_stream());
     }
     require_states(s);
     cuda::ssd_scan_backward(s, in<bf16>(dy), in<bf16>(xbc), in<bf16>(dt), in<float>(a_log), in<float>(d),
                             in<float>(dt_bias), in<bf16>(states), in<float>(dfinal_state), out<bf16>(dxbc),
                             out<bf16>(ddt), out<float>(da_log), out<float>(dd), out<float>(ddt_bias),
-                            out<float>(dinitial_state), scratch(ssd_workspace(s)), stream());
+                            out<float>(dinitial_state), scratch(ssd_workspace(s)), gradient_stream());
   }
 
   void gated_rms_norm_forward(const GatedNormShape& s, const void* y, ConstStrided z, const void* weight, void* result,
@@ -212,12 +219,11 @@ class CudaBackend final : public Backend {
   void gated_rms_norm_backward(const GatedNormShape& s, const void* dout, const void* y, ConstStrided z,
                                const void* weight, const void* rstd, void* dy, Strided dz, void* dweight) override {
     cuda::gated_rms_norm_backward(s, in<bf16>(dout), in<bf16>(y), in<bf16>(z), in<float>(weight), in<float>(rstd),
-                                  out<bf16>(dy), out<bf16>(dz), out<float>(dweight),
-                                  scratch(cuda::gated_rms_norm_workspace(s)), stream());
+                                  out<bf16>(dy), out<bf16>(dz), out<float>(dweight), sums_, gradient_stream());
   }
 
   void rope_forward(const RopeShape& s, void* qkv) override { cuda::rope(s, out<bf16>(qkv), 1, stream()); }
-  void rope_backward(const RopeShape& s, void* dqkv) override { cuda::rope(s, out<bf16>(dqkv), -1, stream()); }
+  void rope_backward(const RopeShape& s, void* dqkv) override { cuda::rope(s, out<bf16>(dqkv), -1, gradient_stream()); }
   // Fewer sequences than planned, in an evaluation, may divide into slices whose backward pass would not fit.
   void attention_forward(const AttentionShape& s, const void* qkv, void* result, void* lse) override {
     const bool trains = cuda::attention_workspace(s) <= workspace_bytes_;
@@ -226,8 +232,9 @@ class CudaBackend final : public Backend {
   }
   void attention_backward(const AttentionShape& s, const void* dout, const void* qkv, const void* result,
                           const void* lse, void* dqkv) override {
+    sums_.keep_below(workspace_bytes_, gradient_stream());  // cuDNN may take all of it
     attention_.backward(s, dout, qkv, result, in<float>(lse), dqkv, scratch(cuda::attention_workspace(s)),
-                        workspace_bytes_, stream());
+                        workspace_bytes_, gradient_stream());
   }
 
   void cross_entropy(const CrossEntropyShape& s, void* logits, const std::int32_t* targets, void* row_loss,
@@ -251,18 +258,30 @@ class CudaBackend final : public Backend {
  private:
   // The current device belongs to the thread, and a trainer's calls may come from any.
   void select() const { check(cudaSetDevice(device_), "cudaSetDevice"); }
-  cudaStream_t stream() const {
+  // For whatever could read a gradient, or write where sums wait: all of them are added first.
+  cudaStream_t stream() {
+    sums_.flush(gradient_stream());
+    return stream_;
+  }
+  // For operations of a backward pass, which leave one another's gradients of parameters alone: their sums over rows wait.
+  cudaStream_t gradient_stream() const {
     select();
+    return stream_;
+  }
+  cudaStream_t product_stream() {
+    sums_.keep_below(std::min(workspace_bytes_, cuda::Gemm::workspace_bytes), gradient_stream());
     return stream_;
   }
   static std::size_t ssd_workspace(const SsdShape& s) {
     return cuda::ssd_scan_needs_padding(s) ? cuda::ssd_scan_padded_workspace(s) : cuda::ssd_scan_workspace(s);
   }
-  void* scratch(std::size_t bytes) const {
+  // The workspace's start, for an operation that needs so much of it.
+  void* scratch(std::size_t bytes) {
     if (bytes > workspace_bytes_) {
       throw InvalidArgument("workspace: Expected at least " + std::to_string(bytes) + " bound bytes, got " +
                             std::to_string(workspace_bytes_));
     }
+    sums_.keep_below(bytes, gradient_stream());
     return workspace_;
   }
   // The device keeps its states in bf16 at its own chunk length; they must fit where the model planned fp32 states.
@@ -287,6 +306,7 @@ class CudaBackend final : public Backend {
   void* workspace_ = nullptr;
   std::size_t workspace_bytes_ = 0;
   cuda::Gemm gemm_;
+  cuda::ColumnSums sums_;
   cuda::Attention attention_;
   cuda::UploadRing uploads_;
   cuda::StepGraph graph_;

@@ -8,6 +8,7 @@
 // Bytes: dx once (2 per element), dweight read and written where a token occurs (65536 x 768: 101 MB + up to 309 MB).
 #include "check.h"
 #include "embedding.cuh"
+#include "embedding_product.cuh"
 #include "launch.h"
 #include "reduce.cuh"
 
@@ -255,8 +256,9 @@ void scatter_light(index_t rows, index_t cols, index_t vocab, const std::int32_t
 
 }  // namespace
 
-std::size_t embedding_workspace(index_t rows, index_t vocab) {
-  return scans(rows, vocab) ? 0 : static_cast<std::size_t>(SegmentArrays::elements(rows, vocab)) * sizeof(std::int32_t);
+std::size_t embedding_workspace(const EmbeddingShape& s) {
+  if (embedding_product_takes(s)) return embedding_product_workspace(s);
+  return scans(s.rows, s.vocab) ? 0 : static_cast<std::size_t>(SegmentArrays::elements(s.rows, s.vocab)) * sizeof(std::int32_t);
 }
 
 void embedding_forward(index_t rows, index_t cols, const std::int32_t* tokens, const bf16* weight, bf16* x,

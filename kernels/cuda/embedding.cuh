@@ -8,7 +8,7 @@
 
 namespace lmx::cuda {
 
-std::size_t embedding_workspace(index_t rows, index_t vocab);
+std::size_t embedding_workspace(const EmbeddingShape&);
 
 void embedding_forward(index_t rows, index_t cols, const std::int32_t* tokens, const bf16* weight, bf16* x,
                        cudaStream_t);

@@ -6,10 +6,9 @@
 // reduction and its use: 6 bytes an element forward (65536 x 1536: 604 MB, floor 144 us at 4.2 TB/s), 10 backward
 // (1007 MB, 240 us). Backward walks the rows with a fixed grid, the next ones on their way to shared memory
 // (row_ring.cuh), and keeps its share of dweight in registers; a block adds its warps in order and leaves one
-// partial row, column_sum adds those.
+// partial row, column_sums adds those.
 #include "../common/error.h"
 #include "check.h"
-#include "column_sum.cuh"
 #include "gated_rms_norm.cuh"
 #include "launch.h"
 #include "mma_tile.cuh"
@@ -263,11 +262,11 @@ void gated_rms_norm_forward(const GatedNormShape& s, const bf16* y, StridedOf<co
 
 void gated_rms_norm_backward(const GatedNormShape& s, const bf16* dout, const bf16* y,
                              StridedOf<const bf16*> z, const float* weight, const float* rstd, bf16* dy,
-                             StridedOf<bf16*> dz, float* dweight, void* workspace, cudaStream_t stream) {
+                             StridedOf<bf16*> dz, float* dweight, ColumnSums& sums, cudaStream_t stream) {
   const bool aligned = aligned_rows(s.cols / s.groups, dout, y, weight, dy) &&
                        aligned_view(z.data, z.stride) && aligned_view(dz.data, dz.stride);
-  float* const partial = static_cast<float*>(workspace);
   const index_t blocks = backward_blocks(s);
+  float* const partial = sums.room(blocks * s.cols, stream);
   dispatch<true>(s, aligned, [&](auto threads, auto packs, auto alignment) {
     const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(s.groups));
     const auto kernel = backward_kernel<threads(), packs(), alignment()>;
@@ -277,7 +276,7 @@ void gated_rms_norm_backward(const GatedNormShape& s, const bf16* dout, const bf
     kernel<<<grid, kBackwardThreads<threads()>, bytes, stream>>>(s, dout, y, z, weight, rstd, dy, dz, partial);
     check_launch("gated_rms_norm_backward");
   });
-  column_sum(blocks, s.cols, partial, dweight, stream);
+  sums.add(blocks, s.cols, partial, dweight, stream);
 }
 
 }  // namespace lmx::cuda

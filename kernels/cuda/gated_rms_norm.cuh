@@ -5,6 +5,7 @@
 #include <cuda_runtime.h>
 
 #include "../backend.h"
+#include "column_sums.cuh"
 #include "pack.cuh"
 
 namespace lmx::cuda {
@@ -16,6 +17,6 @@ void gated_rms_norm_forward(const GatedNormShape&, const bf16* y, StridedOf<cons
                             const float* weight, bf16* out, float* rstd, cudaStream_t);
 void gated_rms_norm_backward(const GatedNormShape&, const bf16* dout, const bf16* y, StridedOf<const bf16*> z,
                              const float* weight, const float* rstd, bf16* dy, StridedOf<bf16*> dz,
-                             float* dweight, void* workspace, cudaStream_t);
+                             float* dweight, ColumnSums&, cudaStream_t);
 
 }  // namespace lmx::cuda

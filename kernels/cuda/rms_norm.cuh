@@ -4,6 +4,7 @@
 #include <cuda_runtime.h>
 
 #include "../backend.h"
+#include "column_sums.cuh"
 #include "pack.cuh"
 
 namespace lmx::cuda {
@@ -13,6 +14,6 @@ std::size_t rms_norm_workspace(const NormShape&);
 
 void rms_norm_forward(const NormShape&, const bf16* x, const float* weight, bf16* y, float* rstd, cudaStream_t);
 void rms_norm_backward(const NormShape&, const bf16* dy, const bf16* x, const float* weight, const float* rstd,
-                       const bf16* dresidual, bf16* dx, float* dweight, void* workspace, cudaStream_t);
+                       const bf16* dresidual, bf16* dx, float* dweight, ColumnSums&, cudaStream_t);
 
 }  // namespace lmx::cuda

@@ -82,7 +82,7 @@ void same_bits(const Operation& op, const Buffers& a, const Buffers& b) {
 
 std::vector<Operation> device_operations() {
   std::vector<Operation> list;
-  for (const auto& [rows, cols, vocab] : {EmbeddingShape{1, 8, 3}, {100, 33, 7}, {700, 768, 50}, {3000, 264, 20000},
+  for (const auto& [rows, cols, vocab] : {EmbeddingShape{1, 8, 3}, {100, 33, 7}, {700, 768, 50}, {5000, 64, 256}, {300, 40, 33}, {700, 264, 500}, {3000, 264, 20000},
                                           {70000, 16, 700}}) {
     list.push_back(embedding_operation(rows, cols, vocab));
   }

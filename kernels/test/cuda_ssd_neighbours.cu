@@ -35,6 +35,8 @@ void check_convolution(const ConvShape& s, index_t gap) {
   DeviceArray<float> w(s.channels, s.width), bias(1, s.channels), dw(s.channels, s.width),
       dbias(1, s.channels);
   DeviceArray<unsigned char> workspace(1, static_cast<index_t>(cuda::causal_conv1d_workspace(s)));
+  cuda::ColumnSums sums;
+  sums.bind(workspace.data(), cuda::causal_conv1d_workspace(s));
   x.normal(1);
   w.normal(2, 0.5);
   bias.normal(3, 0.5);
@@ -45,7 +47,8 @@ void check_convolution(const ConvShape& s, index_t gap) {
   cpu::causal_conv1d_backward<double>({}, s, dy.oracle(), x.oracle_view(), w.oracle(), bias.oracle(),
                                       dx.oracle_strided(), dw.oracle(), dbias.oracle());
   cuda::causal_conv1d_forward(s, x.view(), w, bias, y, nullptr);
-  cuda::causal_conv1d_backward(s, dy, x.view(), w, bias, dx.strided(), dw, dbias, workspace.data(), nullptr);
+  cuda::causal_conv1d_backward(s, dy, x.view(), w, bias, dx.strided(), dw, dbias, sums, nullptr);
+  sums.flush(nullptr);
   cuda::check(cudaDeviceSynchronize(), name.c_str());
   std::printf("%-44s", name.c_str());
   compare(name, "y", y, 2.5e-3);
@@ -72,8 +75,10 @@ void check_norm(const GatedNormShape& s, index_t gap) {
   cpu::gated_rms_norm_backward<double>({}, s, dout.oracle(), y.oracle(), z.oracle_view(), weight.oracle(),
                                        rstd.oracle(), dy.oracle(), dz.oracle_strided(), dweight.oracle());
   cuda::gated_rms_norm_forward(s, y, z.view(), weight, out, rstd, nullptr);
-  cuda::gated_rms_norm_backward(s, dout, y, z.view(), weight, rstd, dy, dz.strided(), dweight,
-                                workspace.data(), nullptr);
+  cuda::ColumnSums sums;
+  sums.bind(workspace.data(), cuda::gated_rms_norm_workspace(s));
+  cuda::gated_rms_norm_backward(s, dout, y, z.view(), weight, rstd, dy, dz.strided(), dweight, sums, nullptr);
+  sums.flush(nullptr);
   cuda::check(cudaDeviceSynchronize(), name.c_str());
   std::printf("%-44s", name.c_str());
   compare(name, "out", out, 2.5e-3);

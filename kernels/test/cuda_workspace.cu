@@ -7,6 +7,7 @@
 #include "common/philox.h"
 #include "cuda/attention.h"
 #include "cuda/causal_conv1d.cuh"
+#include "cuda/column_sums.cuh"
 #include "cuda/embedding.cuh"
 #include "cuda/gated_rms_norm.cuh"
 #include "cuda/gemm.h"
@@ -38,7 +39,7 @@ void check_once() {
   same("gated_rms_norm", gpu::workspace_bytes(gated), cuda::gated_rms_norm_workspace(gated));
   const ConvShape conv{batch, time, cols, pick({2, 3, 4})};
   same("causal_conv1d", gpu::workspace_bytes(conv), cuda::causal_conv1d_workspace(conv));
-  same("embedding", gpu::workspace_bytes(EmbeddingShape{rows, cols, vocab}), cuda::embedding_workspace(rows, vocab));
+  same("embedding", gpu::workspace_bytes(EmbeddingShape{rows, cols, vocab}), cuda::embedding_workspace({rows, cols, vocab}));
   const index_t kv_heads = pick({1, 2, 12});
   const AttentionShape attention{batch, time, kv_heads * pick({1, 2, 8}), kv_heads, pick({8, 64, 80, 128}), 0.1};
   same("attention", gpu::workspace_bytes(attention), cuda::attention_workspace(attention));
@@ -59,7 +60,7 @@ void check_once() {
 
 int main() {
   for (int i = 0; i < 3000; ++i) check_once();
-  same("linear", gpu::workspace_bytes(LinearShape{8, 8, 8}), cuda::Gemm::workspace_bytes);
+  same("linear", gpu::workspace_bytes(LinearShape{8, 8, 8}), cuda::Gemm::workspace_bytes + cuda::ColumnSums::planned_bytes);
   CHECK(gpu::kScanChunk == cuda::kSsdChunk, "chunks of %ld, the kernels have %ld", static_cast<long>(gpu::kScanChunk),
         static_cast<long>(cuda::kSsdChunk));
   CHECK(bf16_precision().scan_chunk(64) == gpu::kScanChunk, "states are planned for another chunk");

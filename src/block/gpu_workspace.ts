@@ -3,8 +3,8 @@
 
 /** Steps between two states that the SSD scan saves on a GPU, whatever the layer's chunk is. */
 export const gpuScanChunk = 128;
-/** What cuBLASLt is given for any matrix product. */
-export const gpuProductWorkspace = 32 * 1024 ** 2;
+/** What cuBLASLt is given for any matrix product, and room for sums over rows that wait (kernels/cuda/column_sums.cuh). */
+export const gpuProductWorkspace = (32 + 16) * 1024 ** 2;
 
 const attentionLimit = 4 * 1024 ** 3;
 const multiprocessors = 132;
@@ -47,7 +47,8 @@ function bestStretches(batch: number, time: number, atOnce: number): number {
   return best;
 }
 
-export function gpuEmbeddingWorkspace(rows: number, vocab: number): number {
+export function gpuEmbeddingWorkspace(rows: number, columns: number, vocab: number): number {
+  if (vocab <= 256) return 4 * Math.min(up(multiprocessors, up(columns, 64)), up(rows, 128)) * vocab * columns;
   return rows * vocab <= 2 ** 25 ? 0 : 4 * (2 * vocab + 2 + Math.floor(rows / 33) + rows);
 }
 

@@ -109,7 +109,7 @@ function activationBytes(plan: Plan, step: Workload, micro: Workload, precision:
 
 /** Scratch on a GPU of what is in every model: products, the norms around the layers, the embedding's gradient. */
 function gpuModelWorkspace({ hidden, vocab }: Plan, rows: number): number {
-  return Math.max(gpuProductWorkspace, gpuNormWorkspace(hidden), gpuEmbeddingWorkspace(rows, vocab));
+  return Math.max(gpuProductWorkspace, gpuNormWorkspace(hidden), gpuEmbeddingWorkspace(rows, hidden, vocab));
 }
 
 /**

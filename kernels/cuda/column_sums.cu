@@ -1,0 +1,77 @@
+// A block owns 32 columns of one sum; its 32 warps take the rows in turn, and warp 0 adds the 32 partial sums in warp order.
+#include "column_sums.cuh"
+
+#include <algorithm>
+#include <string>
+
+#include "../common/error.h"
+#include "check.h"
+#include "launch.h"
+#include "reduce.cuh"
+
+namespace lmx::cuda {
+namespace {
+
+static_assert(sizeof(ColumnSums::Launch) <= 4096, "parameters of a launch on any card");
+
+__global__ void __launch_bounds__(1024) column_sums_kernel(const __grid_constant__ ColumnSums::Launch launch) {
+  __shared__ float sums[kWarp][kWarp + 1];
+  int low = 0;  // the last sum whose first block is not beyond this one
+  for (int high = launch.count; high - low > 1;) {
+    const int middle = (low + high) / 2;
+    (launch.sums[middle].first_block <= blockIdx.x ? low : high) = middle;
+  }
+  const ColumnSums::Sum& sum = launch.sums[low];
+  const unsigned lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
+  const unsigned rows = sum.rows, cols = sum.cols, column = (blockIdx.x - sum.first_block) * kWarp + lane;
+  const float* const partial = sum.partial + column;
+  float total = 0;
+  if (column < cols) {
+#pragma unroll 4
+    for (unsigned r = warp; r < rows; r += kWarp) total += partial[std::size_t{r} * cols];
+  }
+  sums[warp][lane] = total;
+  __syncthreads();
+  if (warp != 0 || column >= cols) return;
+  total = sum.out[column];
+#pragma unroll
+  for (int w = 0; w < kWarp; ++w) total += sums[w][lane];
+  sum.out[column] = total;
+}
+
+}  // namespace
+
+void ColumnSums::bind(void* workspace, std::size_t bytes) {
+  workspace_ = static_cast<std::byte*>(workspace);
+  size_ = begin_ = bytes;
+}
+
+float* ColumnSums::room(index_t count, cudaStream_t stream) {
+  const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(float);
+  if (bytes > begin_) flush(stream);
+  if (bytes > begin_) {
+    throw InvalidArgument("workspace: Expected at least " + std::to_string(bytes) + " bound bytes, got " + std::to_string(size_));
+  }
+  return reinterpret_cast<float*>(workspace_ + (begin_ - bytes) / 16 * 16);
+}
+
+void ColumnSums::add(index_t rows, index_t cols, const float* partial, float* out, cudaStream_t stream) {
+  if (cols == 0) return;
+  const auto same = [&](const Sum& sum) { return sum.out == out; };
+  Sum* const end = waiting_.sums + waiting_.count;
+  if (waiting_.count == most || std::any_of(waiting_.sums, end, same)) flush(stream);
+  waiting_.sums[waiting_.count++] = {partial, out, static_cast<unsigned>(rows), static_cast<unsigned>(cols), blocks_};
+  blocks_ += static_cast<unsigned>(ceil_div(cols, kWarp));
+  begin_ = std::min(begin_, static_cast<std::size_t>(reinterpret_cast<const std::byte*>(partial) - workspace_));
+}
+
+void ColumnSums::flush(cudaStream_t stream) {
+  if (waiting_.count == 0) return;
+  column_sums_kernel<<<blocks_, 1024, 0, stream>>>(waiting_);
+  waiting_.count = 0;
+  blocks_ = 0;
+  begin_ = size_;
+  check_launch("column_sums");
+}
+
+}  // namespace lmx::cuda
