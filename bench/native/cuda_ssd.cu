@@ -70,6 +70,8 @@ void bench_scan(const SsdShape& s) {
   Array<bf16> y(rows * s.inner()), dxbc(rows * s.channels()), ddt(rows * s.heads);
   Array<unsigned char> states(static_cast<index_t>(ssd_scan_states_bytes(s)));
   Array<unsigned char> workspace(static_cast<index_t>(ssd_scan_workspace(s)));
+  ColumnSums waiting;
+  waiting.bind(workspace.data, ssd_scan_workspace(s));
   Array<float> a_log(s.heads, 1.0f), d(s.heads, 1.0f), bias(s.heads, 0.0f), da(s.heads, 0.0f),
       dd(s.heads, 0.0f), db(s.heads, 0.0f);
   const StridedOf<const bf16*> dt_view{dt.data, s.heads};
@@ -83,7 +85,8 @@ void bench_scan(const SsdShape& s) {
   });
   const double backward = time_of([&] {
     ssd_scan_backward(s, dy.data, xbc.data, dt_view, a_log.data, d.data, bias.data, saved, nullptr, dxbc.data,
-                      {ddt.data, s.heads}, da.data, dd.data, db.data, nullptr, workspace.data, stream);
+                      {ddt.data, s.heads}, da.data, dd.data, db.data, nullptr, workspace.data, waiting, stream);
+    waiting.flush(stream);
   });
   report("forward", forward, 2 * x + b + h);
   report("backward", backward, 3 * x + 2 * b + h);
@@ -118,7 +121,7 @@ void bench_scan(const SsdShape& s) {
                              pieces, db_parts.data, dc_parts.data, decay.data, write.data, direct.data, carry.data, skip.data};
   const double inside = time_of([&] { ssd_gradient(gradient, stream); });
   const double sums = time_of([&] {
-    ssd_combine({gradient, a_log.data, {ddt.data, s.heads}, partials.data, da.data, dd.data, db.data}, stream);
+    ssd_combine({gradient, a_log.data, {ddt.data, s.heads}, partials.data}, stream);
   });
   report("  gradients", inside, 3 * x + b + 2 * h + 4.0 * splits * (splits > 1 ? 3 : 2) * part);
   report("  sums", sums, 4.0 * splits * (splits > 1 ? 3 : 2) * part + b + 16.0 * g.virtual_step_count());

@@ -46,11 +46,12 @@ void ColumnSums::bind(void* workspace, std::size_t bytes) {
   size_ = begin_ = bytes;
 }
 
-float* ColumnSums::room(index_t count, cudaStream_t stream) {
+float* ColumnSums::room(index_t count, cudaStream_t stream, const void* beyond) {
+  const std::size_t used = beyond ? static_cast<std::size_t>(static_cast<const std::byte*>(beyond) - workspace_) : 0;
   const std::size_t bytes = static_cast<std::size_t>(count) * sizeof(float);
-  if (bytes > begin_) flush(stream);
-  if (bytes > begin_) {
-    throw InvalidArgument("workspace: Expected at least " + std::to_string(bytes) + " bound bytes, got " + std::to_string(size_));
+  if (used + bytes > begin_) flush(stream);
+  if (used + bytes > begin_) {
+    throw InvalidArgument("workspace: Expected at least " + std::to_string(used + bytes) + " bound bytes, got " + std::to_string(size_));
   }
   return reinterpret_cast<float*>(workspace_ + (begin_ - bytes) / 16 * 16);
 }

@@ -33,9 +33,10 @@ class ColumnSums {
   // Device memory, 16-byte aligned; nothing may be waiting.
   void bind(void* workspace, std::size_t bytes);
 
-  // A place for the partial sums of one operation, `count` floats, 16-byte aligned; what is waiting is added first where it is in the way.
-  // Once `add` has been told of them they are safe. InvalidArgument where the workspace is too small.
-  float* room(index_t count, cudaStream_t);
+  // A place for the partial sums of one operation, `count` floats, 16-byte aligned, and not before `beyond`, where the workspace's part ends that
+  // the operation itself uses. What is waiting is added first where it is in the way. Once `add` has been told of the sums they are
+  // safe. InvalidArgument where the workspace is too small.
+  float* room(index_t count, cudaStream_t, const void* beyond = nullptr);
 
   // partial lies in the last room, and what writes it has been launched.
   void add(index_t rows, index_t cols, const float* partial, float* out, cudaStream_t);

@@ -202,13 +202,13 @@ class CudaBackend final : public Backend {
       return cuda::ssd_scan_padded_backward(s, in<bf16>(dy), in<bf16>(xbc), in<bf16>(dt), in<float>(a_log),
                                             in<float>(d), in<float>(dt_bias), out<bf16>(dxbc), out<bf16>(ddt),
                                             out<float>(da_log), out<float>(dd), out<float>(ddt_bias),
-                                            scratch(ssd_workspace(s)), gradient_stream());
+                                            scratch(ssd_workspace(s)), sums_, gradient_stream());
     }
     require_states(s);
     cuda::ssd_scan_backward(s, in<bf16>(dy), in<bf16>(xbc), in<bf16>(dt), in<float>(a_log), in<float>(d),
                             in<float>(dt_bias), in<bf16>(states), in<float>(dfinal_state), out<bf16>(dxbc),
                             out<bf16>(ddt), out<float>(da_log), out<float>(dd), out<float>(ddt_bias),
-                            out<float>(dinitial_state), scratch(ssd_workspace(s)), gradient_stream());
+                            out<float>(dinitial_state), scratch(ssd_workspace(s)), sums_, gradient_stream());
   }
 
   void gated_rms_norm_forward(const GatedNormShape& s, const void* y, ConstStrided z, const void* weight, void* result,

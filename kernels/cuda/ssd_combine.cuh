@@ -10,7 +10,6 @@ struct SsdCombine {
   const float* a_log;
   StridedOf<bf16*> ddt;
   float* parameter_partials;  // (3, batch * chunks, heads): A_log, D, dt_bias
-  float *da_log, *dd, *ddt_bias;
 };
 
 void ssd_combine(const SsdCombine&, cudaStream_t);

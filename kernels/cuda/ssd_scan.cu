@@ -38,7 +38,7 @@ SsdSteps take_steps(Carver& carver, const SsdGeometry& g) {
 struct BackwardBuffers {
   SsdSteps steps;
   bf16* grads;
-  float *db, *dc, *decay_term, *write_term, *direct_term, *carry_term, *skip_term, *parameter_partials;
+  float *db, *dc, *decay_term, *write_term, *direct_term, *carry_term, *skip_term;
   int splits;
 
   BackwardBuffers(Carver& carver, const SsdGeometry& g)
@@ -52,9 +52,11 @@ struct BackwardBuffers {
     direct_term = carver.take<float>(g.virtual_step_count());
     carry_term = carver.take<float>(blocks * g.virtual_heads);
     skip_term = carver.take<float>(blocks * g.virtual_heads);
-    parameter_partials = carver.take<float>(3 * blocks * g.heads);
   }
 };
+
+// Of the partial sums of each parameter's gradient, one for every head.
+index_t parameter_rows(const SsdGeometry& g) { return index_t{g.batch} * g.chunks; }
 
 }  // namespace
 
@@ -87,7 +89,9 @@ std::size_t ssd_scan_states_bytes(const SsdShape& s) {
 std::size_t ssd_scan_workspace(const SsdShape& s) {
   ssd_scan_require(s);
   Carver carver(nullptr);
-  const BackwardBuffers buffers(carver, SsdGeometry(s));
+  const SsdGeometry g(s);
+  const BackwardBuffers buffers(carver, g);
+  carver.take<float>(3 * parameter_rows(g) * g.heads);
   return carver.used();
 }
 
@@ -114,11 +118,13 @@ void ssd_scan_forward(const SsdShape& s, const bf16* xbc, StridedOf<const bf16*>
 void ssd_scan_backward(const SsdShape& s, const bf16* dy, const bf16* xbc, StridedOf<const bf16*> dt,
                        const float* a_log, const float* d, const float* dt_bias, const bf16* states,
                        const float* dfinal_state, bf16* dxbc, StridedOf<bf16*> ddt, float* da_log, float* dd,
-                       float* ddt_bias, float* dinitial_state, void* workspace, cudaStream_t stream) {
+                       float* ddt_bias, float* dinitial_state, void* workspace, ColumnSums& sums, cudaStream_t stream) {
   ssd_scan_require(s);
   const SsdGeometry g(s);
   Carver carver(workspace);
   const BackwardBuffers w(carver, g);
+  const index_t rows = parameter_rows(g), count = rows * g.heads;
+  float* const partials = sums.room(3 * count, stream, static_cast<std::byte*>(workspace) + carver.used());
   ssd_state_pass_backward({g, dy, g.inner, xbc + g.inner + g.groups * g.state, dt, a_log, dt_bias,
                            dfinal_state, w.grads, dinitial_state, w.steps},
                           stream);
@@ -140,7 +146,10 @@ void ssd_scan_backward(const SsdShape& s, const bf16* dy, const bf16* xbc, Strid
                              w.carry_term,
                              w.skip_term};
   ssd_gradient(gradient, stream);
-  ssd_combine({gradient, a_log, ddt, w.parameter_partials, da_log, dd, ddt_bias}, stream);
+  ssd_combine({gradient, a_log, ddt, partials}, stream);
+  sums.add(rows, g.heads, partials, da_log, stream);
+  sums.add(rows, g.heads, partials + count, dd, stream);
+  sums.add(rows, g.heads, partials + 2 * count, ddt_bias, stream);
 }
 
 }  // namespace lmx::cuda

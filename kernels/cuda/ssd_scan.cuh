@@ -2,7 +2,8 @@
 // of every argument is that of Backend::ssd_scan_*, with three differences:
 //   - the device works in chunks of kSsdChunk steps, whatever SsdShape::chunk says; the result is the same;
 //   - `states` is the device's own: bf16, ssd_scan_states_bytes(shape), at the start of every such chunk;
-//   - `workspace` holds ssd_scan_workspace(shape) bytes, whose content means nothing before and after a call.
+//   - `workspace` holds ssd_scan_workspace(shape) bytes, whose content means nothing before and after a call - but for what waits at the
+//     end of the one that ColumnSums is bound to: da_log, dd and ddt_bias are complete when that is flushed.
 // head_dim 32, 64, 128 or 256; state a multiple of 8 up to 256; x, B, C rows dense. Anything else:
 // InvalidArgument. All launches are functions of the shape alone, nothing waits, and sums are added in a
 // fixed order.
@@ -11,6 +12,7 @@
 #include <cuda_runtime.h>
 
 #include "../backend.h"
+#include "column_sums.cuh"
 #include "pack.cuh"
 
 namespace lmx::cuda {
@@ -32,6 +34,6 @@ void ssd_scan_forward(const SsdShape&, const bf16* xbc, StridedOf<const bf16*> d
 void ssd_scan_backward(const SsdShape&, const bf16* dy, const bf16* xbc, StridedOf<const bf16*> dt,
                        const float* a_log, const float* d, const float* dt_bias, const bf16* states,
                        const float* dfinal_state, bf16* dxbc, StridedOf<bf16*> ddt, float* da_log, float* dd,
-                       float* ddt_bias, float* dinitial_state, void* workspace, cudaStream_t);
+                       float* ddt_bias, float* dinitial_state, void* workspace, ColumnSums&, cudaStream_t);
 
 }  // namespace lmx::cuda

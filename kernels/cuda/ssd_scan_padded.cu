@@ -118,13 +118,13 @@ void ssd_scan_padded_forward(const SsdShape& s, const bf16* xbc, StridedOf<const
 void ssd_scan_padded_backward(const SsdShape& s, const bf16* dy, const bf16* xbc, StridedOf<const bf16*> dt,
                               const float* a_log, const float* d, const float* dt_bias, bf16* dxbc,
                               StridedOf<bf16*> ddt, float* da_log, float* dd, float* ddt_bias, void* workspace,
-                              cudaStream_t stream) {
+                              ColumnSums& sums, cudaStream_t stream) {
   const SsdShape padded = ssd_scan_padded_shape(s);
   const PaddedBuffers at(workspace, padded, PaddedBuffers::For::backward);
   padded_forward(s, padded, at, xbc, dt, a_log, d, dt_bias, stream);
   resize_heads(s, dy, padded, at.y, stream);
   ssd_scan_backward(padded, at.y, at.xbc, dt, a_log, d, dt_bias, at.states, nullptr, at.dxbc, ddt, da_log, dd, ddt_bias,
-                    nullptr, at.scan, stream);
+                    nullptr, at.scan, sums, stream);
   resize_packed(padded, at.dxbc, s, dxbc, stream);
   check_launch("ssd_scan_backward");
 }

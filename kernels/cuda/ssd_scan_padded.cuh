@@ -6,6 +6,7 @@
 #include <cuda_runtime.h>
 
 #include "../backend.h"
+#include "column_sums.cuh"
 #include "pack.cuh"
 
 namespace lmx::cuda {
@@ -22,6 +23,6 @@ void ssd_scan_padded_forward(const SsdShape&, const bf16* xbc, StridedOf<const b
 void ssd_scan_padded_backward(const SsdShape&, const bf16* dy, const bf16* xbc, StridedOf<const bf16*> dt,
                               const float* a_log, const float* d, const float* dt_bias, bf16* dxbc,
                               StridedOf<bf16*> ddt, float* da_log, float* dd, float* ddt_bias, void* workspace,
-                              cudaStream_t);
+                              ColumnSums&, cudaStream_t);
 
 }  // namespace lmx::cuda

@@ -81,9 +81,12 @@ struct Scan {
                            workspace.data(), nullptr);
   }
   void backward(bool boundary) {
+    cuda::ColumnSums sums;
+    sums.bind(workspace.data(), cuda::ssd_scan_workspace(s));
     cuda::ssd_scan_backward(s, dy, xbc, dt.view(), a_log, d, dt_bias, reinterpret_cast<bf16*>(states.data()),
                             boundary ? dfinal.data() : nullptr, dxbc, ddt.strided(), da_log, dd, ddt_bias,
-                            boundary ? dinitial.data() : nullptr, workspace.data(), nullptr);
+                            boundary ? dinitial.data() : nullptr, workspace.data(), sums, nullptr);
+    sums.flush(nullptr);
   }
   void oracle(bool boundary) {
     SsdShape chunked = s;
