@@ -89,6 +89,7 @@ struct Random : Array<bf16> {
 class BoundSums {
  public:
   explicit BoundSums(std::size_t bytes) : workspace_(static_cast<index_t>(bytes)) { sums_.bind(workspace_, bytes); }
+  char* workspace() const { return workspace_; }
   void after(const std::function<void(ColumnSums&)>& call) {
     call(sums_);
     sums_.flush(stream);
@@ -233,7 +234,7 @@ void optimizer(index_t count) {
   report_memory("gradient_norm", 4.0 * count, [&] { gradient_norm(count, gradients, scalars, sums, stream); });
 }
 
-void products(Gemm& gemm, index_t rows, index_t in, index_t out) {
+void products(Gemm& gemm, BoundSums& sums, index_t rows, index_t in, index_t out) {
   const LinearShape s{rows, in, out};
   const Random x(rows * in), w(out * in, 0.05f), y(rows * out);
   const Array<float> dw(out * in);
@@ -241,7 +242,8 @@ void products(Gemm& gemm, index_t rows, index_t in, index_t out) {
   const std::string shape = std::to_string(rows) + "x" + std::to_string(in) + "x" + std::to_string(out);
   report_math(("linear y " + shape).c_str(), flops, [&] { linear_forward(gemm, s, x, w, nullptr, y, stream); }, 5);
   report_math(("linear dx " + shape).c_str(), flops, [&] { linear_backward_input(gemm, s, y, w, x, in, stream); }, 5);
-  report_math(("linear dw " + shape).c_str(), flops, [&] { linear_backward_weight(gemm, s, x, y, dw, stream); }, 5);
+  report_math(("linear dw " + shape).c_str(), flops, 
+              [&] { sums.after([&](ColumnSums& to) { linear_backward_weight(gemm, s, x, y, dw, to, stream); }); }, 5);
 }
 
 void mlp_halves(Gemm& gemm, index_t rows, index_t hidden, index_t width) {
@@ -325,17 +327,20 @@ int main(int count, char** arguments) {
   if (count > 1 && std::string(arguments[1]) == "memory") return 0;
   {
     Gemm gemm;
-    const Array<char> workspace(static_cast<index_t>(Gemm::workspace_bytes));
-    gemm.bind_workspace(workspace, Gemm::workspace_bytes);
-    products(gemm, 65536, 768, 3352);
-    products(gemm, 65536, 1536, 768);
-    products(gemm, 65536, 768, 3072);
-    products(gemm, 65536, 3072, 768);
-    products(gemm, 65536, 768, 2304);
-    products(gemm, 65536, 768, 50304);
-    products(gemm, 16384, 768, 50304);
-    products(gemm, 2624, 768, 50304);
-    products(gemm, 16384, 256, 1024);
+    BoundSums sums(Gemm::workspace_bytes + ColumnSums::planned_bytes);
+    gemm.bind_workspace(sums.workspace(), Gemm::workspace_bytes);
+    products(gemm, sums, 65536, 768, 3352);
+    products(gemm, sums, 65536, 1536, 768);
+    products(gemm, sums, 65536, 768, 3072);
+    products(gemm, sums, 65536, 3072, 768);
+    products(gemm, sums, 65536, 768, 2304);
+    products(gemm, sums, 65536, 768, 50304);
+    products(gemm, sums, 16384, 768, 50304);
+    products(gemm, sums, 2624, 768, 50304);
+    products(gemm, sums, 16384, 256, 1024);
+    products(gemm, sums, 16384, 256, 1160);
+    products(gemm, sums, 8192, 128, 512);
+    products(gemm, sums, 8192, 128, 648);
     mlp_halves(gemm, 65536, 768, 3072);
     mlp_halves(gemm, 65536, 512, 2048);
     mlp_halves(gemm, 32768, 1024, 4096);

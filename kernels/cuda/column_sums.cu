@@ -1,4 +1,5 @@
-// A block owns 32 columns of one sum; its 32 warps take the rows in turn, and warp 0 adds the 32 partial sums in warp order.
+// A block owns 32 columns of one sum; its 32 warps take the rows in turn, and warp 0 adds the 32 partial sums in warp order. Of few rows it
+// owns 1024 columns, one a thread, and rows are added in their order, which comes to the same.
 #include "column_sums.cuh"
 
 #include <algorithm>
@@ -14,7 +15,19 @@ namespace {
 
 static_assert(sizeof(ColumnSums::Launch) <= 4096, "parameters of a launch on any card");
 
-__global__ void __launch_bounds__(1024) column_sums_kernel(const __grid_constant__ ColumnSums::Launch launch) {
+constexpr unsigned kThreads = 1024, kFewRows = 16;
+
+constexpr unsigned block_columns(unsigned rows) { return rows <= kFewRows ? kThreads : kWarp; }
+
+__device__ void add_few_rows(const ColumnSums::Sum& sum, unsigned column) {
+  if (column >= sum.cols) return;
+  float total = sum.out[column];
+#pragma unroll 8
+  for (unsigned r = 0; r < sum.rows; ++r) total += sum.partial[std::size_t{r} * sum.cols + column];
+  sum.out[column] = total;
+}
+
+__global__ void __launch_bounds__(kThreads) column_sums_kernel(const __grid_constant__ ColumnSums::Launch launch) {
   __shared__ float sums[kWarp][kWarp + 1];
   int low = 0;  // the last sum whose first block is not beyond this one
   for (int high = launch.count; high - low > 1;) {
@@ -22,6 +35,7 @@ __global__ void __launch_bounds__(1024) column_sums_kernel(const __grid_constant
     (launch.sums[middle].first_block <= blockIdx.x ? low : high) = middle;
   }
   const ColumnSums::Sum& sum = launch.sums[low];
+  if (sum.rows <= kFewRows) return add_few_rows(sum, (blockIdx.x - sum.first_block) * kThreads + threadIdx.x);
   const unsigned lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
   const unsigned rows = sum.rows, cols = sum.cols, column = (blockIdx.x - sum.first_block) * kWarp + lane;
   const float* const partial = sum.partial + column;
@@ -62,13 +76,13 @@ void ColumnSums::add(index_t rows, index_t cols, const float* partial, float* ou
   Sum* const end = waiting_.sums + waiting_.count;
   if (waiting_.count == most || std::any_of(waiting_.sums, end, same)) flush(stream);
   waiting_.sums[waiting_.count++] = {partial, out, static_cast<unsigned>(rows), static_cast<unsigned>(cols), blocks_};
-  blocks_ += static_cast<unsigned>(ceil_div(cols, kWarp));
+  blocks_ += static_cast<unsigned>(ceil_div(cols, block_columns(static_cast<unsigned>(rows))));
   begin_ = std::min(begin_, static_cast<std::size_t>(reinterpret_cast<const std::byte*>(partial) - workspace_));
 }
 
 void ColumnSums::flush(cudaStream_t stream) {
   if (waiting_.count == 0) return;
-  column_sums_kernel<<<blocks_, 1024, 0, stream>>>(waiting_);
+  column_sums_kernel<<<blocks_, kThreads, 0, stream>>>(waiting_);
   waiting_.count = 0;
   blocks_ = 0;
   begin_ = size_;

@@ -32,6 +32,7 @@ CublasLt bind() {
   symbol(api.desc_set, "cublasLtMatmulDescSetAttribute");
   symbol(api.layout_create, "cublasLtMatrixLayoutCreate");
   symbol(api.layout_destroy, "cublasLtMatrixLayoutDestroy");
+  symbol(api.layout_set, "cublasLtMatrixLayoutSetAttribute");
   symbol(api.preference_create, "cublasLtMatmulPreferenceCreate");
   symbol(api.preference_destroy, "cublasLtMatmulPreferenceDestroy");
   symbol(api.preference_set, "cublasLtMatmulPreferenceSetAttribute");

@@ -157,7 +157,7 @@ class CudaBackend final : public Backend {
     cuda::linear_backward_input(gemm_, s, dy, w, dx, s.in, product_stream());
   }
   void linear_backward_weight(const LinearShape& s, const void* x, const void* dy, void* dw) override {
-    cuda::linear_backward_weight(gemm_, s, x, dy, dw, product_stream());
+    cuda::linear_backward_weight(gemm_, s, x, dy, out<float>(dw), sums_, product_stream());
   }
 
   void linear_activation_forward(const MlpShape& s, const void* x, const void* w_up, void* u, void* a) override {

@@ -24,12 +24,13 @@ constexpr int kTimedReplays = 4;
 
 // An operand for telling orders of summation apart. Terms k and k + K/2 of every sum cancel exactly, so what a product returns is
 // its rounding errors, different for every other order. k_first: the index over which the product sums runs first in memory,
-// rows of `stride` elements; `sign` is that of the second half, -1 for one of the two operands.
+// rows of `stride` elements; `sign` is that of the second half, -1 for one of the two operands. Sums of `sum_length` terms follow
+// one another where a product has several.
 __global__ void cancelling_kernel(index_t count, index_t stride, index_t sum_length, bool k_first, float sign,
                                   std::uint32_t seed, bf16* values) {
   const index_t half = sum_length / 2;
   for (index_t i = blockIdx.x * index_t{blockDim.x} + threadIdx.x; i < count; i += index_t{gridDim.x} * blockDim.x) {
-    const index_t k = k_first ? i % stride : i / stride, other = k_first ? i / stride : i % stride;
+    const index_t k = (k_first ? i % stride : i / stride) % sum_length, other = k_first ? i / stride : i % stride;
     std::uint32_t bits = static_cast<std::uint32_t>(k % (half + (half == 0))) * 0x9e3779b1u + seed;
     bits = (bits ^ static_cast<std::uint32_t>(other)) * 0x85ebca6bu;
     bits = (bits ^ (bits >> 13)) * 0xc2b2ae35u;
@@ -77,11 +78,20 @@ bool is_capturing(cudaStream_t stream) {
 template <class Handle>
 using Owned = std::unique_ptr<std::remove_pointer_t<Handle>, cublasStatus_t (*)(Handle)>;
 
-Owned<cublasLtMatrixLayout_t> make_layout(cudaDataType_t type, index_t rows, index_t cols, index_t stride) {
+// `count` matrices, one after the other in memory.
+Owned<cublasLtMatrixLayout_t> make_layout(cudaDataType_t type, index_t rows, index_t cols, index_t stride, index_t count = 1) {
   cublasLtMatrixLayout_t layout = nullptr;
   check(cublaslt().layout_create(&layout, type, static_cast<std::uint64_t>(rows), static_cast<std::uint64_t>(cols), stride),
         "cublasLtMatrixLayoutCreate");
-  return {layout, cublaslt().layout_destroy};
+  Owned<cublasLtMatrixLayout_t> owned(layout, cublaslt().layout_destroy);
+  if (count > 1) {
+    const auto matrices = static_cast<std::int32_t>(count);
+    const std::int64_t apart = stride * cols;
+    check(cublaslt().layout_set(layout, CUBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &matrices, sizeof matrices), "cublasLtMatrixLayoutSetAttribute");
+    check(cublaslt().layout_set(layout, CUBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &apart, sizeof apart),
+          "cublasLtMatrixLayoutSetAttribute");
+  }
+  return owned;
 }
 
 }  // namespace
@@ -108,7 +118,7 @@ void Gemm::run(const GemmCall& call, cudaStream_t stream) {
   const unsigned alignment = std::min({alignment_of(call.a), alignment_of(call.b), alignment_of(call.d),
                                        call.c ? alignment_of(call.c) : 256u});
   const Key key{call.transpose_a, call.transpose_b, call.m,   call.n,   call.k, call.lda, call.ldb, call.ldd,
-                call.c != nullptr, call.d_type,     alignment};
+                call.splits, call.c != nullptr, call.d_type,     alignment};
   auto found = plans_.find(key);
   if (found == plans_.end()) {
     found = plans_.emplace(key, make_plan(call)).first;
@@ -119,12 +129,13 @@ void Gemm::run(const GemmCall& call, cudaStream_t stream) {
 
 Gemm::Plan Gemm::make_plan(const GemmCall& call) const {
   const CublasLt& lt = cublaslt();
+  const index_t k = call.k / call.splits;
   cublasLtMatmulDesc_t product = nullptr;
   check(lt.desc_create(&product, CUBLAS_COMPUTE_32F, CUDA_R_32F), "cublasLtMatmulDescCreate");
   Plan plan{{product, lt.desc_destroy},
-            make_layout(CUDA_R_16BF, call.transpose_a ? call.k : call.m, call.transpose_a ? call.m : call.k, call.lda),
-            make_layout(CUDA_R_16BF, call.transpose_b ? call.n : call.k, call.transpose_b ? call.k : call.n, call.ldb),
-            make_layout(call.d_type, call.m, call.n, call.ldd),
+            make_layout(CUDA_R_16BF, call.transpose_a ? k : call.m, call.transpose_a ? call.m : k, call.lda, call.splits),
+            make_layout(CUDA_R_16BF, call.transpose_b ? call.n : k, call.transpose_b ? k : call.n, call.ldb, call.splits),
+            make_layout(call.d_type, call.m, call.n, call.ldd, call.splits),
             {}};
   const auto set_operation = [&](cublasLtMatmulDescAttributes_t attribute, bool transpose) {
     const cublasOperation_t operation = transpose ? CUBLAS_OP_T : CUBLAS_OP_N;
@@ -140,7 +151,8 @@ Gemm::Plan Gemm::make_plan(const GemmCall& call) const {
     check(lt.preference_set(raw, attribute, &value, sizeof value), "cublasLtMatmulPreferenceSetAttribute");
   };
   prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace_size_);
-  prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, static_cast<std::uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
+  prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+         static_cast<std::uint32_t>(call.splits > 1 ? CUBLASLT_REDUCTION_SCHEME_NONE : CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
   prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(call.a));
   prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(call.b));
   prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(call.c ? call.c : call.d));
@@ -171,15 +183,15 @@ void Gemm::tune(Plan& plan, const GemmCall& call, cudaStream_t stream) const {
   };
   const index_t a_elements = call.lda * (call.transpose_a ? call.m : call.k);
   const index_t b_elements = call.ldb * (call.transpose_b ? call.k : call.n);
-  const std::size_t bytes = bytes_of(call.ldd * call.n, call.d_type == CUDA_R_32F ? 4 : 2);
+  const std::size_t bytes = bytes_of(call.ldd * call.n * call.splits, call.d_type == CUDA_R_32F ? 4 : 2);
   const Scratch a(bytes_of(a_elements, 2)), b(bytes_of(b_elements, 2)), zeros(call.c ? bytes : 4), expected(bytes),
       output(bytes), flag(sizeof(int));
   for (const Scratch* scratch : {&a, &b, &zeros, &expected, &output, &flag}) {
     if (scratch->get() == nullptr) return;  // no memory left to search with: the first candidate serves
   }
-  cancelling_kernel<<<1024, 256, 0, stream>>>(a_elements, call.lda, call.k, call.transpose_a, 1.f, 1,
+  cancelling_kernel<<<1024, 256, 0, stream>>>(a_elements, call.lda, call.k / call.splits, call.transpose_a, 1.f, 1,
                                               static_cast<bf16*>(a.get()));
-  cancelling_kernel<<<1024, 256, 0, stream>>>(b_elements, call.ldb, call.k, !call.transpose_b, -1.f, 2,
+  cancelling_kernel<<<1024, 256, 0, stream>>>(b_elements, call.ldb, call.k / call.splits, !call.transpose_b, -1.f, 2,
                                               static_cast<bf16*>(b.get()));
   check(cudaMemsetAsync(zeros.get(), 0, call.c ? bytes : 4, stream), "cudaMemsetAsync");
   check(cudaMemsetAsync(expected.get(), 0, bytes, stream), "cudaMemsetAsync");

@@ -29,6 +29,8 @@ struct GemmCall {
   void* d;
   index_t ldd;             // also of c
   cudaDataType_t d_type;  // CUDA_R_16BF or CUDA_R_32F, also of c
+  // Of A·Bᵀ without c: the sum over k is cut into so many of equal length, whose results lie one after the other in d.
+  index_t splits = 1;
 };
 
 class Gemm {
@@ -41,12 +43,13 @@ class Gemm {
   Gemm& operator=(const Gemm&) = delete;
 
   void bind_workspace(void* pointer, std::size_t bytes);
+  const void* workspace_end() const { return static_cast<const std::byte*>(workspace_) + workspace_size_; }
 
   // Enqueues the product. The first call of a shape also times the candidates and waits, unless the stream is capturing.
   void run(const GemmCall& call, cudaStream_t stream);
 
  private:
-  using Key = std::tuple<bool, bool, index_t, index_t, index_t, index_t, index_t, index_t, bool, int, unsigned>;
+  using Key = std::tuple<bool, bool, index_t, index_t, index_t, index_t, index_t, index_t, index_t, bool, int, unsigned>;
   struct Plan;
 
   Plan make_plan(const GemmCall& call) const;

@@ -2,7 +2,9 @@
 // matrix is its transpose in cuBLAS's column-major eyes, so yᵀ = w · xᵀ, dxᵀ = wᵀ · dyᵀ and dwᵀ = xᵀ · dy.
 #pragma once
 
+#include "column_sums.cuh"
 #include "gemm.h"
+#include "launch.h"
 
 namespace lmx::cuda {
 
@@ -18,10 +20,29 @@ inline void linear_backward_input(Gemm& gemm, const LinearShape& s, const void* 
   gemm.run({false, false, s.in, s.rows, s.out, w, s.in, dy, s.out, nullptr, dx, dx_stride, CUDA_R_16BF}, stream);
 }
 
-// dw fp32 +=.
-inline void linear_backward_weight(Gemm& gemm, const LinearShape& s, const void* x, const void* dy, void* dw,
+// Into how many stretches of rows a weight's gradient is cut: a small matrix has too few tiles to keep a device busy, and is worth the
+// traffic of its parts. A power of two; 1 where it is not.
+inline index_t weight_gradient_splits(const LinearShape& s) {
+  constexpr index_t tile = 128, least_rows = 512, most = 8, few = 4;
+  const index_t wanted = kMultiprocessors / (ceil_div(s.in, tile) * ceil_div(s.out, tile));
+  index_t splits = 1;
+  while (splits < most && 2 * splits <= wanted && s.rows % (2 * splits) == 0 && s.rows >= 2 * splits * least_rows) splits *= 2;
+  const index_t bytes = splits * s.in * s.out * static_cast<index_t>(sizeof(float));
+  return splits < few || bytes > static_cast<index_t>(ColumnSums::planned_bytes) ? 1 : splits;
+}
+
+// dw fp32 +=. Of a small matrix the parts wait in `sums`: cuBLASLt's own split over k would add each matrix by a launch of its own.
+inline void linear_backward_weight(Gemm& gemm, const LinearShape& s, const void* x, const void* dy, float* dw, ColumnSums& sums,
                                    cudaStream_t stream) {
-  gemm.run({false, true, s.in, s.out, s.rows, x, s.in, dy, s.out, dw, dw, s.in, CUDA_R_32F}, stream);
+  GemmCall call{false, true, s.in, s.out, s.rows, x, s.in, dy, s.out, dw, dw, s.in, CUDA_R_32F};
+  call.splits = weight_gradient_splits(s);
+  if (call.splits == 1) return gemm.run(call, stream);
+  const index_t count = s.in * s.out;
+  float* const partial = sums.room(call.splits * count, stream, gemm.workspace_end());
+  call.c = nullptr;
+  call.d = partial;
+  gemm.run(call, stream);
+  sums.add(call.splits, count, partial, dw, stream);
 }
 
 }  // namespace lmx::cuda
