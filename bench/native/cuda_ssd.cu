@@ -149,5 +149,6 @@ int main(int count, char** arguments) {
   bench_scan({64, 1024, 16, 64, 1, 128, 128, 0});
   bench_scan({32, 512, 8, 64, 1, 64, 128, 0});
   bench_scan({32, 256, 4, 64, 1, 64, 128, 0});
+  bench_scan({8, 4096, 32, 64, 1, 128, 128, 0});
   return 0;
 }

@@ -98,21 +98,22 @@ __device__ void prepare_chunk(const SsdStatePass& p, const Times& times, int b, 
   }
 }
 
-// grid (n pieces * virtual heads, batch)
+// grid (n pieces * p pieces * virtual heads, batch)
 template <int kP, int kN, bool kReverse>
-__global__ void __launch_bounds__(kThreads, kN == 128 ? 3 : 2) ssd_state_pass_kernel(const SsdStatePass p) {
+__global__ void __launch_bounds__(kThreads, kN == 128 || kP == 32 ? 3 : 2) ssd_state_pass_kernel(const SsdStatePass p) {
   using Tile = StatePassTile<kP, kN>;
   extern __shared__ __align__(128) unsigned char shared_bytes[];
   auto& shared = *reinterpret_cast<typename Tile::Shared*>(shared_bytes);
   const SsdGeometry& g = p.g;
-  const int pieces_n = (g.state + kN - 1) / kN, n0 = blockIdx.x % pieces_n * kN, vh = blockIdx.x / pieces_n;
+  const int pieces_n = (g.state + kN - 1) / kN, n0 = blockIdx.x % pieces_n * kN, pieces_p = g.width / kP;
+  const int p0 = blockIdx.x / pieces_n % pieces_p * kP, vh = blockIdx.x / (pieces_n * pieces_p);
   const int b = blockIdx.y, head = g.head_of(vh), group = vh / g.group_virtual_heads;
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const int warp_p = warp / Tile::warps_n * 32, warp_n = warp % Tile::warps_n * Tile::cols;
   const int valid_n = g.state - n0;
   const float a_log2 = -expf(p.a_log[head]) * kLog2E, bias = p.dt_bias[head];
-  const bool publish = n0 == 0 && (vh == 0 || g.head_of(vh - 1) != head);
-  const bf16* const u = p.outer + index_t{b} * g.time * p.outer_stride + vh * kP;
+  const bool publish = n0 == 0 && p0 == 0 && (vh == 0 || g.head_of(vh - 1) != head);
+  const bf16* const u = p.outer + index_t{b} * g.time * p.outer_stride + vh * g.width + p0;
   const bf16* const v = p.inner + index_t{b} * g.time * g.channels + group * g.state + n0;
   const auto chunk_of = [&](int position) { return kReverse ? g.chunks - 1 - position : position; };
 
@@ -134,7 +135,7 @@ __global__ void __launch_bounds__(kThreads, kN == 128 ? 3 : 2) ssd_state_pass_ke
   for (int step = 0; step < kStages - 1; ++step) load_stage(step);
 
   float sum[2][Tile::cols / 8][4];
-  const index_t boundary = (index_t{b} * g.virtual_heads + vh) * kP * g.state + n0;
+  const index_t boundary = ((index_t{b} * g.virtual_heads + vh) * g.width + p0) * g.state + n0;
   const auto at_boundary = [&](int own, int m, int q, int e) {  // element of the boundary states, or -1
     const int row = warp_p + m * 16 + own / 4 + e / 2 * 8, n = warp_n + q * 8 + own % 4 * 2 + e % 2;
     return n < valid_n ? boundary + row * g.state + n : -1;
@@ -163,7 +164,7 @@ __global__ void __launch_bounds__(kThreads, kN == 128 ? 3 : 2) ssd_state_pass_ke
       }
       times = load_times(p, b, head, next < g.chunks ? chunk_of(next) : -1, lane);
     }
-    bf16* const state = p.states + g.states(b, chunk_of(position)) + vh * g.cells_per_head() + n0 + warp_n;
+    bf16* const state = p.states + g.states(b, chunk_of(position)) + vh * g.cells_per_head() + p0 * g.state + n0 + warp_n;
 #pragma unroll
     for (int m = 0; m < 2; ++m) {
       tile::store_rows<Tile::cols>(shared.out[warp], sum[m], state + (warp_p + m * 16) * g.state, g.state, 16,
@@ -228,23 +229,22 @@ void launch(const SsdStatePass& p, cudaStream_t stream) {
   const auto kernel = ssd_state_pass_kernel<kP, kN, kReverse>;
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
         "cudaFuncSetAttribute");
-  const dim3 grid(static_cast<unsigned>(ceil_div(p.g.state, kN)) * p.g.virtual_heads, p.g.batch);
+  const dim3 grid(static_cast<unsigned>(ceil_div(p.g.state, kN)) * (p.g.width / kP) * p.g.virtual_heads, p.g.batch);
   kernel<<<grid, kThreads, bytes, stream>>>(p);
   check_launch("ssd_state_pass");
 }
 
 template <bool kReverse>
 void dispatch(const SsdStatePass& p, cudaStream_t stream) {
-  // Narrow pieces where the wide ones would leave multiprocessors idle, or would be mostly padding.
-  const bool narrow =
-      p.g.state % 128 != 0 && p.g.state % 128 <= 64
-          ? true
-          : index_t{p.g.batch} * p.g.virtual_heads * ceil_div(p.g.state, 128) < 2 * kMultiprocessors;
-  if (p.g.width == 64) {
-    narrow ? launch<64, 64, kReverse>(p, stream) : launch<64, 128, kReverse>(p, stream);
-  } else {
-    narrow ? launch<32, 64, kReverse>(p, stream) : launch<32, 128, kReverse>(p, stream);
-  }
+  // Large pieces where there are three for two multiprocessors and they are not mostly padding; else smaller ones, whose walk is shorter.
+  const auto enough = [&](index_t p_size, index_t n_size) {
+    return 2 * index_t{p.g.batch} * p.g.virtual_heads * (p.g.width / p_size) * ceil_div(p.g.state, n_size) >= 3 * kMultiprocessors;
+  };
+  const bool padded = p.g.state % 128 != 0 && p.g.state % 128 <= 64;
+  if (p.g.width == 64 && !padded && enough(64, 128)) return launch<64, 128, kReverse>(p, stream);
+  if (p.g.width == 64 && enough(64, 64)) return launch<64, 64, kReverse>(p, stream);
+  if (p.g.width == 32 && !padded && enough(32, 128)) return launch<32, 128, kReverse>(p, stream);
+  launch<32, 64, kReverse>(p, stream);
 }
 
 }  // namespace
