@@ -2,6 +2,8 @@
 // matrix is its transpose in cuBLAS's column-major eyes, so yᵀ = w · xᵀ, dxᵀ = wᵀ · dyᵀ and dwᵀ = xᵀ · dy.
 #pragma once
 
+#include <algorithm>
+
 #include "column_sums.cuh"
 #include "gemm.h"
 #include "launch.h"
@@ -20,15 +22,18 @@ inline void linear_backward_input(Gemm& gemm, const LinearShape& s, const void* 
   gemm.run({false, false, s.in, s.rows, s.out, w, s.in, dy, s.out, nullptr, dx, dx_stride, CUDA_R_16BF}, stream);
 }
 
-// Into how many stretches of rows a weight's gradient is cut: a small matrix has too few tiles to keep a device busy, and is worth the
-// traffic of its parts. A power of two; 1 where it is not.
+// Into how many stretches of rows a weight's gradient is cut: a small matrix has too few tiles to keep a device busy, and the traffic of its
+// parts is little. A power of two; 1 where fewer than 4 would do.
 inline index_t weight_gradient_splits(const LinearShape& s) {
-  constexpr index_t tile = 128, least_rows = 512, most = 8, few = 4;
+  constexpr index_t tile = 128, least_rows = 512, most = 8, few = 4, most_bytes = index_t{5} << 20;
   const index_t wanted = kMultiprocessors / (ceil_div(s.in, tile) * ceil_div(s.out, tile));
+  const index_t bytes = s.in * s.out * static_cast<index_t>(sizeof(float));
   index_t splits = 1;
-  while (splits < most && 2 * splits <= wanted && s.rows % (2 * splits) == 0 && s.rows >= 2 * splits * least_rows) splits *= 2;
-  const index_t bytes = splits * s.in * s.out * static_cast<index_t>(sizeof(float));
-  return splits < few || bytes > static_cast<index_t>(ColumnSums::planned_bytes) ? 1 : splits;
+  for (index_t next = 2; next <= std::min(most, wanted) && s.rows % next == 0 && s.rows >= next * least_rows && next * bytes <= most_bytes;
+       next *= 2) {
+    splits = next;
+  }
+  return splits < few ? 1 : splits;
 }
 
 // dw fp32 +=. Of a small matrix the parts wait in `sums`: cuBLASLt's own split over k would add each matrix by a launch of its own.

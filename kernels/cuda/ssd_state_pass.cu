@@ -236,14 +236,15 @@ void launch(const SsdStatePass& p, cudaStream_t stream) {
 
 template <bool kReverse>
 void dispatch(const SsdStatePass& p, cudaStream_t stream) {
-  // Large pieces where there are three for two multiprocessors and they are not mostly padding; else smaller ones, whose walk is shorter.
-  const auto enough = [&](index_t p_size, index_t n_size) {
-    return 2 * index_t{p.g.batch} * p.g.virtual_heads * (p.g.width / p_size) * ceil_div(p.g.state, n_size) >= 3 * kMultiprocessors;
-  };
+  // Large pieces where there are three for two multiprocessors and they are not mostly padding; the smallest, whose walk is shortest, where
+  // even middling ones leave half of the multiprocessors idle. (With more blocks they are slower: every warp does less per load.)
+  const index_t heads = index_t{p.g.batch} * p.g.virtual_heads;
+  const bool enough = 2 * heads * ceil_div(p.g.state, 128) >= 3 * kMultiprocessors;
+  const bool few = 2 * heads * ceil_div(p.g.state, 64) <= kMultiprocessors;
   const bool padded = p.g.state % 128 != 0 && p.g.state % 128 <= 64;
-  if (p.g.width == 64 && !padded && enough(64, 128)) return launch<64, 128, kReverse>(p, stream);
-  if (p.g.width == 64 && enough(64, 64)) return launch<64, 64, kReverse>(p, stream);
-  if (p.g.width == 32 && !padded && enough(32, 128)) return launch<32, 128, kReverse>(p, stream);
+  if (p.g.width == 64 && enough && !padded) return launch<64, 128, kReverse>(p, stream);
+  if (p.g.width == 64 && !few) return launch<64, 64, kReverse>(p, stream);
+  if (p.g.width == 32 && enough && !padded) return launch<32, 128, kReverse>(p, stream);
   launch<32, 64, kReverse>(p, stream);
 }
 
