@@ -11,6 +11,7 @@
 #include "cuda/adamw.cuh"
 #include "cuda/attention.h"
 #include "cuda/attention_mma.cuh"
+#include "cuda/attention_wgmma.cuh"
 #include "cuda/causal_conv1d.cuh"
 #include "cuda/check.h"
 #include "cuda/column_sums.cuh"
@@ -285,6 +286,11 @@ void attentions(Attention& attention, index_t batch, index_t time, index_t heads
     std::printf("    own against cudnn: out %.2g, dqkv %.2g relative\n",
                 relative_difference(rows * s.query_width(), other_out, out),
                 relative_difference(rows * s.packed_width(), other_dqkv, dqkv));
+  }
+  if (attention_wgmma_takes(s) && attention_wgmma_runs()) {
+    report_math(("hopper backward " + shape).c_str(), 2.5 * flops,
+                [&] { attention_wgmma_backward(s, dout, qkv, other_out, other_lse, dqkv, workspace, stream); }, 5);
+    std::printf("    hopper against own: dqkv %.2g relative\n", relative_difference(rows * s.packed_width(), dqkv, other_dqkv));
   }
 }
 

@@ -38,6 +38,13 @@ index_t cudnn_bytes(const AttentionShape& s) {
   return attention_slice_bytes(s, divisor(s.batch, limit / sequence), s.kv_heads);
 }
 
+// ---- attention on Hopper: our own backward (cuda/attention_wgmma.cu) -----------------------------------------------
+
+index_t hopper_bytes(const AttentionShape& s) {
+  const index_t rows = s.batch * s.heads * s.time, turns = s.batch * s.heads * (s.time * s.head_dim / 8192) * 2;
+  return 2 * padded(kFloat * rows) + padded(kFloat * rows * s.head_dim) + padded(4 * turns);
+}
+
 // ---- the convolution's backward (cuda/causal_conv1d.cu) ------------------------------------------------------------
 
 // Stretches of at least 16 steps into which a sequence is cut: as many as end soonest where `at_once` are walked at a time.
@@ -122,7 +129,9 @@ std::size_t workspace_bytes(const SsdShape& s) {
 
 std::size_t workspace_bytes(const AttentionShape& s) {
   const index_t own = s.batch * s.heads * s.time * kFloat;
-  return static_cast<std::size_t>(s.time % 128 == 0 ? std::max(own, cudnn_bytes(s)) : own);
+  if (s.time % 128 != 0) return static_cast<std::size_t>(own);
+  const bool hopper = s.head_dim == 64 || s.head_dim == 128;
+  return static_cast<std::size_t>(std::max({own, cudnn_bytes(s), hopper ? hopper_bytes(s) : 0}));
 }
 
 std::size_t workspace_bytes(const CrossEntropyShape&) { return 0; }

@@ -1,5 +1,5 @@
-// Attention on the device: cuDNN where it is there and takes the shape, our own kernels otherwise. Which one serves a shape is
-// decided once, so forward and backward of a run always agree.
+// Attention on the device: cuDNN where it is there and takes the shape, our own kernels otherwise - and for the backward on Hopper, where
+// they are faster than cuDNN's deterministic one. Which one serves a shape is decided once.
 #pragma once
 
 #include <memory>
@@ -9,7 +9,7 @@
 
 namespace lmx::cuda {
 
-// Scratch for either implementation.
+// Scratch for any implementation.
 std::size_t attention_workspace(const AttentionShape&);
 
 class Attention {
@@ -26,11 +26,17 @@ class Attention {
   void backward(const AttentionShape&, const void* dout, const void* qkv, const void* out, const float* lse, void* dqkv,
                 void* workspace, std::size_t workspace_bytes, cudaStream_t);
 
+  // How much of a workspace of so many bytes the backward may write.
+  std::size_t backward_uses(const AttentionShape&, std::size_t workspace_bytes) const;
+
   // Null where cuDNN is not used; `why_not_cudnn` then says why.
   CudnnAttention* cudnn() { return cudnn_.get(); }
   const std::string& why_not_cudnn() const { return why_not_cudnn_; }
 
  private:
+  bool backward_on_hopper(const AttentionShape&) const;
+
+  bool hopper_;  // the current device has the kernels of attention_wgmma.cuh
   std::unique_ptr<CudnnAttention> cudnn_;
   std::string why_not_cudnn_;
 };

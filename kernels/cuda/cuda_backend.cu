@@ -232,8 +232,8 @@ class CudaBackend final : public Backend {
   }
   void attention_backward(const AttentionShape& s, const void* dout, const void* qkv, const void* result,
                           const void* lse, void* dqkv) override {
-    sums_.keep_below(workspace_bytes_, gradient_stream());  // cuDNN may take all of it
-    attention_.backward(s, dout, qkv, result, in<float>(lse), dqkv, scratch(cuda::attention_workspace(s)),
+    scratch(cuda::attention_workspace(s));  // is there
+    attention_.backward(s, dout, qkv, result, in<float>(lse), dqkv, scratch(attention_.backward_uses(s, workspace_bytes_)),
                         workspace_bytes_, gradient_stream());
   }
 

@@ -11,20 +11,14 @@
 // the sums be passed to settle() before they are used. Copies are seen by wgmma after show_copies() in the copying thread and a barrier.
 #pragma once
 
-#include "mma_tile.cuh"
+#include "hopper.cuh"
 
 namespace lmx::cuda::tile {
-
-#if defined(__CUDA_ARCH_FEAT_SM90_ALL)
-#define LMX_WARPGROUPS 1
-#else
-#define LMX_WARPGROUPS 0
-#endif
 
 constexpr int kPanelAlignment = 1024;
 
 // sum (64, 8 kTiles) of a warpgroup = a (64, 16) · B (16, 8 kTiles), or += where `add`. kTranspose: B is stored [k][n].
-#if LMX_WARPGROUPS
+#if LMX_HOPPER
 template <bool kTranspose>
 __device__ __forceinline__ void warpgroup_mma(float (&d)[2][4], const Fragment& a, std::uint64_t b, bool add) {
   asm volatile(
@@ -59,19 +53,19 @@ __device__ __forceinline__ void warpgroup_mma(float (&d)[8][4], const Fragment& 
 
 // Before the first product after this thread wrote sums or operands.
 __device__ __forceinline__ void begin_products() {
-#if LMX_WARPGROUPS
+#if LMX_HOPPER
   asm volatile("wgmma.fence.sync.aligned;\n" ::: "memory");
 #endif
 }
 __device__ __forceinline__ void finish_products() {
-#if LMX_WARPGROUPS
+#if LMX_HOPPER
   asm volatile("wgmma.commit_group.sync.aligned;\nwgmma.wait_group.sync.aligned 0;\n" ::: "memory");
 #endif
 }
 // Keeps the compiler from using sums before finish_products().
 template <int kTiles>
 __device__ __forceinline__ void settle(float (&sum)[kTiles][4]) {
-#if LMX_WARPGROUPS
+#if LMX_HOPPER
 #pragma unroll
   for (int q = 0; q < kTiles; ++q)
 #pragma unroll
@@ -79,7 +73,7 @@ __device__ __forceinline__ void settle(float (&sum)[kTiles][4]) {
 #endif
 }
 __device__ __forceinline__ void show_copies() {
-#if LMX_WARPGROUPS
+#if LMX_HOPPER
   asm volatile("fence.proxy.async.shared::cta;\n" ::: "memory");
 #endif
 }
@@ -107,7 +101,7 @@ struct alignas(kPanelAlignment) Panels {
   __device__ __forceinline__ void start_product(float (&sum)[kTiles][4], const Fragment (&a)[kRows / 16], int first, bool add) const {
     const bf16* const panel = cells + first / width * panel_cells;
     const int column = first % width;
-#if LMX_WARPGROUPS
+#if LMX_HOPPER
     if constexpr (width == 64) {
 #pragma unroll
       for (int k = 0; k < kRows / 16; ++k) warpgroup_mma<true>(sum, a[k], descriptor(panel, column * 2, k * 16 * 128), add || k > 0);
@@ -128,7 +122,7 @@ struct alignas(kPanelAlignment) Panels {
   template <int kTiles>
   __device__ __forceinline__ void start_transposed_product(float (&sum)[kTiles][4], const Fragment (&a)[kCols / 16], int first,
                                                            bool add) const {
-#if LMX_WARPGROUPS
+#if LMX_HOPPER
     if constexpr (width == 64) {
 #pragma unroll
       for (int k = 0; k < kCols / 16; ++k) {

@@ -73,7 +73,11 @@ export function gpuAttentionWorkspace(batch: number, time: number, o: AttentionH
     sequence > attentionLimit
       ? slice(1, largestDivisorUpTo(o.kvHeads, most(slice(1, 1))))
       : slice(largestDivisorUpTo(batch, most(sequence)), o.kvHeads);
-  return Math.max(own, chosen);
+  if (o.headDim !== 64 && o.headDim !== 128) return Math.max(own, chosen);
+  const rows = batch * o.heads * time;
+  const turns = batch * o.heads * Math.floor((time * o.headDim) / 8192) * 2;
+  const hopper = 2 * padded(4 * rows) + padded(4 * rows * o.headDim) + padded(4 * turns);
+  return Math.max(own, chosen, hopper);
 }
 
 interface ScanShape {

@@ -1,0 +1,15 @@
+// Descriptions of arrays in global memory for Hopper's copy engine (hopper.cuh: copy_box). Encoded by the driver, which is asked for the
+// function at run time: nothing is linked.
+#pragma once
+
+#include <cuda.h>
+
+#include "../backend.h"
+
+namespace lmx::cuda {
+
+// `rows` x `columns` bf16, rows contiguous one after the other, copied in boxes of `box_rows` x 64 (128 bytes a row, 128-byte swizzle).
+// Addresses and row sizes are multiples of 16 bytes.
+CUtensorMap tensor_map(const void* array, index_t rows, index_t columns, int box_rows);
+
+}  // namespace lmx::cuda
