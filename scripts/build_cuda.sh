@@ -6,5 +6,6 @@ cd "$(dirname "$0")/.."
 found=$(scripts/cuda_toolkit.sh "$@")
 eval "$(sed -E "s/^([A-Z_]+)=(.*)$/\1='\2'/" <<<"$found")"
 [ -n "$LMX_CUDNN_INCLUDE" ] || echo "build_cuda: no cuDNN headers: attention uses layermix's own kernels" >&2
+[ -n "$LMX_CUTLASS_INCLUDE" ] || echo "build_cuda: no CUTLASS headers: an MLP's product and activation are two kernels" >&2
 PATH="$PWD/node_modules/.bin:$PATH" cmake-js compile --out build-cuda --parallel "${LMX_BUILD_JOBS:-$(nproc)}" --CDLMX_CUDA=ON --CDLMX_CUDA_ROOT="$LMX_CUDA_ROOT" \
-  --CDLMX_CUDNN_INCLUDE="$LMX_CUDNN_INCLUDE" ${LMX_CUDA_ARCHITECTURES:+--CDLMX_CUDA_ARCHITECTURES="$LMX_CUDA_ARCHITECTURES"}
+  --CDLMX_CUDNN_INCLUDE="$LMX_CUDNN_INCLUDE" --CDLMX_CUTLASS_INCLUDE="$LMX_CUTLASS_INCLUDE" ${LMX_CUDA_ARCHITECTURES:+--CDLMX_CUDA_ARCHITECTURES="$LMX_CUDA_ARCHITECTURES"}

@@ -21,7 +21,9 @@
 #include "cuda/embedding_product.cuh"
 #include "cuda/full_copy.cuh"
 #include "cuda/gated_rms_norm.cuh"
+#include "cuda/linear.h"
 #include "cuda/mlp.h"
+#include "cuda/mlp_activation.cuh"
 #include "cuda/rms_norm.cuh"
 #include "cuda/rope.cuh"
 #include "replay_time.h"
@@ -252,10 +254,14 @@ void mlp_halves(Gemm& gemm, index_t rows, index_t hidden, index_t width) {
   const Random x(rows * hidden), w(width * hidden, 0.05f), u(rows * width), other(rows * width);
   const double flops = 2.0 * rows * hidden * width;
   const std::string shape = std::to_string(rows) + "x" + std::to_string(hidden) + "x" + std::to_string(width);
-  report_math(("mlp relu2 forward " + shape).c_str(), flops,
-              [&] { linear_activation_forward(gemm, s, x, w, u, other, stream); }, 5);
-  report_math(("mlp relu2 backward " + shape).c_str(), flops,
-              [&] { linear_activation_backward_input(gemm, s, x, w, u, other, stream); }, 5);
+  Mlp mlp(gemm);
+  report_math(("mlp relu2 forward " + shape).c_str(), flops, [&] { mlp.forward(s, x, w, u, other, stream); }, 5);
+  report_math(("mlp relu2 backward " + shape).c_str(), flops, [&] { mlp.backward_input(s, x, w, u, other, stream); }, 5);
+  for (const MlpHalf half : {MlpHalf::forward, MlpHalf::backward}) {
+    const char* name = half == MlpHalf::forward ? "forward" : "backward";
+    report_math((std::string("    as a pair, ") + name).c_str(), flops,
+                [&] { mlp_pair(gemm, half, s, {x, w, u, other}, stream); }, 5);
+  }
 }
 
 void attentions(Attention& attention, index_t batch, index_t time, index_t heads, index_t kv_heads, index_t head_dim) {

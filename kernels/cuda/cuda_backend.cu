@@ -16,6 +16,7 @@
 #include "embedding.cuh"
 #include "embedding_product.cuh"
 #include "gated_rms_norm.cuh"
+#include "linear.h"
 #include "mlp.h"
 #include "rms_norm.cuh"
 #include "rope.cuh"
@@ -103,6 +104,7 @@ class CudaBackend final : public Backend {
     workspace_bytes_ = bytes;
     gemm_.bind_workspace(pointer, bytes);
     sums_.bind(pointer, bytes);
+    mlp_.forget_choices();
   }
 
   bool begin_step() override { return graph_.begin(stream()); }
@@ -161,12 +163,11 @@ class CudaBackend final : public Backend {
   }
 
   void linear_activation_forward(const MlpShape& s, const void* x, const void* w_up, void* u, void* a) override {
-    cuda::linear_activation_forward(gemm_, s, in<bf16>(x), in<bf16>(w_up), out<bf16>(u), out<bf16>(a), stream());
+    mlp_.forward(s, in<bf16>(x), in<bf16>(w_up), out<bf16>(u), out<bf16>(a), stream());
   }
   void linear_activation_backward_input(const MlpShape& s, const void* dy, const void* w_down, const void* u,
                                         void* du) override {
-    cuda::linear_activation_backward_input(gemm_, s, in<bf16>(dy), in<bf16>(w_down), in<bf16>(u), out<bf16>(du),
-                                           product_stream());
+    mlp_.backward_input(s, in<bf16>(dy), in<bf16>(w_down), in<bf16>(u), out<bf16>(du), product_stream());
   }
 
   void causal_conv1d_forward(const ConvShape& s, ConstStrided x, const void* w, const void* bias, void* y) override {
@@ -307,6 +308,7 @@ class CudaBackend final : public Backend {
   std::size_t workspace_bytes_ = 0;
   cuda::Gemm gemm_;
   cuda::ColumnSums sums_;
+  cuda::Mlp mlp_{gemm_};
   cuda::Attention attention_;
   cuda::UploadRing uploads_;
   cuda::StepGraph graph_;

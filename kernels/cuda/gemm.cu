@@ -2,78 +2,18 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "check.h"
 #include "cublaslt.h"
-#include "launch.h"
-#include "pack.cuh"
-#include "recording.h"
-#include "stream_timer.h"
+#include "tuning.h"
 
 namespace lmx::cuda {
 namespace {
 
 constexpr int kCandidates = 16;
-constexpr double kTimedSeconds = 2e-4;  // about as long does a recording of a candidate's runs take
-constexpr int kMostRuns = 24;
-constexpr int kTimedReplays = 4;
-
-// An operand for telling orders of summation apart. Terms k and k + K/2 of every sum cancel exactly, so what a product returns is
-// its rounding errors, different for every other order. k_first: the index over which the product sums runs first in memory,
-// rows of `stride` elements; `sign` is that of the second half, -1 for one of the two operands. Sums of `sum_length` terms follow
-// one another where a product has several.
-__global__ void cancelling_kernel(index_t count, index_t stride, index_t sum_length, bool k_first, float sign,
-                                  std::uint32_t seed, bf16* values) {
-  const index_t half = sum_length / 2;
-  for (index_t i = blockIdx.x * index_t{blockDim.x} + threadIdx.x; i < count; i += index_t{gridDim.x} * blockDim.x) {
-    const index_t k = (k_first ? i % stride : i / stride) % sum_length, other = k_first ? i / stride : i % stride;
-    std::uint32_t bits = static_cast<std::uint32_t>(k % (half + (half == 0))) * 0x9e3779b1u + seed;
-    bits = (bits ^ static_cast<std::uint32_t>(other)) * 0x85ebca6bu;
-    bits = (bits ^ (bits >> 13)) * 0xc2b2ae35u;
-    bits ^= bits >> 16;
-    const float value = static_cast<float>(bits) * 0x1p-31f - 1;
-    values[i] = __float2bfloat16(k >= 2 * half ? 0.f : k >= half ? value * sign : value);
-  }
-}
-
-__global__ void differs_kernel(std::size_t words, const std::uint32_t* a, const std::uint32_t* b, int* differs) {
-  for (std::size_t i = blockIdx.x * std::size_t{blockDim.x} + threadIdx.x; i < words; i += gridDim.x * blockDim.x) {
-    if (a[i] != b[i]) *differs = 1;
-  }
-}
-
-// Largest power of two up to 256 that divides an address.
-unsigned alignment_of(const void* pointer) {
-  const auto address = reinterpret_cast<std::uintptr_t>(pointer) | 256;
-  return static_cast<unsigned>(address & (~address + 1));
-}
-
-// Device memory for the length of a scope; null when there is none left.
-class Scratch {
- public:
-  explicit Scratch(std::size_t bytes) {
-    if (cudaMalloc(&pointer_, bytes) == cudaSuccess) return;
-    pointer_ = nullptr;
-    cudaGetLastError();
-  }
-  ~Scratch() { cudaFree(pointer_); }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  void* get() const { return pointer_; }
-
- private:
-  void* pointer_ = nullptr;
-};
-
-bool is_capturing(cudaStream_t stream) {
-  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
-  check(cudaStreamIsCapturing(stream, &status), "cudaStreamIsCapturing");
-  return status != cudaStreamCaptureStatusNone;
-}
 
 template <class Handle>
 using Owned = std::unique_ptr<std::remove_pointer_t<Handle>, cublasStatus_t (*)(Handle)>;
@@ -189,10 +129,8 @@ void Gemm::tune(Plan& plan, const GemmCall& call, cudaStream_t stream) const {
   for (const Scratch* scratch : {&a, &b, &zeros, &expected, &output, &flag}) {
     if (scratch->get() == nullptr) return;  // no memory left to search with: the first candidate serves
   }
-  cancelling_kernel<<<1024, 256, 0, stream>>>(a_elements, call.lda, call.k / call.splits, call.transpose_a, 1.f, 1,
-                                              static_cast<bf16*>(a.get()));
-  cancelling_kernel<<<1024, 256, 0, stream>>>(b_elements, call.ldb, call.k / call.splits, !call.transpose_b, -1.f, 2,
-                                              static_cast<bf16*>(b.get()));
+  fill_cancelling({a_elements, call.lda, call.k / call.splits, call.transpose_a, 1, 1}, static_cast<bf16*>(a.get()), stream);
+  fill_cancelling({b_elements, call.ldb, call.k / call.splits, !call.transpose_b, -1, 2}, static_cast<bf16*>(b.get()), stream);
   check(cudaMemsetAsync(zeros.get(), 0, call.c ? bytes : 4, stream), "cudaMemsetAsync");
   check(cudaMemsetAsync(expected.get(), 0, bytes, stream), "cudaMemsetAsync");
   check(cudaMemsetAsync(output.get(), 0, bytes, stream), "cudaMemsetAsync");
@@ -201,40 +139,15 @@ void Gemm::tune(Plan& plan, const GemmCall& call, cudaStream_t stream) const {
   trial.b = b.get();
   trial.c = call.c ? zeros.get() : nullptr;
   check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");  // other streams would disturb the times
-  StreamTimer timer;
   double best = 0;
-  const bool log = std::getenv("LAYERMIX_GEMM_LOG") != nullptr;
+  const bool log = logs_candidates();
   for (std::size_t i = 0; i < count; ++i) {
     trial.d = i == 0 ? expected.get() : output.get();
-    bool equal = true;
-    launch(plan, i, trial, stream);
-    if (i > 0) {
-      int differs = 0;
-      check(cudaMemsetAsync(flag.get(), 0, sizeof differs, stream), "cudaMemsetAsync");
-      differs_kernel<<<1024, 256, 0, stream>>>(bytes / 4, static_cast<const std::uint32_t*>(expected.get()),
-                                               static_cast<const std::uint32_t*>(output.get()),
-                                               static_cast<int*>(flag.get()));
-      check(cudaMemcpyAsync(&differs, flag.get(), sizeof differs, cudaMemcpyDeviceToHost, stream), "cudaMemcpyAsync");
-      check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
-      equal = differs == 0;
-      if (!equal && !log) continue;
-    }
-    timer.begin(stream);
-    launch(plan, i, trial, stream);
-    timer.end(stream);
-    // Products of a small model take less than their launch, so timing launches would compare the host with itself.
-    const int runs = std::clamp(static_cast<int>(kTimedSeconds / timer.seconds()), 2, kMostRuns);
-    const Recording recording(stream, [&] {
-      for (int run = 0; run < runs; ++run) launch(plan, i, trial, stream);
-    });
-    double seconds = 0;
-    for (int replay = 0; replay <= kTimedReplays; ++replay) {  // the first one warms up
-      timer.begin(stream);
-      recording.launch(stream);
-      timer.end(stream);
-      const double once = timer.seconds() / runs;
-      if (replay == 1 || (replay > 1 && once < seconds)) seconds = once;
-    }
+    const auto run = [&] { launch(plan, i, trial, stream); };
+    run();
+    const bool equal = i == 0 || !differ(bytes, expected.get(), output.get(), flag.get(), stream);
+    if (!equal && !log) continue;
+    const double seconds = seconds_of(run, stream);
     if (log) {
       std::fprintf(stderr, "gemm %c%c %s m %ld n %ld k %ld: candidate %zu %s %.4f ms\n", call.transpose_a ? 'T' : 'N',
                    call.transpose_b ? 'T' : 'N', call.c ? "+=" : "=", static_cast<long>(call.m),

@@ -2,10 +2,12 @@
 #   LMX_CUDA_ROOT           folder with bin/nvcc, include, lib or lib64; empty: nvcc on PATH, then /usr/local/cuda
 #   LMX_CUDA_ARCHITECTURES  what to compile for
 #   LMX_CUDNN_INCLUDE       folders with cudnn.h, cudnn_frontend.h and nvrtc.h (;-separated); empty: attention uses our own kernels
+#   LMX_CUTLASS_INCLUDE     folder with cutlass/cutlass.h, of CUTLASS 4; empty: no MLP is one kernel
 # Only cudart is linked, statically: the binary loads on a machine without a driver.
 set(LMX_CUDA_ROOT "" CACHE PATH "CUDA toolkit")
 set(LMX_CUDA_ARCHITECTURES "80-real;89-real;90a-real;100-virtual" CACHE STRING "GPU architectures")
 set(LMX_CUDNN_INCLUDE "" CACHE STRING "Folders of the cuDNN and cudnn-frontend headers")
+set(LMX_CUTLASS_INCLUDE "" CACHE STRING "Folder of the CUTLASS headers")
 
 find_program(LMX_NVCC nvcc HINTS "${LMX_CUDA_ROOT}/bin" PATHS /usr/local/cuda/bin NO_CACHE REQUIRED)
 get_filename_component(cuda_root "${LMX_NVCC}/../.." REALPATH)
