@@ -1,5 +1,8 @@
 # What the jobs share; run.sh sources it. DEVICE, SMALL and OUT (the job's folder of results) are set.
 
+# Outlives the program that it copies from, which may have something to say when the job is stopped.
+tee() { (trap '' TERM; exec tee "$@"); }
+
 needs_gpu() {
   [ "$DEVICE" != cpu ] || { echo "needs a GPU"; exit 77; }
 }

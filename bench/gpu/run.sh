@@ -52,7 +52,8 @@ for job in "${jobs[@]}"; do
   mkdir -p "$OUT"
   echo "gpu/run: $job"
   begin=$SECONDS
-  timeout --kill-after=20 "$limit" bash -c 'set -eo pipefail; . bench/gpu/lib.sh; . "bench/gpu/jobs/$0.sh"' "$job" 2>&1 | tee "$out/$job.log"
+  # The trap lets a job that is stopped end after what it has started: a sweep that saves still writes into its folder.
+  timeout --kill-after=20 "$limit" bash -c 'trap "exit 143" TERM; set -eo pipefail; . bench/gpu/lib.sh; . "bench/gpu/jobs/$0.sh"' "$job" 2>&1 | tee "$out/$job.log"
   code=${PIPESTATUS[0]}
   note=
   [ "$code" -eq 124 ] && note=" (stopped after $limit s)"

@@ -11,7 +11,7 @@
 // the sums be passed to settle() before they are used. Copies are seen by wgmma after show_copies() in the copying thread and a barrier.
 #pragma once
 
-#include "hopper.cuh"
+#include "wgmma.cuh"
 
 namespace lmx::cuda::tile {
 
@@ -54,27 +54,25 @@ __device__ __forceinline__ void warpgroup_mma(float (&d)[8][4], const Fragment& 
 // Before the first product after this thread wrote sums or operands.
 __device__ __forceinline__ void begin_products() {
 #if LMX_HOPPER
-  asm volatile("wgmma.fence.sync.aligned;\n" ::: "memory");
+  hopper::start_products();
 #endif
 }
 __device__ __forceinline__ void finish_products() {
 #if LMX_HOPPER
-  asm volatile("wgmma.commit_group.sync.aligned;\nwgmma.wait_group.sync.aligned 0;\n" ::: "memory");
+  hopper::commit_products();
+  hopper::wait_products<0>();
 #endif
 }
 // Keeps the compiler from using sums before finish_products().
 template <int kTiles>
 __device__ __forceinline__ void settle(float (&sum)[kTiles][4]) {
 #if LMX_HOPPER
-#pragma unroll
-  for (int q = 0; q < kTiles; ++q)
-#pragma unroll
-    for (int e = 0; e < 4; ++e) asm volatile("" : "+f"(sum[q][e])::"memory");
+  hopper::settle(sum);
 #endif
 }
 __device__ __forceinline__ void show_copies() {
 #if LMX_HOPPER
-  asm volatile("fence.proxy.async.shared::cta;\n" ::: "memory");
+  hopper::show_writes();
 #endif
 }
 
