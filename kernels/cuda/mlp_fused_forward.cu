@@ -3,12 +3,7 @@
 namespace lmx::cuda {
 
 const std::vector<FusedMlp>& fused_mlp_forward() {
-  using Wide = FusedMlpKernel<MlpHalf::forward, FusedMlpTile<128, 192, 1, 4>>;
-  using Square = FusedMlpKernel<MlpHalf::forward, FusedMlpTile<128, 128, 2, 6>>;
-  static const std::vector<FusedMlp> all{{"128x192", Wide::allow, Wide::launch<1>},
-                                         {"128x192, 4 rows at a time", Wide::allow, Wide::launch<4>},
-                                         {"128x128", Square::allow, Square::launch<1>},
-                                         {"128x128, 4 rows at a time", Square::allow, Square::launch<4>}};
+  static const std::vector<FusedMlp> all = fused_mlp_candidates<MlpHalf::forward>();
   return all;
 }
 

@@ -139,4 +139,15 @@ struct FusedMlpKernel {
   }
 };
 
+// Two tiles, each in two orders: what was fastest somewhere, of nine tiles in four orders (bench/RESULTS.md).
+template <MlpHalf kHalf>
+std::vector<FusedMlp> fused_mlp_candidates() {
+  using Wide = FusedMlpKernel<kHalf, FusedMlpTile<128, 192, 1, 4>>;
+  using Square = FusedMlpKernel<kHalf, FusedMlpTile<128, 128, 2, 6>>;
+  return {{"128x192", Wide::allow, Wide::template launch<1>},
+          {"128x192, 4 rows at a time", Wide::allow, Wide::template launch<4>},
+          {"128x128", Square::allow, Square::template launch<1>},
+          {"128x128, 4 rows at a time", Square::allow, Square::template launch<4>}};
+}
+
 }  // namespace lmx::cuda
