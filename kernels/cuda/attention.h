@@ -37,7 +37,7 @@ class Attention {
   bool backward_on_hopper(const AttentionShape&) const;
 
   bool hopper_;  // the current device has the kernels of attention_wgmma.cuh
-  std::unique_ptr<CudnnAttention> cudnn_;
+  std::shared_ptr<CudnnAttention> cudnn_;
   std::string why_not_cudnn_;
 };
 

@@ -6,6 +6,7 @@
 #include <cudnn_frontend.h>
 
 #include <map>
+#include <mutex>
 #include <tuple>
 #include <unordered_map>
 
@@ -170,17 +171,17 @@ class Cudnn final : public CudnnAttention {
   ~Cudnn() override { fe::detail::destroy_handle(handle_); }
 
   bool prepare(const AttentionShape& s, std::size_t workspace_bytes) override {
+    const std::lock_guard lock(mutex_);
     const auto build = [&](graph::Graph& g) { return build_backward(g, {s, cudnn_slice(s)}, handle_); };
-    return prepare_forward(s, workspace_bytes) && graphs_[key_of(s)].backward.prepare(build, workspace_bytes);
+    return has_forward(s, workspace_bytes) && graphs_[key_of(s)].backward.prepare(build, workspace_bytes);
   }
   bool prepare_forward(const AttentionShape& s, std::size_t workspace_bytes) override {
-    if (!cudnn_takes(s)) return false;
-    const auto build = [&](graph::Graph& g) { return build_forward(g, {s, {s.batch, s.kv_heads}}, handle_); };
-    return graphs_[key_of(s)].forward.prepare(build, workspace_bytes);
+    const std::lock_guard lock(mutex_);
+    return has_forward(s, workspace_bytes);
   }
-
   void forward(const AttentionShape& s, const void* qkv, void* out, float* lse, void* workspace,
                cudaStream_t stream) override {
+    const std::lock_guard lock(mutex_);
     const Parts in(s, qkv, 0, 0);
     std::unordered_map<std::int64_t, void*> pointers = {{kQ, in.q}, {kK, in.k}, {kV, in.v}, {kOut, out}, {kLse, lse}};
     run(graphs_.at(key_of(s)).forward.graph, pointers, workspace, stream);
@@ -188,6 +189,7 @@ class Cudnn final : public CudnnAttention {
 
   void backward(const AttentionShape& s, const void* dout, const void* qkv, const void* out, const float* lse,
                 void* dqkv, void* workspace, cudaStream_t stream) override {
+    const std::lock_guard lock(mutex_);
     graph::Graph& g = graphs_.at(key_of(s)).backward.graph;
     const AttentionSlice slice = cudnn_slice(s);
     for (index_t sequence = 0; sequence < s.batch; sequence += slice.batch) {
@@ -207,18 +209,31 @@ class Cudnn final : public CudnnAttention {
   using Key = std::tuple<index_t, index_t, index_t, index_t, index_t, double>;
   static Key key_of(const AttentionShape& s) { return {s.batch, s.time, s.heads, s.kv_heads, s.head_dim, s.scale}; }
 
+  bool has_forward(const AttentionShape& s, std::size_t workspace_bytes) {
+    if (!cudnn_takes(s)) return false;
+    const auto build = [&](graph::Graph& g) { return build_forward(g, {s, {s.batch, s.kv_heads}}, handle_); };
+    return graphs_[key_of(s)].forward.prepare(build, workspace_bytes);
+  }
+
   void run(graph::Graph& g, std::unordered_map<std::int64_t, void*>& pointers, void* workspace, cudaStream_t stream) {
     check(fe::detail::set_stream(handle_, stream), "cudnnSetStream");
     check(g.execute(handle_, pointers, workspace), "execute");
   }
 
+  std::mutex mutex_;
   cudnnHandle_t handle_ = nullptr;
   std::map<Key, Graphs> graphs_;
 };
 
 }  // namespace
 
-std::unique_ptr<CudnnAttention> CudnnAttention::open(std::string* reason) {
+std::shared_ptr<CudnnAttention> CudnnAttention::open(std::string* reason) {
+  static std::mutex mutex;
+  // Never destroyed: when the process ends, the driver may be gone first.
+  static auto& opened = *new std::map<int, std::shared_ptr<CudnnAttention>>;
+  const std::lock_guard lock(mutex);
+  const auto found = opened.find(current_device());
+  if (found != opened.end()) return found->second;
   std::string tried;
   // The frontend asks the loader for these two by name; opened here, they are found wherever they are.
   open_library("libcublasLt.so.13", "cu13/lib", nullptr);
@@ -229,7 +244,7 @@ std::unique_ptr<CudnnAttention> CudnnAttention::open(std::string* reason) {
     return nullptr;
   }
   try {
-    return std::make_unique<Cudnn>();
+    return opened[current_device()] = std::make_shared<Cudnn>();
   } catch (const std::exception& error) {
     *reason = error.what();
     return nullptr;

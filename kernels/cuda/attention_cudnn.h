@@ -31,9 +31,12 @@ bool cudnn_takes(const AttentionShape&);
 
 class CudnnAttention {
  public:
-  // Null where cuDNN cannot be opened; `reason` then says why.
-  static std::unique_ptr<CudnnAttention> open(std::string* reason);
+  // The current device's, one for the whole process: building a graph takes a tenth of a second and more. Null where cuDNN cannot be
+  // opened; `reason` then says why. May be called by several threads.
+  static std::shared_ptr<CudnnAttention> open(std::string* reason);
   virtual ~CudnnAttention() = default;
+
+  // Every call may come from any thread.
 
   // Builds the graphs of a shape where they are new. False where cuDNN refuses the shape or wants more than workspace_bytes.
   virtual bool prepare(const AttentionShape&, std::size_t workspace_bytes) = 0;

@@ -3,7 +3,7 @@
 
 namespace lmx::cuda {
 
-std::unique_ptr<CudnnAttention> CudnnAttention::open(std::string* reason) {
+std::shared_ptr<CudnnAttention> CudnnAttention::open(std::string* reason) {
   *reason = "this build has no cudnn-frontend headers";
   return nullptr;
 }

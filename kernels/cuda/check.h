@@ -23,4 +23,10 @@ inline void check(cudaError_t status, const char* call) {
 // Call right after a kernel launch, with the operation's name.
 inline void check_launch(const char* operation) { check(cudaGetLastError(), operation); }
 
+inline int current_device() {
+  int device = 0;
+  check(cudaGetDevice(&device), "cudaGetDevice");
+  return device;
+}
+
 }  // namespace lmx::cuda

@@ -61,13 +61,17 @@ void Gemm::run(const GemmCall& call, cudaStream_t stream) {
                 call.splits, call.c != nullptr, call.d_type,     alignment};
   auto found = plans_.find(key);
   if (found == plans_.end()) {
-    found = plans_.emplace(key, make_plan(call)).first;
-    if (!is_capturing(stream)) tune(found->second, call, stream);
+    found = plans_.emplace(key, make_plan(call, alignment)).first;
+    Plan& plan = found->second;
+    static Choices<std::tuple<int, std::size_t, Key>, std::size_t> choices;  // of candidates, which follow from the key
+    if (!is_capturing(stream) && plan.candidates.size() > 1) {
+      plan.choice = choices.find({current_device(), workspace_size_, key}, [&] { return choose(plan, call, stream); }).value_or(0);
+    }
   }
   launch(found->second, found->second.choice, call, stream);
 }
 
-Gemm::Plan Gemm::make_plan(const GemmCall& call) const {
+Gemm::Plan Gemm::make_plan(const GemmCall& call, unsigned alignment) const {
   const CublasLt& lt = cublaslt();
   const index_t k = call.k / call.splits;
   cublasLtMatmulDesc_t product = nullptr;
@@ -93,10 +97,10 @@ Gemm::Plan Gemm::make_plan(const GemmCall& call) const {
   prefer(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace_size_);
   prefer(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
          static_cast<std::uint32_t>(call.splits > 1 ? CUBLASLT_REDUCTION_SCHEME_NONE : CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE));
-  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, alignment_of(call.a));
-  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, alignment_of(call.b));
-  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, alignment_of(call.c ? call.c : call.d));
-  prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, alignment_of(call.d));
+  for (const auto attribute : {CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
+                               CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES}) {
+    prefer(attribute, alignment);
+  }
 
   cublasLtMatmulHeuristicResult_t results[kCandidates];
   int count = 0;
@@ -115,9 +119,7 @@ Gemm::Plan Gemm::make_plan(const GemmCall& call) const {
 
 // On operands and outputs of its own: a product that accumulates must not be added twice, and equality on the caller's data might
 // be luck.
-void Gemm::tune(Plan& plan, const GemmCall& call, cudaStream_t stream) const {
-  const std::size_t count = plan.candidates.size();
-  if (count < 2) return;
+std::optional<std::size_t> Gemm::choose(const Plan& plan, const GemmCall& call, cudaStream_t stream) const {
   const auto bytes_of = [](index_t elements, index_t width) {
     return static_cast<std::size_t>((elements * width + 3) / 4 * 4);
   };
@@ -127,7 +129,7 @@ void Gemm::tune(Plan& plan, const GemmCall& call, cudaStream_t stream) const {
   const Scratch a(bytes_of(a_elements, 2)), b(bytes_of(b_elements, 2)), zeros(call.c ? bytes : 4), expected(bytes),
       output(bytes), flag(sizeof(int));
   for (const Scratch* scratch : {&a, &b, &zeros, &expected, &output, &flag}) {
-    if (scratch->get() == nullptr) return;  // no memory left to search with: the first candidate serves
+    if (scratch->get() == nullptr) return std::nullopt;
   }
   fill_cancelling({a_elements, call.lda, call.k / call.splits, call.transpose_a, 1, 1}, static_cast<bf16*>(a.get()), stream);
   fill_cancelling({b_elements, call.ldb, call.k / call.splits, !call.transpose_b, -1, 2}, static_cast<bf16*>(b.get()), stream);
@@ -139,9 +141,10 @@ void Gemm::tune(Plan& plan, const GemmCall& call, cudaStream_t stream) const {
   trial.b = b.get();
   trial.c = call.c ? zeros.get() : nullptr;
   check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");  // other streams would disturb the times
+  std::size_t choice = 0;
   double best = 0;
   const bool log = logs_candidates();
-  for (std::size_t i = 0; i < count; ++i) {
+  for (std::size_t i = 0; i < plan.candidates.size(); ++i) {
     trial.d = i == 0 ? expected.get() : output.get();
     const auto run = [&] { launch(plan, i, trial, stream); };
     run();
@@ -155,9 +158,10 @@ void Gemm::tune(Plan& plan, const GemmCall& call, cudaStream_t stream) const {
     }
     if (i == 0 || (equal && seconds < best)) {
       best = seconds;
-      plan.choice = i;
+      choice = i;
     }
   }
+  return choice;
 }
 
 void Gemm::launch(const Plan& plan, std::size_t choice, const GemmCall& call, cudaStream_t stream) const {

@@ -1,5 +1,5 @@
 // Matrix products on cuBLASLt: bf16 in, fp32 accumulation, bf16 or fp32 out, D = op(A)·op(B) (+ C), column-major as cuBLAS
-// wants it. The algorithm of a shape is chosen once per process, the first time the shape is met, and kept.
+// wants it. The algorithm of a shape is chosen once per process and device, the first time the shape is met, and kept.
 //
 // The choice is by time, the result is not: candidates are cuBLASLt's first guess, which is a function of the shape, and those
 // whose output equals it bit for bit on operands whose sums cancel, where another order of summation shows in every element.
@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <tuple>
 
 #include "../backend.h"
@@ -43,6 +44,7 @@ class Gemm {
   Gemm& operator=(const Gemm&) = delete;
 
   void bind_workspace(void* pointer, std::size_t bytes);
+  std::size_t workspace_size() const { return workspace_size_; }
   const void* workspace_end() const { return static_cast<const std::byte*>(workspace_) + workspace_size_; }
 
   // Enqueues the product. The first call of a shape also times the candidates and waits, unless the stream is capturing.
@@ -52,8 +54,9 @@ class Gemm {
   using Key = std::tuple<bool, bool, index_t, index_t, index_t, index_t, index_t, index_t, index_t, bool, int, unsigned>;
   struct Plan;
 
-  Plan make_plan(const GemmCall& call) const;
-  void tune(Plan& plan, const GemmCall& call, cudaStream_t stream) const;
+  Plan make_plan(const GemmCall& call, unsigned alignment) const;
+  // The candidate that serves; none where there is no memory to search with.
+  std::optional<std::size_t> choose(const Plan& plan, const GemmCall& call, cudaStream_t stream) const;
   void launch(const Plan& plan, std::size_t choice, const GemmCall& call, cudaStream_t stream) const;
 
   cublasLtHandle_t handle_ = nullptr;

@@ -40,11 +40,14 @@ void Mlp::run(MlpHalf half, const MlpShape& s, const MlpOperands& o, cudaStream_
   const auto found = choices_.find(key);
   if (found != choices_.end() && found->second != nullptr) return found->second->launch(s, o, stream);
   mlp_pair(gemm_, half, s, o, stream);  // the first time its product chooses an algorithm, before memory is taken here
-  if (found == choices_.end() && !is_capturing(stream)) choices_[key] = choose(half, s, std::get<unsigned>(key), stream);
+  if (found != choices_.end() || is_capturing(stream)) return;
+  static Choices<std::tuple<int, std::size_t, Key>, const FusedMlp*> choices;
+  choices_[key] = choices.find({current_device(), gemm_.workspace_size(), key},
+                               [&] { return choose(half, s, std::get<unsigned>(key), stream); }).value_or(nullptr);
 }
 
 // On operands and outputs of its own: equality on the caller's data might be luck.
-const FusedMlp* Mlp::choose(MlpHalf half, const MlpShape& s, unsigned alignment, cudaStream_t stream) {
+std::optional<const FusedMlp*> Mlp::choose(MlpHalf half, const MlpShape& s, unsigned alignment, cudaStream_t stream) {
   if (!fused_mlp_device()) return nullptr;
   const bool forward = half == MlpHalf::forward;
   const index_t wide = s.rows * s.width;
@@ -53,7 +56,7 @@ const FusedMlp* Mlp::choose(MlpHalf half, const MlpShape& s, unsigned alignment,
   const Scratch input(bytes_of(s.rows * s.hidden)), weight(bytes_of(s.hidden * s.width)), u(bytes_of(wide)), result(bytes_of(wide)),
       pair_u(bytes_of(forward ? wide : 0)), pair_result(bytes_of(wide)), flag(sizeof(int));
   for (const Scratch* scratch : {&input, &weight, &u, &result, &pair_u, &pair_result, &flag}) {
-    if (scratch->get() == nullptr) return nullptr;  // no memory left to search with
+    if (scratch->get() == nullptr) return std::nullopt;
   }
   const auto in = [&](const Scratch& scratch) {
     return reinterpret_cast<bf16*>(static_cast<char*>(scratch.get()) + alignment % 256);

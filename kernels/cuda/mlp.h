@@ -1,7 +1,7 @@
 // The first half of an MLP, forward and backward. The meaning of every argument is that of Backend::linear_activation_*.
 //
 // Two ways: a pair, which is a product (gemm.h) and an elementwise pass; and, for relu2 without a gate on an H100 or H200, one kernel
-// (mlp_fused.h). Which one is chosen by time, the first time a half and a shape are met, and kept; the result is not: only kernels
+// (mlp_fused.h). Which one is chosen by time, once per process, the first time a half and a shape are met; the result is not: only kernels
 // serve whose output equals the pair's bit for bit, on operands whose sums cancel (tuning.h). So another process may choose otherwise
 // and has the same bits.
 //
@@ -10,6 +10,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <tuple>
 
 #include "gemm.h"
@@ -39,10 +40,11 @@ class Mlp {
   using Key = std::tuple<MlpHalf, index_t, index_t, index_t, unsigned>;
 
   void run(MlpHalf half, const MlpShape& s, const MlpOperands& o, cudaStream_t stream);
-  const FusedMlp* choose(MlpHalf half, const MlpShape& s, unsigned alignment, cudaStream_t stream);
+  // Null for the pair; none where there is no memory to search with.
+  std::optional<const FusedMlp*> choose(MlpHalf half, const MlpShape& s, unsigned alignment, cudaStream_t stream);
 
   Gemm& gemm_;
-  std::map<Key, const FusedMlp*> choices_;  // null: the pair
+  std::map<Key, const FusedMlp*> choices_;  // null: the pair; every kernel here may run
 };
 
 }  // namespace lmx::cuda

@@ -44,8 +44,8 @@ inline const std::vector<FusedMlp>& fused_mlp(MlpHalf half) {
 
 // Whether the current device runs them.
 inline bool fused_mlp_device() {
-  int device = 0, major = 0, minor = 0;
-  check(cudaGetDevice(&device), "cudaGetDevice");
+  const int device = current_device();
+  int major = 0, minor = 0;
   check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "cudaDeviceGetAttribute");
   check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device), "cudaDeviceGetAttribute");
   return major == 9 && minor == 0;

@@ -7,8 +7,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
 
 #include "../backend.h"
+#include "check.h"
 #include "pack.cuh"
 
 namespace lmx::cuda {
@@ -23,6 +27,31 @@ bool is_capturing(cudaStream_t stream);
 
 // Whether the candidates' times are to be printed: LAYERMIX_GEMM_LOG.
 bool logs_candidates();
+
+// What this process has chosen, for every model of the same shapes that it trains after the first. Keys name the device.
+template <class Key, class Choice>
+class Choices {
+ public:
+  // The choice of a key, made by `choose` where there is none yet; what it returns empty is not kept. One thread chooses at a time, and
+  // models that begin together choose once.
+  template <class Choose>
+  std::optional<Choice> find(const Key& key, const Choose& choose) {
+    const std::lock_guard lock(choosing());
+    const auto found = choices_.find(key);
+    if (found != choices_.end()) return found->second;
+    const std::optional<Choice> choice = choose();
+    if (choice) choices_.emplace(key, *choice);
+    return choice;
+  }
+
+ private:
+  static std::recursive_mutex& choosing() {  // recursive: to choose between kernels, a pair of them must have chosen
+    static std::recursive_mutex mutex;
+    return mutex;
+  }
+
+  std::map<Key, Choice> choices_;
+};
 
 // Device memory for the length of a scope; null when there is none left.
 class Scratch {
