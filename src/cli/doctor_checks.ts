@@ -75,8 +75,8 @@ function diskCheck(folder: string): MachineCheck {
 function nativeCheck(): MachineCheck {
   try {
     const { version, build } = loadNative().info(); // build: compiler, vector width, BLAS
-    const { workers, threadsPerWorker } = shareCores(physicalCores(), Number.POSITIVE_INFINITY);
-    const pool = `${counted(workers, "trial")} at a time, threads each: ${threadsPerWorker}`;
+    const { workers, threadsPerTrial } = shareCores("cpu", physicalCores(), Number.POSITIVE_INFINITY);
+    const pool = `${counted(workers, "trial")} at a time, threads each: ${threadsPerTrial}`;
     return { name: "native library", status: "ok", found: `${version}, ${build}; ${pool}` };
   } catch (error) {
     if (!(error instanceof LayermixError)) throw error;

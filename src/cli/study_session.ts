@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 import { stringify } from "yaml";
 import { exitCodes, LayermixError } from "../diag/diagnostic.js";
 import { endedOf } from "../report/format.js";
-import { defaultWorkers, physicalCores, shareCores } from "../run/cores.js";
+import { defaultTrialsAtOnce, physicalCores, shareCores } from "../run/cores.js";
 import { runPool } from "../run/pool.js";
 import { StudyDirector } from "../run/study_director.js";
 import type { PreparedStudy } from "../search/prepare_study.js";
@@ -65,8 +65,8 @@ export async function runStudy(options: SessionOptions): Promise<StudyEnd> {
   if (options.retryFailed) forgiveFailures(folder);
   const statuses = new Map<string, TrialStatus>();
   const limit = mostTrialsAtOnce(study);
-  const workers = options.workers ?? defaultWorkers(options.device, largestStepFlops(study));
-  const pooling = shareCores(physicalCores(), limit, workers);
+  const atOnce = options.workers ?? defaultTrialsAtOnce(options.device, largestStepFlops(study));
+  const pooling = shareCores(options.device, physicalCores(), limit, atOnce);
   const reporter = new SweepReporter(study, options);
   const director = new StudyDirector({
     folder,
@@ -86,8 +86,9 @@ export async function runStudy(options: SessionOptions): Promise<StudyEnd> {
           studyFolder: resolve(folder),
           director,
           device: options.device,
-          threads: pooling.threadsPerWorker,
+          threads: pooling.threadsPerTrial,
           workers: pooling.workers,
+          trialsAtOnce: pooling.trialsPerWorker,
           checkpointSeconds: options.checkpointSeconds,
           keepCheckpoints: options.keepCheckpoints,
           stop: signals.stop,
@@ -115,7 +116,9 @@ export async function runStudy(options: SessionOptions): Promise<StudyEnd> {
     document: director.document,
     statuses,
     ...(halted ? { hours: director.hoursSpent() } : {}),
-    ...(onDevice > 0 ? { gpu: gpuUse((performance.now() - began) / 1_000, onDevice, pooling.workers) } : {}),
+    ...(onDevice > 0
+      ? { gpu: gpuUse((performance.now() - began) / 1_000, onDevice, pooling.trialsPerWorker) }
+      : {}),
   };
 }
 

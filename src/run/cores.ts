@@ -1,36 +1,44 @@
-// How many trials run at once, and with how many threads each. One thread per trial is the most work per second on a
-// CPU, so by default there is a worker per physical core; the result of a trial does not depend on its threads.
+// How many trials run at once, in how many processes, and with how many threads each. One thread per trial is the most work per second on a
+// CPU, so by default there is a worker per physical core; the result of a trial does not depend on its threads, nor on its neighbours.
 
 import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 
 export interface Pooling {
+  /** Processes. */
   readonly workers: number;
-  readonly threadsPerWorker: number;
-}
-
-/** Shares `cores` among `workers` (default: one worker per core), never more workers than trials. */
-export function shareCores(cores: number, trials: number, workers?: number): Pooling {
-  const count = Math.max(1, Math.min(workers ?? cores, trials));
-  return { workers: count, threadsPerWorker: Math.max(1, Math.floor(cores / count)) };
+  /** Trials that each of them runs at once. */
+  readonly trialsPerWorker: number;
+  readonly threadsPerTrial: number;
 }
 
 /**
- * Steps below so many FLOPs share a GPU, so many trials at a time: an H200 needs a few milliseconds for 2 TFLOP in layers this
- * small, about as long as the host's part of a trial - batches, evaluation, checkpoints, starting a process - takes
- * beside it. Larger steps fill the device, and trials take turns.
+ * Shares `cores` among trials: `atOnce` of them at a time (default: one per core), never more than there are. On a CPU each has a process of
+ * its own. The trials of a GPU share one: between processes the device takes turns, within one their kernels overlap.
+ */
+export function shareCores(device: string, cores: number, trials: number, atOnce?: number): Pooling {
+  const count = Math.max(1, Math.min(atOnce ?? cores, trials));
+  const threadsPerTrial = Math.max(1, Math.floor(cores / count));
+  return device === "cpu"
+    ? { workers: count, trialsPerWorker: 1, threadsPerTrial }
+    : { workers: 1, trialsPerWorker: count, threadsPerTrial };
+}
+
+/**
+ * Trials that share a GPU, by the FLOPs of a step. Kernels of small steps do not fill it, so several trials run beside one another; of larger
+ * ones, one trains while another starts, evaluates or saves.
  */
 const sharing = [
   { stepFlops: 2e12, trials: 4 },
-  { stepFlops: 8e12, trials: 2 },
+  { stepFlops: 100e12, trials: 2 },
 ] as const;
 
 /**
  * Trials at once when nobody says: undefined is one per core.
  * @param stepFlops training FLOPs of the largest trial's step.
  */
-export function defaultWorkers(device: string, stepFlops: number): number | undefined {
-  if (!device.startsWith("cuda")) return undefined;
+export function defaultTrialsAtOnce(device: string, stepFlops: number): number | undefined {
+  if (device === "cpu") return undefined;
   return sharing.find((share) => stepFlops < share.stepFlops)?.trials ?? 1;
 }
 

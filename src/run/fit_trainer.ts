@@ -1,7 +1,8 @@
 // Making a trial's trainer fit into memory. Where the device has not enough for the micro-batch of the definition, the trainer is
 // made once more with half of it: the same tokens per step, their gradients accumulated over twice as many passes. That
 // rounds differently, so the choice belongs to the trial from then on: micro-batch.json says it, every attempt follows
-// it, and metrics and result name it.
+// it, and metrics and result name it. Where it is other trials of the same process that leave too little, it waits for them instead: what a
+// trial computes does not depend on its neighbours.
 
 import { readJson, studyFormat, writeJson } from "../study/json_file.js";
 import { trialLayout } from "../study/study_layout.js";
@@ -24,14 +25,44 @@ export interface FittedTrainer {
   readonly microBatch?: number;
 }
 
-/**
- * The trainer of a trial, with half the micro-batch where the whole does not fit or has not fitted before.
- * Throws what the library throws; "out_of_memory" when half does not fit either, or there is no half.
- */
-export function fitTrainer(
+/** The trainers of one process, which share the memory of a device. */
+export class DeviceMemory {
+  #trainers = 0;
+  #waiting: (() => void)[] = [];
+
+  /**
+   * The trainer of a trial, with half the micro-batch where the whole does not fit on a device that the process has to itself, or has not
+   * fitted before. Beside other trainers it waits until there is room.
+   * Throws what the library throws; "out_of_memory" when half does not fit either, or there is no half.
+   */
+  async fit(native: NativeLibrary, config: NativeTrainerConfig, trialFolder: string): Promise<FittedTrainer> {
+    for (;;) {
+      const alone = this.#trainers === 0;
+      try {
+        const fitted = fitTrainer(native, config, trialFolder, alone);
+        this.#trainers++;
+        return fitted;
+      } catch (error) {
+        if (alone || !isOutOfMemory(error)) throw error;
+        await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      }
+    }
+  }
+
+  /** Disposes of a trainer that fit() has made. */
+  free(trainer: NativeTrainer): void {
+    trainer.dispose();
+    this.#trainers--;
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}
+
+/** @param alone no other trainer of this process is on the device, so that what does not fit now never will. */
+function fitTrainer(
   native: NativeLibrary,
   config: NativeTrainerConfig,
   trialFolder: string,
+  alone: boolean,
 ): FittedTrainer {
   const path = trialLayout.microBatch(trialFolder);
   const earlier = readJson<SmallerMicroBatch>(path);
@@ -40,7 +71,7 @@ export function fitTrainer(
     return { trainer: new native.Trainer(config) };
   } catch (error) {
     const microBatch = halfOf(config.microBatch);
-    if (!isOutOfMemory(error) || microBatch === undefined) throw error;
+    if (!alone || !isOutOfMemory(error) || microBatch === undefined) throw error;
     const fitted = smaller(native, config, microBatch);
     const because = (error as Error).message;
     const record: SmallerMicroBatch = {

@@ -31,6 +31,7 @@ export interface WorkList {
 
 export interface PoolOptions extends Omit<WorkerOrder, "kind"> {
   readonly director: Director;
+  /** Processes. */
   readonly workers: number;
   /** How long a heartbeat may stand still before its owner is given up; 60 s by default. */
   readonly silenceMilliseconds?: number;
@@ -58,6 +59,12 @@ export interface PoolOutcome {
   readonly complete: boolean;
 }
 
+/** A trial, and the claim by which a worker held it. */
+interface HeldTrial {
+  readonly id: string;
+  readonly claim: NonNullable<TrialStatus["claim"]>;
+}
+
 const tickMilliseconds = 500;
 /** Looking at a study of many thousand trials takes time; at most this share of it is spent so. */
 const lookingShare = 0.1;
@@ -73,7 +80,8 @@ export function runPool(options: PoolOptions): Promise<PoolOutcome> {
 
 class Pool {
   readonly #options: PoolOptions;
-  readonly #order: WorkerOrder;
+  #order: WorkerOrder;
+  #mostWorkers: number;
   readonly #here: ProcessIdentity = identifyProcess();
   readonly #watch = new HeartbeatWatch();
   readonly #workers = new Map<number, WorkerProcess>(); // by slot
@@ -88,8 +96,17 @@ class Pool {
 
   constructor(options: PoolOptions) {
     this.#options = options;
-    const { studyFolder, device, threads, checkpointSeconds, keepCheckpoints } = options;
-    this.#order = { kind: "order", studyFolder, device, threads, checkpointSeconds, keepCheckpoints };
+    const { studyFolder, device, threads, trialsAtOnce, checkpointSeconds, keepCheckpoints } = options;
+    this.#order = {
+      kind: "order",
+      studyFolder,
+      device,
+      threads,
+      trialsAtOnce,
+      checkpointSeconds,
+      keepCheckpoints,
+    };
+    this.#mostWorkers = options.workers;
   }
 
   async run(): Promise<PoolOutcome> {
@@ -121,6 +138,10 @@ class Pool {
     return this.#options.stop.aborted || this.#options.kill.aborted;
   }
 
+  get #mostTrials(): number {
+    return this.#mostWorkers * this.#order.trialsAtOnce;
+  }
+
   get #done(): boolean {
     return this.#work.state === "closed" && this.#open.size === 0;
   }
@@ -130,7 +151,7 @@ class Pool {
     this.#ask(0);
     let found = this.#scan();
     // What has just settled, or a worker without a job, may lead to further jobs.
-    while (this.#ask(Math.max(0, this.#options.workers - found.ours - found.free))) found = this.#scan();
+    while (this.#ask(Math.max(0, this.#mostTrials - found.ours - found.free))) found = this.#scan();
     if (this.#work.state === "halted") this.#stopAll();
     else this.#employ(found.free);
   }
@@ -169,17 +190,17 @@ class Pool {
   /** Puts workers on `free` jobs: those that are looking already, then those that wait, then new ones. */
   #employ(free: number): void {
     const workers = [...this.#workers.values()];
-    let wanted = free - workers.filter((worker) => worker.trial === undefined && !worker.idle).length;
+    let wanted = workers.reduce((left, worker) => left - worker.looking, free);
     for (const worker of workers) {
       if (wanted <= 0) return;
-      if (!worker.idle) continue;
+      if (worker.idle === 0) continue;
+      wanted -= worker.idle;
       worker.give(this.#work.jobs);
-      wanted--;
     }
-    for (let slot = 0; slot < this.#options.workers && wanted > 0; slot++) {
+    for (let slot = 0; slot < this.#mostWorkers && wanted > 0; slot++) {
       if (this.#workers.has(slot)) continue;
       this.#start(slot);
-      wanted--;
+      wanted -= this.#order.trialsAtOnce;
     }
   }
 
@@ -223,37 +244,45 @@ class Pool {
     if (message.kind === "ended" || message.kind === "idle") this.#wake();
   }
 
-  /** A worker has exited; decides whether its trial is to blame, and then lets others have it. */
+  /** A worker has exited; decides whether its trial is to blame, and then lets others have what it held. */
   #bury(worker: WorkerProcess, end: ProcessEnd): void {
     if (end.code === 0 || this.#leaving) return;
     const described = end.signal ?? `exit code ${end.code}`;
     const held = this.#heldBy(worker);
-    if (held?.claim === undefined) {
-      if (!worker.ready && end.signal !== "SIGKILL") this.#countFailedStart(worker, described);
-      return;
+    if (held.length === 0 && !worker.ready && end.signal !== "SIGKILL")
+      this.#countFailedStart(worker, described);
+    const blame = blameTrial(end, worker.oomKills);
+    if (blame !== undefined && held.length > 1) this.#separate();
+    for (const { id, claim } of held) {
+      const folder = studyLayout.trial(this.#options.studyFolder, id);
+      const blamed = (held.length === 1 ? blame : undefined) ?? this.#tooManyKills(id);
+      if (blamed !== undefined) recordCrash(folder, id, blamed, worker.lastWords());
+      endClaim(trialLayout.claims(folder), claim.generation, "dead");
+      this.#options.onEvent({
+        kind: "died",
+        trial: id,
+        end: described,
+        ...(blamed === undefined ? {} : { blamed: blamed.reason }),
+      });
     }
-    const { id, claim } = held;
-    const folder = studyLayout.trial(this.#options.studyFolder, id);
-    const blamed = blameTrial(end, worker.oomKills) ?? this.#tooManyKills(id);
-    if (blamed !== undefined) recordCrash(folder, id, blamed, worker.lastWords());
-    endClaim(trialLayout.claims(folder), claim.generation, "dead");
-    this.#options.onEvent({
-      kind: "died",
-      trial: id,
-      end: described,
-      ...(blamed === undefined ? {} : { blamed: blamed.reason }),
-    });
   }
 
-  /** The trial a dead worker held when it died. Its claim tells; its last messages may not have arrived yet. */
-  #heldBy(worker: WorkerProcess): TrialStatus | undefined {
+  /** A worker has crashed with several trials, and nobody knows which of them did it: from now on each has a process of its own. */
+  #separate(): void {
+    this.#mostWorkers = this.#mostTrials;
+    this.#order = { ...this.#order, trialsAtOnce: 1 };
+  }
+
+  /** The trials that a dead worker held when it died. Their claims tell; its last messages may not have arrived yet. */
+  #heldBy(worker: WorkerProcess): HeldTrial[] {
+    const held: HeldTrial[] = [];
     for (const id of this.#open.keys()) {
-      const status = readTrialStatus(this.#options.studyFolder, id, this.#here);
-      const owner = status.claim?.record?.owner;
-      if (status.outcome !== undefined || status.claim?.ended || owner?.pid !== worker.pid) continue;
-      if (owner !== undefined && liveness(owner, this.#here) === "dead") return status;
+      const { claim, outcome } = readTrialStatus(this.#options.studyFolder, id, this.#here);
+      const owner = claim?.record?.owner;
+      if (claim === undefined || outcome !== undefined || claim.ended || owner?.pid !== worker.pid) continue;
+      if (owner !== undefined && liveness(owner, this.#here) === "dead") held.push({ id, claim });
     }
-    return undefined;
+    return held;
   }
 
   #noteProgress(id: string, step: number): void {

@@ -20,7 +20,7 @@ import {
   saveCheckpoint,
 } from "./checkpoint.js";
 import type { ClaimHold } from "./claim_hold.js";
-import { type FittedTrainer, fitTrainer } from "./fit_trainer.js";
+import type { DeviceMemory, FittedTrainer } from "./fit_trainer.js";
 import type { NativeLibrary, NativeStepResult, NativeTrainer, NativeTrainerConfig } from "./native.js";
 import { removeStrayFiles } from "./stray_files.js";
 import { TrialClock } from "./trial_clock.js";
@@ -28,6 +28,8 @@ import type { FromWorker, TrialEnd, WorkerOrder } from "./worker_messages.js";
 
 export interface TrialRun {
   readonly native: NativeLibrary;
+  /** Shared with the other trials of the process. */
+  readonly memory: DeviceMemory;
   readonly trialFolder: string;
   readonly file: TrialFile;
   /** The step to reach for now: the last one, or an evaluation step where the trial pauses. */
@@ -54,14 +56,14 @@ export async function runTrial(run: TrialRun): Promise<TrialEnd> {
   if (!run.hold.check()) return "lost"; // stray files may be its successor's
   removeStrayFiles(run.trialFolder);
   const task = await taskOf(run.file);
-  const fitted = fitTrainer(run.native, trainerConfig(definition, run.order), run.trialFolder);
+  const fitted = await run.memory.fit(run.native, trainerConfig(definition, run.order), run.trialFolder);
   try {
     return await new TrialSession(run, task, fitted).run();
   } catch (error) {
     if (error instanceof NoLongerOurs) return "lost";
     throw error;
   } finally {
-    fitted.trainer.dispose();
+    run.memory.free(fitted.trainer);
   }
 }
 

@@ -1,6 +1,5 @@
-// One worker process: claims trials in the order given, runs each to the step it is to reach, and waits for more when
-// nothing is left to claim. It serves
-// one pool; when the pool is gone (its channel closes) it saves its work and stops, so that a killed sweep leaves no
+// One worker process: claims trials in the order given, one at a time or several, runs each to the step it is to reach, and waits for more
+// when nothing is left to claim. It serves one pool; when the pool is gone (its channel closes) it saves its work and stops, so that a killed sweep leaves no
 // process behind that nobody watches. Entry point: bin/worker.js.
 
 import { exitCodes, LayermixError } from "../diag/diagnostic.js";
@@ -12,8 +11,9 @@ import { readRung } from "../study/rung.js";
 import { studyLayout, trialLayout } from "../study/study_layout.js";
 import type { TrialFile, TrialJob } from "../study/trial.js";
 import { ClaimHold } from "./claim_hold.js";
-import { isOutOfMemory } from "./fit_trainer.js";
+import { DeviceMemory, isOutOfMemory } from "./fit_trainer.js";
 import { addonFor, loadNative } from "./load_native.js";
+import type { NativeLibrary } from "./native.js";
 import { runTrial } from "./run_trial.js";
 import type { FromWorker, ToWorker, TrialEnd, WorkerOrder } from "./worker_messages.js";
 
@@ -26,7 +26,7 @@ export async function serveAsWorker(): Promise<void> {
   const inbox = new Inbox(stop);
   try {
     const order = await inbox.order;
-    if (order !== undefined) await work(order, inbox, stop.signal);
+    if (order !== undefined) await work(order, inbox, stop);
   } catch (error) {
     process.exitCode = await reportFatal(error);
   }
@@ -38,7 +38,7 @@ class Inbox {
   readonly order: Promise<WorkerOrder | undefined>;
   #jobs: readonly TrialJob[] = [];
   #news = false;
-  #wake: () => void = () => {};
+  #waiting: (() => void)[] = [];
 
   constructor(stop: AbortController) {
     this.order = new Promise((resolve) => {
@@ -62,7 +62,11 @@ class Inbox {
 
   /** Until jobs come that have not been read yet. */
   async news(stop: AbortSignal): Promise<void> {
-    if (!this.#news && !stop.aborted) await new Promise<void>((resolve) => (this.#wake = resolve));
+    if (!this.#news && !stop.aborted) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
   #renew(jobs: readonly TrialJob[]): void {
@@ -72,10 +76,39 @@ class Inbox {
   }
 }
 
-async function work(order: WorkerOrder, inbox: Inbox, stop: AbortSignal): Promise<void> {
+async function work(order: WorkerOrder, inbox: Inbox, stop: AbortController): Promise<void> {
   const native = loadNative(addonFor(order.device));
   send({ kind: "ready", build: native.info().build });
-  const reached = new Set<string>();
+  const bench: Bench = {
+    native,
+    memory: new DeviceMemory(),
+    order,
+    inbox,
+    stop: stop.signal,
+    reached: new Set(),
+  };
+  const all = Array.from({ length: order.trialsAtOnce }, () =>
+    runTrials(bench).catch((error: unknown) => {
+      stop.abort(); // the others save and leave
+      throw error;
+    }),
+  );
+  for (const ended of await Promise.allSettled(all)) if (ended.status === "rejected") throw ended.reason;
+}
+
+/** What the trials of a worker share. */
+interface Bench {
+  readonly native: NativeLibrary;
+  readonly memory: DeviceMemory;
+  readonly order: WorkerOrder;
+  readonly inbox: Inbox;
+  readonly stop: AbortSignal;
+  /** Keys of jobs known to be done, which need not be looked at again. */
+  readonly reached: Set<string>;
+}
+
+/** Runs one trial after the other. */
+async function runTrials({ native, memory, order, inbox, stop, reached }: Bench): Promise<void> {
   while (!stop.aborted) {
     const claimed = claimNext(order.studyFolder, inbox.jobs, reached);
     if (claimed === undefined) {
@@ -85,7 +118,7 @@ async function work(order: WorkerOrder, inbox: Inbox, stop: AbortSignal): Promis
     }
     const { trialFolder, file, until, hold } = claimed;
     const how = await runGuarded(trialFolder, file, hold, () =>
-      runTrial({ native, trialFolder, file, until, hold, stop, order, report: send }),
+      runTrial({ native, memory, trialFolder, file, until, hold, stop, order, report: send }),
     );
     process.stderr.write(`${new Date().toISOString()} ${file.id} ${how}\n`);
     send({ kind: "ended", id: file.id, how });
@@ -101,7 +134,7 @@ interface ClaimedJob {
 
 /**
  * The first job that is not done and that nobody else is working on.
- * @param reached keys of jobs known to be done, which need not be looked at again; added to.
+ * @param reached keys of jobs known to be done; added to.
  */
 function claimNext(
   studyFolder: string,

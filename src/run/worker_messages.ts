@@ -9,7 +9,10 @@ export interface WorkerOrder {
   readonly kind: "order";
   readonly studyFolder: string;
   readonly device: string;
+  /** Of each trial. */
   readonly threads: number;
+  /** Trials to run at the same time. */
+  readonly trialsAtOnce: number;
   /** Seconds of work that a crash may lose. */
   readonly checkpointSeconds: number;
   /** Keep the checkpoint of a finished trial, at its last step. */
@@ -38,7 +41,7 @@ export type TrialEnd = "done" | "diverged" | "failed" | "paused" | "released" | 
 export type FromWorker =
   /** The native library is loaded. */
   | { readonly kind: "ready"; readonly build: string }
-  /** Nothing it could take: it waits for other jobs. */
+  /** One trial fewer than it could run: nothing that it could take, and it waits for other jobs. */
   | { readonly kind: "idle" }
   | { readonly kind: "claimed"; readonly id: string; readonly step: number }
   | {

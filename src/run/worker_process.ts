@@ -17,11 +17,11 @@ const entry = fileURLToPath(new URL("../../bin/worker.js", import.meta.url));
 
 export class WorkerProcess {
   readonly pid: number | undefined;
-  /** The trial it last said it claimed, until it says that trial has ended. */
-  trial: string | undefined;
   ready = false;
-  /** It found nothing to take, and waits for jobs. */
-  idle = false;
+  readonly #trialsAtOnce: number;
+  /** Trials that it said it claimed, until it says that they have ended. */
+  readonly #trials = new Set<string>();
+  #idle = 0;
   readonly #child: ChildProcess;
   readonly #log: string;
   readonly #oomKillsBefore = countOomKills();
@@ -32,6 +32,7 @@ export class WorkerProcess {
     slot: number,
     on: { readonly message: (message: FromWorker) => void; readonly end: (end: ProcessEnd) => void },
   ) {
+    this.#trialsAtOnce = order.trialsAtOnce;
     const logs = studyLayout.logs(order.studyFolder);
     // One pool writes each log: its name holds the pool's host and process. Every process it starts appends.
     this.#log = join(logs, `worker-${hostname()}-${process.pid}-${slot}.log`);
@@ -51,9 +52,19 @@ export class WorkerProcess {
     this.#tell(order);
   }
 
+  /** Further trials that it could run, but found nothing to take: it waits for jobs. */
+  get idle(): number {
+    return this.#idle;
+  }
+
+  /** Further trials that it is looking for. */
+  get looking(): number {
+    return this.#trialsAtOnce - this.#trials.size - this.#idle;
+  }
+
   /** Tells it what there is to do. */
   give(jobs: readonly TrialJob[]): void {
-    this.idle = false;
+    this.#idle = 0;
     this.#tell({ kind: "jobs", jobs });
   }
 
@@ -83,9 +94,11 @@ export class WorkerProcess {
 
   #receive(message: FromWorker, pass: (message: FromWorker) => void): void {
     if (message.kind === "ready") this.ready = true;
-    if (message.kind === "idle") this.idle = true;
-    if (message.kind === "claimed") this.trial = message.id;
-    if (message.kind === "ended") this.trial = undefined;
+    if (message.kind === "claimed") this.#trials.add(message.id);
+    if (message.kind === "ended") this.#trials.delete(message.id);
+    // What it said before it heard of new jobs arrives after them: never more than there is room for.
+    if (message.kind === "idle")
+      this.#idle = Math.min(this.#idle + 1, this.#trialsAtOnce - this.#trials.size);
     pass(message);
   }
 

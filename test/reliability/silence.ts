@@ -42,6 +42,7 @@ export const silence: Check = {
         director: { next: () => ({ jobs, state: "closed" }) },
         device: "cpu",
         threads: 1,
+        trialsAtOnce: 1,
         checkpointSeconds: 0.1,
         keepCheckpoints: false,
         workers: 2,

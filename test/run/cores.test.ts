@@ -1,32 +1,51 @@
 // Workers and threads: physical cores are shared out, never oversubscribed unless asked.
 import assert from "node:assert/strict";
-import { countPhysicalCores, defaultWorkers, physicalCores, shareCores } from "../../src/run/cores.js";
+import {
+  countPhysicalCores,
+  defaultTrialsAtOnce,
+  type Pooling,
+  physicalCores,
+  shareCores,
+} from "../../src/run/cores.js";
 
 const processor = (id: number, socket: number, core: number): string =>
   `processor\t: ${id}\nmodel name\t: Some CPU\nphysical id\t: ${socket}\nsiblings\t: 4\ncore id\t\t: ${core}\n`;
 
+/** Without the trials of each process: on a CPU it is one. */
+const onCpu = (cores: number, trials: number, atOnce?: number): Partial<Pooling> => {
+  const { trialsPerWorker, ...rest } = shareCores("cpu", cores, trials, atOnce);
+  assert.equal(trialsPerWorker, 1);
+  return rest;
+};
+
 describe("cores", () => {
   it("gives each trial one thread while there are trials enough", () => {
-    assert.deepEqual(shareCores(2, 36), { workers: 2, threadsPerWorker: 1 });
-    assert.deepEqual(shareCores(16, 36), { workers: 16, threadsPerWorker: 1 });
+    assert.deepEqual(onCpu(2, 36), { workers: 2, threadsPerTrial: 1 });
+    assert.deepEqual(onCpu(16, 36), { workers: 16, threadsPerTrial: 1 });
   });
 
   it("gives the threads that are left over to fewer workers", () => {
-    assert.deepEqual(shareCores(16, 1), { workers: 1, threadsPerWorker: 16 });
-    assert.deepEqual(shareCores(16, 36, 4), { workers: 4, threadsPerWorker: 4 });
-    assert.deepEqual(shareCores(16, 36, 3), { workers: 3, threadsPerWorker: 5 });
+    assert.deepEqual(onCpu(16, 1), { workers: 1, threadsPerTrial: 16 });
+    assert.deepEqual(onCpu(16, 36, 4), { workers: 4, threadsPerTrial: 4 });
+    assert.deepEqual(onCpu(16, 36, 3), { workers: 3, threadsPerTrial: 5 });
   });
 
   it("does what it is told beyond the cores, and needs at least one worker", () => {
-    assert.deepEqual(shareCores(2, 36, 8), { workers: 8, threadsPerWorker: 1 });
-    assert.deepEqual(shareCores(2, 0), { workers: 1, threadsPerWorker: 2 });
+    assert.deepEqual(onCpu(2, 36, 8), { workers: 8, threadsPerTrial: 1 });
+    assert.deepEqual(onCpu(2, 0), { workers: 1, threadsPerTrial: 2 });
   });
 
-  it("lets small trials share a GPU, and large ones take turns", () => {
-    assert.equal(defaultWorkers("cuda:0", 1e12), 4);
-    assert.equal(defaultWorkers("cuda:0", 5e12), 2);
-    assert.equal(defaultWorkers("cuda:1", 30e12), 1);
-    assert.equal(defaultWorkers("cpu", 1e12), undefined);
+  it("gives the trials of a GPU one process", () => {
+    const shared = { workers: 1, trialsPerWorker: 4, threadsPerTrial: 4 };
+    assert.deepEqual(shareCores("cuda:0", 16, 36, 4), shared);
+    assert.deepEqual(shareCores("cuda:1", 16, 2, 4), { workers: 1, trialsPerWorker: 2, threadsPerTrial: 8 });
+  });
+
+  it("lets small trials share a GPU, and the largest take turns", () => {
+    assert.equal(defaultTrialsAtOnce("cuda:0", 1e12), 4);
+    assert.equal(defaultTrialsAtOnce("cuda:0", 19e12), 2);
+    assert.equal(defaultTrialsAtOnce("cuda:1", 300e12), 1);
+    assert.equal(defaultTrialsAtOnce("cpu", 1e12), undefined);
   });
 
   it("counts hyper-threads of one core once, and equal core numbers of two sockets twice", () => {

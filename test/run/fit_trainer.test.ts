@@ -1,8 +1,9 @@
 // Where memory does not suffice, a trial goes on with half the micro-batch at the same tokens per step, says so, and
 // keeps to it. The memory limit is the library's own (LAYERMIX_MEMORY_LIMIT): the same path as a device that is full.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { ClaimHold } from "../../src/run/claim_hold.js";
+import { DeviceMemory } from "../../src/run/fit_trainer.js";
 import { loadNative } from "../../src/run/load_native.js";
 import type { NativeTrainerConfig } from "../../src/run/native.js";
 import { runTrial } from "../../src/run/run_trial.js";
@@ -42,6 +43,7 @@ describe("a trial that does not fit into memory", () => {
     try {
       return await runTrial({
         native: loadNative(),
+        memory: new DeviceMemory(),
         trialFolder: at.path,
         file: at.file,
         until: at.file.definition.steps,
@@ -108,6 +110,36 @@ describe("a trial that does not fit into memory", () => {
     for (const file of [trialLayout.metrics, trialLayout.result]) {
       assert.equal(readFileSync(file(resumed.path), "utf8"), readFileSync(file(straight.path), "utf8"));
     }
+  });
+
+  it("waits for the other trials of its process where it does not fit beside them, and is not made smaller", async () => {
+    const one = await trial("one");
+    const other = await trial("other");
+    const config = { ...one.file.definition, device: "cpu", threads: 1 } as NativeTrainerConfig;
+    const native = loadNative();
+    let inside = 0;
+    /** A device with room for one. */
+    class Trainer extends native.Trainer {
+      constructor(asked: NativeTrainerConfig) {
+        if (inside > 0) throw Object.assign(new Error("full"), { code: "out_of_memory" });
+        super(asked);
+        inside++;
+      }
+      override dispose(): void {
+        inside--;
+        super.dispose();
+      }
+    }
+    const memory = new DeviceMemory();
+    const crowded = { ...native, Trainer };
+    const first = await memory.fit(crowded, config, one.path);
+    const second = memory.fit(crowded, config, other.path);
+    assert.equal(await Promise.race([second, Promise.resolve("waits")]), "waits");
+    memory.free(first.trainer);
+    const fitted = await second;
+    assert.equal(fitted.microBatch, undefined);
+    assert.equal(existsSync(trialLayout.microBatch(other.path)), false);
+    memory.free(fitted.trainer);
   });
 
   it("fails with the bytes asked and free where half does not fit either", async () => {

@@ -1,7 +1,7 @@
 // The pool: real worker processes, killed with real signals. Whatever happens to a worker, the other trials go on, and
 // a trial is given up only for deaths that were its own.
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { type Director, type PoolEvent, type PoolOptions, runPool } from "../../src/run/pool.js";
 import { readClaim, tryClaim } from "../../src/study/claim.js";
@@ -34,6 +34,7 @@ describe("the pool", function () {
       director: allOf(trials),
       device: "cpu",
       threads: 1,
+      trialsAtOnce: 1,
       checkpointSeconds: 0.05,
       keepCheckpoints: false,
       workers: 2,
@@ -121,6 +122,49 @@ describe("the pool", function () {
     );
   });
 
+  it("runs several trials of a process at the same time, with the results of one after the other", async () => {
+    const ids = await create(6);
+    await run(ids, { workers: 1 });
+    const learned = (id: string): string => readFileSync(trialLayout.metrics(trialFolder(id)), "utf8");
+    const alone = ids.map(learned);
+    for (const id of ids) rmSync(trialFolder(id), { recursive: true });
+    await create(6);
+    const open = new Set<string>();
+    let most = 0;
+    const { complete, events } = await run(ids, { workers: 1, trialsAtOnce: 3 }, (event) => {
+      if (event.kind === "claimed") open.add(event.id);
+      if (event.kind === "ended") open.delete(event.id);
+      most = Math.max(most, open.size);
+    });
+    assert.equal(complete, true);
+    assert.equal(most, 3);
+    assert.equal(events.filter((event) => event.kind === "ready").length, 1, "one process");
+    assert.deepEqual(ids.map(learned), alone);
+    assert.deepEqual(ids.map(generations), [1, 1, 1, 1, 1, 1]);
+  });
+
+  it("finds out which of a process's trials crashes it: each then gets a process of its own", async () => {
+    const ids = await create(4);
+    const bad = ids[1]!;
+    const { complete, events } = await run(ids, { workers: 1, trialsAtOnce: 2 }, (event) => {
+      if (event.kind === "claimed" && event.id === bad) strike(bad, "SIGSEGV");
+    });
+    assert.equal(complete, true);
+    assert.deepEqual(states(ids), ["done", "failed", "done", "done"]);
+    const deaths = events.filter((event) => event.kind === "died");
+    const together = deaths.filter((event) => event.blamed === undefined);
+    assert.deepEqual(
+      together.map((event) => event.trial).sort(),
+      [ids[0]!, bad].sort(),
+      "nobody is blamed at first",
+    );
+    assert.deepEqual(
+      deaths.filter((event) => event.blamed !== undefined).map((event) => event.trial),
+      [bad, bad, bad],
+    );
+    assert.equal(existsSync(trialLayout.crash(trialFolder(ids[0]!), 1)), false);
+  });
+
   it("does not blame a trial for being killed from outside: it goes on from its checkpoint", async () => {
     const ids = await create(2, "200K");
     const victim = ids[0]!;
@@ -179,19 +223,24 @@ describe("the pool", function () {
     assert.equal(speaking.beat(), true);
   });
 
-  it("stops when asked: every trial is saved and free, and nothing is running any more", async () => {
-    const ids = await create(4, "500K");
-    const stop = new AbortController();
-    const { complete } = await run(ids, { stop: stop.signal }, (event) => {
-      if (event.kind === "progress" && event.step > 3) stop.abort();
+  for (const [workers, trialsAtOnce] of [
+    [2, 1],
+    [1, 2],
+  ] as const) {
+    it(`stops when asked, ${workers} x ${trialsAtOnce}: every trial is saved and free, and nothing runs any more`, async () => {
+      const ids = await create(4, "500K");
+      const stop = new AbortController();
+      const { complete } = await run(ids, { workers, trialsAtOnce, stop: stop.signal }, (event) => {
+        if (event.kind === "progress" && event.step > 3) stop.abort();
+      });
+      assert.equal(complete, false);
+      const begun = ids.filter((id) => generations(id) > 0);
+      assert.ok(begun.length > 0 && begun.length <= 2);
+      for (const id of begun) {
+        assert.equal(readClaim(trialLayout.claims(trialFolder(id)))?.ended, true);
+        assert.ok(existsSync(trialLayout.checkpoint(trialFolder(id))));
+      }
+      assert.ok(readdirSync(studyLayout.logs(folder())).length <= Math.max(2, availableParallelism()));
     });
-    assert.equal(complete, false);
-    const begun = ids.filter((id) => generations(id) > 0);
-    assert.ok(begun.length > 0 && begun.length <= 2);
-    for (const id of begun) {
-      assert.equal(readClaim(trialLayout.claims(trialFolder(id)))?.ended, true);
-      assert.ok(existsSync(trialLayout.checkpoint(trialFolder(id))));
-    }
-    assert.ok(readdirSync(studyLayout.logs(folder())).length <= Math.max(2, availableParallelism()));
-  });
+  }
 });

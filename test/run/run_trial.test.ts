@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ClaimHold } from "../../src/run/claim_hold.js";
+import { DeviceMemory } from "../../src/run/fit_trainer.js";
 import { loadNative } from "../../src/run/load_native.js";
 import type { NativeBatch } from "../../src/run/native.js";
 import { runTrial } from "../../src/run/run_trial.js";
@@ -60,6 +61,7 @@ async function runPart(
         options.onStep?.(step);
         if (step >= stopAt) stop.abort();
       }),
+      memory: new DeviceMemory(),
       trialFolder,
       file,
       until: until ?? file.definition.steps,

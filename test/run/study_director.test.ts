@@ -39,6 +39,7 @@ describe("a search in a study folder", function () {
       director,
       device: "cpu",
       threads: 1,
+      trialsAtOnce: 1,
       checkpointSeconds: 10,
       keepCheckpoints: false,
       workers,
