@@ -72,18 +72,28 @@ void Trainer::initialize(uint64_t seed, int32_t threads) {
   zero(Region::optimizer, memory_.optimizer);
   constexpr int64_t share = 1 << 16;  // values of one task
   ThreadPool pool(threads > 0 ? threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency())));
-  std::vector<double> values;
+  std::vector<std::byte> master, working;
   for (const Parameter& parameter : tensors()) {
     const std::uint64_t stream = stream_of(parameter.name);
-    values.resize(static_cast<std::size_t>(parameter.count));
+    void* const device_working = model_.parameters().working(parameter);
+    const std::size_t master_width = dtype_bytes(precision_.stat), working_width = dtype_bytes(precision_.weight);
+    master.resize(static_cast<std::size_t>(parameter.count) * master_width);
+    working.resize(device_working == nullptr ? 0 : static_cast<std::size_t>(parameter.count) * working_width);
     pool.parallel_for((parameter.count + share - 1) / share, [&](int64_t part) {
-      const int64_t end = std::min(parameter.count, (part + 1) * share);
-      for (int64_t i = part * share; i < end; ++i) {
+      const int64_t first = part * share, count = std::min(parameter.count - first, share);
+      std::vector<double> values(static_cast<std::size_t>(count));
+      for (int64_t i = 0; i < count; ++i) {
         values[static_cast<std::size_t>(i)] =
-            initial_value(parameter.initializer, seed, stream, static_cast<std::uint64_t>(i));
+            initial_value(parameter.initializer, seed, stream, static_cast<std::uint64_t>(first + i));
+      }
+      const auto at = static_cast<std::size_t>(first);
+      to_elements(values.data(), count, precision_.stat, master.data() + at * master_width);
+      if (device_working != nullptr) {
+        to_elements(values.data(), count, precision_.weight, working.data() + at * working_width);
       }
     });
-    write(parameter.name, LMX_VALUE, values.data());
+    backend_->upload(part_of(parameter, LMX_VALUE), master.data(), master.size());
+    if (device_working != nullptr) backend_->upload(device_working, working.data(), working.size());
   }
 }
 

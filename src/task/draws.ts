@@ -43,30 +43,37 @@ const indexMask = 0xfffff;
 
 /**
  * Draws distinct indices with given weights, in the order that successive weighted draws would give them
- * (Efraimidis and Spirakis 2006: ascending -log(u) / weight). The index rides in the low bits of its key, so that the
- * keys sort as plain numbers, several times faster than with a comparison function.
+ * (Efraimidis and Spirakis 2006: ascending -log(u) / weight). The index rides in the low bits of its key, so that keys are compared and
+ * moved as plain numbers; only the `count` lowest are kept in order, for few indices of many are drawn.
  */
 export class WeightedDraw {
   private readonly weights: Float64Array;
+  /** The lowest keys so far, ascending; the key at hand is put in at the end. */
   private readonly keys: Float64Array;
   private readonly words: Uint32Array;
 
   /** @param weights above 0, at most 2^20 of them. */
   constructor(weights: Float64Array) {
     this.weights = weights;
-    this.keys = new Float64Array(weights.length);
+    this.keys = new Float64Array(weights.length + 1);
     this.words = new Uint32Array(this.keys.buffer);
   }
 
   /** Writes `count` distinct indices to out[0..count). */
   draw(random: RowRandom, count: number, out: Int32Array): void {
     const { weights, keys, words } = this;
-    for (let i = 0; i < keys.length; i++) {
-      keys[i] = -Math.log(random.fraction()) / weights[i]!;
-      const word = 2 * i + lowWord;
+    let kept = 0;
+    for (let i = 0; i < weights.length; i++) {
+      keys[kept] = -Math.log(random.fraction()) / weights[i]!;
+      const word = 2 * kept + lowWord;
       words[word] = (words[word]! & ~indexMask) | i;
+      const key = keys[kept]!;
+      if (kept === count && key > keys[count - 1]!) continue;
+      let place = kept;
+      for (; place > 0 && keys[place - 1]! > key; place--) keys[place] = keys[place - 1]!;
+      keys[place] = key;
+      if (kept < count) kept++;
     }
-    keys.sort();
     for (let i = 0; i < count; i++) out[i] = words[2 * i + lowWord]! & indexMask;
   }
 }
