@@ -25,13 +25,10 @@ export function shareCores(device: string, cores: number, trials: number, atOnce
 }
 
 /**
- * Trials that share a GPU, by the FLOPs of a step. Kernels of small steps do not fill it, so several trials run beside one another; of larger
- * ones, one trains while another starts, evaluates or saves.
+ * Steps below so many FLOPs do not fill a GPU: so many trials share it, whose kernels run beside one another. Larger steps take turns: two
+ * of 19 TFLOP at once took 13% longer than one after the other (bench/RESULTS.md).
  */
-const sharing = [
-  { stepFlops: 2e12, trials: 4 },
-  { stepFlops: 100e12, trials: 2 },
-] as const;
+const small = { stepFlops: 2e12, trials: 4 } as const;
 
 /**
  * Trials at once when nobody says: undefined is one per core.
@@ -39,7 +36,7 @@ const sharing = [
  */
 export function defaultTrialsAtOnce(device: string, stepFlops: number): number | undefined {
   if (device === "cpu") return undefined;
-  return sharing.find((share) => stepFlops < share.stepFlops)?.trials ?? 1;
+  return stepFlops < small.stepFlops ? small.trials : 1;
 }
 
 /** Physical cores this process may use: hyper-threads of one core share its vector units and count once. */

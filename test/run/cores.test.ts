@@ -41,10 +41,9 @@ describe("cores", () => {
     assert.deepEqual(shareCores("cuda:1", 16, 2, 4), { workers: 1, trialsPerWorker: 2, threadsPerTrial: 8 });
   });
 
-  it("lets small trials share a GPU, and the largest take turns", () => {
+  it("lets small trials share a GPU, and large ones take turns", () => {
     assert.equal(defaultTrialsAtOnce("cuda:0", 1e12), 4);
-    assert.equal(defaultTrialsAtOnce("cuda:0", 19e12), 2);
-    assert.equal(defaultTrialsAtOnce("cuda:1", 300e12), 1);
+    assert.equal(defaultTrialsAtOnce("cuda:1", 19e12), 1);
     assert.equal(defaultTrialsAtOnce("cpu", 1e12), undefined);
   });
 
