@@ -42,6 +42,7 @@ inline Config config_of(const Proxy& proxy) {
   config.value.precision = LMX_BF16;
   config.value.device = "cuda:0";
   config.value.init_std = 0.02;
+  config.value.threads = 0;  // all there are, to draw weights
   return config;
 }
 
