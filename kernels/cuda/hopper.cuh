@@ -51,6 +51,25 @@ __device__ __forceinline__ void wait(Barrier& barrier, int parity) {
   } while (done == 0);
 }
 
+// A place in a ring of buffers, and the parity of the phase in which it is filled; who fills it waits for the other parity.
+template <int kSlots>
+struct Turn {
+  int slot = 0, parity = 0;
+  __device__ __forceinline__ void advance() {
+    if (++slot == kSlots) {
+      slot = 0;
+      parity ^= 1;
+    }
+  }
+};
+
+// How many of `count` came before this one; after the last, they begin anew. What each did before it came is seen by those after.
+__device__ __forceinline__ unsigned count_round(unsigned& counter, unsigned count) {
+  unsigned before;
+  asm volatile("atom.acq_rel.cta.shared.inc.u32 %0, [%1], %2;\n" : "=r"(before) : "r"(shared_address(&counter)), "r"(count - 1) : "memory");
+  return before;
+}
+
 // Barriers by number (1 to 15; __syncthreads() is 0), over `threads` threads: those that wait, and those that only tell.
 __device__ __forceinline__ void sync_threads(int number, int threads) {
   asm volatile("bar.sync %0, %1;\n" ::"r"(number), "r"(threads) : "memory");
@@ -71,6 +90,14 @@ __device__ __forceinline__ void copy_box(void* shared, const CUtensorMap& map, i
       "l"(&map), "r"(column), "r"(row), "r"(shared_address(&barrier))
       : "memory");
 }
+// The same of a three-dimensional array, in one of its planes.
+__device__ __forceinline__ void copy_box(void* shared, const CUtensorMap& map, int column, int row, int plane, Barrier& barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4}], [%5];\n" ::"r"(
+          shared_address(shared)),
+      "l"(&map), "r"(column), "r"(row), "r"(plane), "r"(shared_address(&barrier))
+      : "memory");
+}
 // Contiguous bytes, a multiple of 16; completes on the barrier.
 __device__ __forceinline__ void copy_bytes(void* shared, const void* global, int bytes, Barrier& barrier) {
   asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];\n" ::"r"(
@@ -81,6 +108,16 @@ __device__ __forceinline__ void copy_bytes(void* shared, const void* global, int
 // Shared to global memory: stored, or added to the fp32 values there (rounded to nearest even). Belongs to the thread's group of copies.
 __device__ __forceinline__ void store_bytes(void* global, const void* shared, int bytes) {
   asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;\n" ::"l"(global), "r"(shared_address(shared)), "r"(bytes)
+               : "memory");
+}
+__device__ __forceinline__ void store_box(const CUtensorMap& map, const void* shared, int column, int row) {
+  asm volatile("cp.async.bulk.tensor.2d.global.shared::cta.tile.bulk_group [%0, {%1, %2}], [%3];\n" ::"l"(&map), "r"(column), "r"(row),
+               "r"(shared_address(shared))
+               : "memory");
+}
+__device__ __forceinline__ void store_box(const CUtensorMap& map, const void* shared, int column, int row, int plane) {
+  asm volatile("cp.async.bulk.tensor.3d.global.shared::cta.tile.bulk_group [%0, {%1, %2, %3}], [%4];\n" ::"l"(&map), "r"(column),
+               "r"(row), "r"(plane), "r"(shared_address(shared))
                : "memory");
 }
 __device__ __forceinline__ void add_floats(float* global, const float* shared, int bytes) {
@@ -95,6 +132,16 @@ __device__ __forceinline__ void wait_stores() { asm volatile("cp.async.bulk.wait
 
 __device__ __forceinline__ void prefetch(const CUtensorMap& map) {
   asm volatile("prefetch.tensormap [%0];\n" ::"l"(&map) : "memory");
+}
+
+// ---- operands -----------------------------------------------------------------------------------------------------------------------
+
+// Accumulators packed as a Fragment (mma_tile.cuh: to_fragment) to shared memory, the reverse of an ldmatrix: thread t of the warp gives
+// the address of 8 elements, row t % 16, columns 8 (t / 16) and on.
+__device__ __forceinline__ void store_fragment(std::uint32_t address, const tile::Fragment& f) {
+  asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};\n" ::"r"(address), "r"(f.w[0]), "r"(f.w[1]), "r"(f.w[2]),
+               "r"(f.w[3])
+               : "memory");
 }
 
 // ---- counters in global memory, between blocks --------------------------------------------------------------------------------------

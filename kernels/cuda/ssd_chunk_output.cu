@@ -12,6 +12,7 @@
 #include "check.h"
 #include "mma_tile.cuh"
 #include "ssd_chunk_output.cuh"
+#include "ssd_chunk_output_wgmma.cuh"
 #include "ssd_head_walk.cuh"
 #include "ssd_scores.cuh"
 
@@ -41,26 +42,6 @@ struct OutputTile {
     return sizeof(Fixed) + (ring > score_bytes ? ring : score_bytes);
   }
 };
-
-// The warp's own steps: exact decays, causal, D on the diagonal.
-__device__ __forceinline__ tile::Fragment own_steps(const tile::Fragment& score, RowPair row_decay,
-                                                    const ColumnValues& columns, float skip) {
-  tile::Fragment m;
-#pragma unroll
-  for (int w = 0; w < 4; ++w) {
-    const float2 column = pick(columns, w);
-    const int i = fragment_row(w), j = fragment_column(w);
-    const float left = low_half(score.w[w]) * tile::exp2_fast(row_decay.of(w) - column.x);
-    const float right = high_half(score.w[w]) * tile::exp2_fast(row_decay.of(w) - column.y);
-    m.w[w] = to_pair(j < i    ? left
-                     : j == i ? left + skip
-                              : 0.0f,
-                     j + 1 < i    ? right
-                     : j + 1 == i ? right + skip
-                                  : 0.0f);
-  }
-  return m;
-}
 
 // grid (groups * splits, chunks, batch)
 template <int kP, int kN>
@@ -162,6 +143,7 @@ void launch(const SsdChunkOutput& p, cudaStream_t stream) {
 }  // namespace
 
 void ssd_chunk_output(const SsdChunkOutput& p, cudaStream_t stream) {
+  if (ssd_chunk_output_wgmma_takes(p.g) && ssd_chunk_output_wgmma_runs()) return ssd_chunk_output_wgmma(p, stream);
   const int state = padded_state(p.g.state);
   if (p.g.width == 64) {
     if (state == 32) return launch<64, 32>(p, stream);

@@ -140,6 +140,26 @@ __device__ __forceinline__ RowPair row_values(const float* vector) {
   return {at[0], at[8]};
 }
 
+// The scores of a warp's own steps, where the decays are exact: causal, `skip` (D) added on the diagonal.
+__device__ __forceinline__ tile::Fragment own_steps(const tile::Fragment& score, RowPair row_decay,
+                                                    const ColumnValues& columns, float skip) {
+  tile::Fragment m;
+#pragma unroll
+  for (int w = 0; w < 4; ++w) {
+    const float2 column = pick(columns, w);
+    const int i = fragment_row(w), j = fragment_column(w);
+    const float left = low_half(score.w[w]) * tile::exp2_fast(row_decay.of(w) - column.x);
+    const float right = high_half(score.w[w]) * tile::exp2_fast(row_decay.of(w) - column.y);
+    m.w[w] = to_pair(j < i    ? left
+                     : j == i ? left + skip
+                              : 0.0f,
+                     j + 1 < i    ? right
+                     : j + 1 == i ? right + skip
+                                  : 0.0f);
+  }
+  return m;
+}
+
 // Row by row, the products of an operand's elements with those of two neighbouring accumulators, added to
 // `sum`.
 __device__ __forceinline__ void add_products(RowPair& sum, const tile::Fragment& a, const float* left,

@@ -20,20 +20,33 @@ Encode encoder() {
   return reinterpret_cast<Encode>(function);
 }
 
-}  // namespace
-
-CUtensorMap tensor_map(const void* array, index_t rows, index_t columns, int box_rows) {
+// `sizes` in elements, contiguous ones first; `strides` in bytes, of every dimension but the first.
+template <int kDimensions>
+CUtensorMap encoded(const void* array, const cuuint64_t (&sizes)[kDimensions], const cuuint64_t (&strides)[kDimensions - 1],
+                    const cuuint32_t (&box)[kDimensions]) {
   static const Encode encode = encoder();
   CUtensorMap map;
-  const cuuint64_t sizes[2] = {static_cast<cuuint64_t>(columns), static_cast<cuuint64_t>(rows)};
-  const cuuint64_t row_bytes = static_cast<cuuint64_t>(columns) * 2;
-  const cuuint32_t box[2] = {64, static_cast<cuuint32_t>(box_rows)}, steps[2] = {1, 1};
+  cuuint32_t steps[kDimensions];
+  for (cuuint32_t& step : steps) step = 1;
   const CUresult status =
-      encode(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, const_cast<void*>(array), sizes, &row_bytes, box, steps,
+      encode(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, kDimensions, const_cast<void*>(array), sizes, strides, box, steps,
              CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_128B,
              CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (status != CUDA_SUCCESS) throw DeviceError("cuTensorMapEncodeTiled: status " + std::to_string(status));
   return map;
+}
+
+cuuint64_t number(index_t value) { return static_cast<cuuint64_t>(value); }
+
+}  // namespace
+
+CUtensorMap tensor_map(const void* array, index_t rows, index_t columns, int box_rows) {
+  return encoded<2>(array, {number(columns), number(rows)}, {number(columns) * 2}, {64, static_cast<cuuint32_t>(box_rows)});
+}
+
+CUtensorMap tensor_map(const void* array, index_t batch, index_t rows, index_t columns, index_t stride, int box_rows) {
+  return encoded<3>(array, {number(columns), number(rows), number(batch)}, {number(stride) * 2, number(stride * rows) * 2},
+                    {64, static_cast<cuuint32_t>(box_rows), 1});
 }
 
 }  // namespace lmx::cuda

@@ -12,4 +12,8 @@ namespace lmx::cuda {
 // Addresses and row sizes are multiples of 16 bytes.
 CUtensorMap tensor_map(const void* array, index_t rows, index_t columns, int box_rows);
 
+// Columns [0, `columns`) of `batch` times `rows` rows, `stride` elements from one to the next, as a third dimension: a box beyond the last
+// row of a sequence, or the last column, is zero there and does not reach into the next.
+CUtensorMap tensor_map(const void* array, index_t batch, index_t rows, index_t columns, index_t stride, int box_rows);
+
 }  // namespace lmx::cuda

@@ -25,6 +25,10 @@ __device__ __forceinline__ Operand rows(std::uint32_t address) {
 __device__ __forceinline__ Operand columns(std::uint32_t address, int panel_bytes) {
   return std::uint64_t{1u << 30 | 1024 / 16} << 32 | (static_cast<std::uint32_t>(panel_bytes / 16) << 16 | (address & 0x3ffff) >> 4);
 }
+// The same operand, so many bytes further on (a multiple of 16).
+__device__ __forceinline__ Operand moved(Operand operand, int bytes) {
+  return (operand & ~Operand{0xffffffffu}) | (static_cast<std::uint32_t>(operand) + static_cast<std::uint32_t>(bytes / 16));
+}
 
 // Before the first product after this thread wrote sums or fragments.
 __device__ __forceinline__ void start_products() { asm volatile("wgmma.fence.sync.aligned;\n" ::: "memory"); }
@@ -45,6 +49,13 @@ __device__ __forceinline__ void settle(float (&sum)[kTiles][4]) {
 }
 
 using tile::Fragment;
+
+// The same for fragments made for products that begin after this.
+template <int kCount>
+__device__ __forceinline__ void settle(Fragment (&f)[kCount]) {
+#pragma unroll
+  for (int k = 0; k < kCount; ++k) asm volatile("" : "+r"(f[k].w[0]), "+r"(f[k].w[1]), "+r"(f[k].w[2]), "+r"(f[k].w[3])::"memory");
+}
 
 // 64 columns, A and B in shared memory.
 template <bool kColumnsA, bool kColumnsB>
