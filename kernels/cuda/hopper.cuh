@@ -71,6 +71,20 @@ __device__ __forceinline__ void copy_box(void* shared, const CUtensorMap& map, i
       "l"(&map), "r"(column), "r"(row), "r"(shared_address(&barrier))
       : "memory");
 }
+// The same of a three-dimensional array, in one of its planes.
+__device__ __forceinline__ void copy_box(void* shared, const CUtensorMap& map, int column, int row, int plane, Barrier& barrier) {
+  asm volatile(
+      "cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%2, %3, %4}], [%5];\n" ::"r"(
+          shared_address(shared)),
+      "l"(&map), "r"(column), "r"(row), "r"(plane), "r"(shared_address(&barrier))
+      : "memory");
+}
+// The other way; what lies outside of the array is left out. Belongs to the thread's group of copies.
+__device__ __forceinline__ void store_box(const CUtensorMap& map, const void* shared, int column, int row, int plane) {
+  asm volatile("cp.async.bulk.tensor.3d.global.shared::cta.tile.bulk_group [%0, {%1, %2, %3}], [%4];\n" ::"l"(&map), "r"(column),
+               "r"(row), "r"(plane), "r"(shared_address(shared))
+               : "memory");
+}
 // Contiguous bytes, a multiple of 16; completes on the barrier.
 __device__ __forceinline__ void copy_bytes(void* shared, const void* global, int bytes, Barrier& barrier) {
   asm volatile("cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [%0], [%1], %2, [%3];\n" ::"r"(
@@ -95,6 +109,13 @@ __device__ __forceinline__ void wait_stores() { asm volatile("cp.async.bulk.wait
 
 __device__ __forceinline__ void prefetch(const CUtensorMap& map) {
   asm volatile("prefetch.tensormap [%0];\n" ::"l"(&map) : "memory");
+}
+
+// 16 x 16 of a warp to shared memory, 16 bytes a row: addresses as for ldmatrix (Operands' a).
+__device__ __forceinline__ void store_matrices(std::uint32_t address, const tile::Fragment& f) {
+  asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};\n" ::"r"(address), "r"(f.w[0]), "r"(f.w[1]),
+               "r"(f.w[2]), "r"(f.w[3])
+               : "memory");
 }
 
 // ---- counters in global memory, between blocks --------------------------------------------------------------------------------------

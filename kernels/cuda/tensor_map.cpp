@@ -20,20 +20,34 @@ Encode encoder() {
   return reinterpret_cast<Encode>(function);
 }
 
+// Sizes in elements and boxes from the innermost dimension out; a box's row is as wide as the swizzle.
+template <int kDimensions>
+CUtensorMap encode(const void* array, const cuuint64_t (&sizes)[kDimensions], const cuuint32_t (&box)[kDimensions]) {
+  static const Encode call = encoder();
+  CUtensorMap map;
+  cuuint64_t strides[kDimensions];  // bytes, from the second dimension on
+  cuuint32_t steps[kDimensions];
+  for (int k = 0; k < kDimensions; ++k) {
+    strides[k] = sizes[k] * (k == 0 ? 2 : strides[k - 1]);
+    steps[k] = 1;
+  }
+  const CUtensorMapSwizzle swizzle = box[0] == 64 ? CU_TENSOR_MAP_SWIZZLE_128B : CU_TENSOR_MAP_SWIZZLE_64B;
+  const CUresult status = call(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, kDimensions, const_cast<void*>(array), sizes, strides, box, steps,
+                               CU_TENSOR_MAP_INTERLEAVE_NONE, swizzle, CU_TENSOR_MAP_L2_PROMOTION_L2_128B,
+                               CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  if (status != CUDA_SUCCESS) throw DeviceError("cuTensorMapEncodeTiled: status " + std::to_string(status));
+  return map;
+}
+
 }  // namespace
 
 CUtensorMap tensor_map(const void* array, index_t rows, index_t columns, int box_rows) {
-  static const Encode encode = encoder();
-  CUtensorMap map;
-  const cuuint64_t sizes[2] = {static_cast<cuuint64_t>(columns), static_cast<cuuint64_t>(rows)};
-  const cuuint64_t row_bytes = static_cast<cuuint64_t>(columns) * 2;
-  const cuuint32_t box[2] = {64, static_cast<cuuint32_t>(box_rows)}, steps[2] = {1, 1};
-  const CUresult status =
-      encode(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, 2, const_cast<void*>(array), sizes, &row_bytes, box, steps,
-             CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_128B,
-             CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
-  if (status != CUDA_SUCCESS) throw DeviceError("cuTensorMapEncodeTiled: status " + std::to_string(status));
-  return map;
+  return encode<2>(array, {static_cast<cuuint64_t>(columns), static_cast<cuuint64_t>(rows)}, {64, static_cast<cuuint32_t>(box_rows)});
+}
+
+CUtensorMap tensor_map(const void* array, index_t planes, index_t rows, index_t columns, int box_rows, int box_columns) {
+  return encode<3>(array, {static_cast<cuuint64_t>(columns), static_cast<cuuint64_t>(rows), static_cast<cuuint64_t>(planes)},
+                   {static_cast<cuuint32_t>(box_columns), static_cast<cuuint32_t>(box_rows), 1});
 }
 
 }  // namespace lmx::cuda

@@ -12,4 +12,8 @@ namespace lmx::cuda {
 // Addresses and row sizes are multiples of 16 bytes.
 CUtensorMap tensor_map(const void* array, index_t rows, index_t columns, int box_rows);
 
+// `planes` of such an array, one after the other, each cut off at its own last row: what a box holds beyond the array is zero when it is
+// read and left out when it is written. box_columns 64, or 32 (64 bytes a row, 64-byte swizzle).
+CUtensorMap tensor_map(const void* array, index_t planes, index_t rows, index_t columns, int box_rows, int box_columns);
+
 }  // namespace lmx::cuda
