@@ -12,8 +12,10 @@
 
 #include "../common/error.h"
 #include "check.h"
+#include "hopper_device.h"
 #include "ssd_gradient_reader.cuh"
 #include "ssd_gradient_writer.cuh"
+#include "tensor_map.h"
 
 namespace lmx::cuda {
 namespace {
@@ -43,6 +45,31 @@ __global__ void __launch_bounds__(kGradientThreads, 1)
       GradientWriter<kP, kN, false, true>::run(p, shared_bytes, work, (work.role - 3) * kN, 1);
     }
   }
+}
+
+// Of 96 a thread, which 20 warps may have: 4 x 112 + 32 = 5 x 96.
+constexpr int kComputeRegisters = 112, kHelperRegisters = 32;
+
+// On Hopper: the same blocks, fed by the copy engine. In a build that is not for sm_90a the kernel is empty.
+template <int kN>
+__global__ void __launch_bounds__(kEngineThreads, 1)
+    ssd_gradient_engine_kernel(const __grid_constant__ SsdGradient p, const __grid_constant__ GradientMaps maps) {
+#if LMX_HOPPER
+  extern __shared__ __align__(tile::kPanelAlignment) unsigned char shared_bytes[];
+  const GradientWork work = gradient_work<2>(blockIdx.x, gridDim.x, p.g.groups * p.splits, p.g.chunks);
+  using Reader = GradientReader<64, kN, 1>;
+  using Writer = GradientWriter<64, kN, true, true>;
+  const bool writes = work.role == 0;
+  if (threadIdx.x == 0) writes ? Writer::begin(shared_bytes) : Reader::begin(shared_bytes);
+  __syncthreads();
+  if (threadIdx.x >= kGradientThreads) {
+    hopper::give_registers<kHelperRegisters>();
+    writes ? Writer::help(p, maps, shared_bytes, work) : Reader::help(p, maps, shared_bytes, work);
+  } else {
+    hopper::take_registers<kComputeRegisters>();
+    writes ? Writer::compute(p, maps, shared_bytes, work) : Reader::compute(p, shared_bytes, work);
+  }
+#endif
 }
 
 template <int kP, int kN, int kPieces>
@@ -79,6 +106,26 @@ void launch(const SsdGradient& p, cudaStream_t stream) {
   kernel<<<grid, kGradientThreads, need.bytes, stream>>>(p, need.reader_stages, need.writer_stages);
   check_launch("ssd_gradient");
 }
+
+template <int kN>
+void launch_engine(const SsdGradient& p, cudaStream_t stream) {
+  constexpr std::size_t reader = GradientReader<64, kN, 1>::engine_bytes(), writer = GradientWriter<64, kN, true, true>::engine_bytes();
+  constexpr std::size_t bytes = reader > writer ? reader : writer;
+  static_assert(bytes <= 227 * 1024, "shared memory of a block");
+  const SsdGeometry& g = p.g;
+  const index_t states = index_t{g.batch} * g.chunks * g.virtual_heads * g.width;
+  const GradientMaps maps{tensor_map(p.xbc, g.batch, g.time, g.channels, g.channels, kSsdChunk),
+                          tensor_map(p.dy, g.batch, g.time, g.inner, g.inner, kSsdChunk),
+                          tensor_map(p.states, states, g.state, 64), tensor_map(p.grads, states, g.state, 64),
+                          tensor_map(p.dxbc, g.batch, g.time, g.channels, g.channels, 16, 32)};
+  const auto kernel = ssd_gradient_engine_kernel<kN>;
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)), "cudaFuncSetAttribute");
+  kernel<<<2 * g.groups * p.splits * g.chunks * g.batch, kEngineThreads, bytes, stream>>>(p, maps);
+  check_launch("ssd_gradient");
+}
+
+// Whether the copy engine's kernel takes a shape: x, dy and states in panels of 64 columns.
+bool engine_takes(const SsdGradient& p) { return p.g.width == 64 && p.pieces == 1 && p.g.state > 32; }
 
 // Calls body with the kernel of a shape.
 template <int kP, class Body>
@@ -123,6 +170,7 @@ void ssd_gradient_require(const SsdShape& s, std::size_t shared_memory) {
 }
 
 void ssd_gradient(const SsdGradient& p, cudaStream_t stream) {
+  if (engine_takes(p) && runs_on_hopper(ssd_gradient_engine_kernel<128>)) return p.g.state > 64 ? launch_engine<128>(p, stream) : launch_engine<64>(p, stream);
   with_kernel(p.g, p.pieces, [&](auto kernel) { launch<decltype(kernel)>(p, stream); });
 }
 

@@ -3,7 +3,9 @@
 // does the copying.
 #pragma once
 
+#include "reduce.cuh"
 #include "ssd_gradient.cuh"
+#include "ssd_head_ring.cuh"
 #include "ssd_head_walk.cuh"
 #include "ssd_scores.cuh"
 
@@ -12,6 +14,13 @@ namespace lmx::cuda {
 constexpr int kGradientShare = 2, kGradientThreads = kScoreThreads<kGradientShare>;
 constexpr int kGradientWarps = kGradientThreads / 32;
 constexpr int kCopyThreads = kGradientThreads / 2;
+constexpr int kEngineThreads = kGradientThreads + 128;  // on Hopper: and a warpgroup that helps (ssd_head_ring.cuh)
+
+// On Hopper: what the copy engine moves, a head at a time. Of x and dy 128 steps x 64 channels, of states 64 channels x 64 columns, of
+// dx 16 steps x 32 channels.
+struct GradientMaps {
+  CUtensorMap x, dy, states, grads, dx;
+};
 
 // What a block does: its role among kRoles, for one (sequence, chunk, group, split of the group's heads). The roles of one are
 // neighbours, so that dy and x come from memory once and from L2 afterwards. Of two roles the first takes longer: among the last blocks
@@ -31,6 +40,31 @@ __device__ __forceinline__ GradientWork gradient_work(int block, int blocks, int
   }
   return {role, index % owners, index / owners % chunks, index / owners / chunks};
 }
+
+using hopper::Barrier;
+
+// Values of neighbouring steps.
+template <int kSteps>
+struct Steps {
+  float v[kSteps];
+
+  __device__ __forceinline__ void add(const float* at) {
+    if constexpr (kSteps == 4) {
+      const float4 other = *reinterpret_cast<const float4*>(at);
+      v[0] += other.x, v[1] += other.y, v[2] += other.z, v[3] += other.w;
+    } else {
+      static_assert(kSteps == 1);
+      v[0] += *at;
+    }
+  }
+  __device__ __forceinline__ void store(float* at) const {
+    if constexpr (kSteps == 4) {
+      *reinterpret_cast<float4*>(at) = {v[0], v[1], v[2], v[3]};
+    } else {
+      *at = v[0];
+    }
+  }
+};
 
 struct GradientBlock {
   int b, chunk, group, split;
@@ -61,6 +95,66 @@ struct GradientBlock {
     last = min(first + share, (group + 1) * p.g.group_virtual_heads);
   }
 };
+
+#if LMX_HOPPER
+
+// The warps that help.
+enum class Helper : int { supplier, second, third, fourth };
+__device__ __forceinline__ Helper helper() {
+  return static_cast<Helper>(__shfl_sync(~0u, static_cast<int>(threadIdx.x) / 32 - kGradientWarps, 0));
+}
+
+// Between the computing warps, which call show_scores() after make_scores(), and the helper: that memory is the copy engine's now.
+__device__ __forceinline__ void show_scores() {
+  hopper::show_writes();
+  __syncthreads();
+}
+template <int kTiles>
+__device__ __forceinline__ void wait_for_scores() {
+#pragma unroll
+  for (int i = 0; i < kScoreBarriers<kTiles> + 1; ++i) __syncthreads();
+}
+
+// Starts copies of one head's x and dy, or of its 64 x kN of states, and of a vector of the chunk's steps.
+__device__ __forceinline__ void copy_steps(bf16* x, bf16* dy, const GradientMaps& maps, const GradientBlock& k, int vh, Barrier& full) {
+  const int step = k.chunk * static_cast<int>(kSsdChunk);
+  hopper::copy_box(x, maps.x, vh * 64, step, k.b, full);
+  hopper::copy_box(dy, maps.dy, vh * 64, step, k.b, full);
+}
+template <int kN>
+__device__ __forceinline__ void copy_state(tile::Panels<64, kN>& state, const CUtensorMap& map, const SsdGeometry& g,
+                                           const GradientBlock& k, int vh, Barrier& full) {
+  const int row = ((k.b * g.chunks + k.chunk) * g.virtual_heads + vh) * 64;
+#pragma unroll
+  for (int c = 0; c < kN / 64; ++c) hopper::copy_box(state.cells + c * state.panel_cells, map, c * 64, row, full);
+}
+__device__ __forceinline__ void copy_vector(float* target, const float* source, Barrier& full) {
+  hopper::copy_bytes(target, source, kSsdChunk * sizeof(float), full);
+}
+
+// Σ_r a_r · b_r over the rows of two matrices of kRows x 64 kPanels, by one warp: diagonals of products of 16 rows with 8.
+template <int kRows, int kPanels>
+__device__ __forceinline__ float sum_of_products(const bf16* a, const bf16* b) {
+  const tile::Operands<64> operands;
+  float top[4] = {}, bottom[4] = {};  // of 16 rows
+#pragma unroll
+  for (int c = 0; c < kPanels; ++c) {
+#pragma unroll
+    for (int k = 0; k < 4; ++k) {
+      const auto left = operands.a(a + c * kRows * 64, k * 16), right = operands.b(b + c * kRows * 64, k * 16);
+#pragma unroll
+      for (int row = 0; row < kRows; row += 16) {
+        const tile::Fragment f = left.at(row), h = right.at(row);
+        tile::mma(top, f, h.w[0], h.w[1]);
+        tile::mma(bottom, f, h.w[2], h.w[3]);
+      }
+    }
+  }
+  const int lane = threadIdx.x % 32, column = lane / 4 - lane % 4 * 2;  // of the diagonal, among the thread's two
+  return warp_sum(column == 0 ? top[0] + bottom[2] : column == 1 ? top[1] + bottom[3] : 0.0f);
+}
+
+#endif  // LMX_HOPPER
 
 // Accumulators of one warp (16 rows x kCols) to fp32 rows.
 template <int kCols>

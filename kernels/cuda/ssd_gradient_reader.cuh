@@ -30,6 +30,7 @@ struct GradientReader {
     // left by the computing warps
     float column_sums[kStepBlocks * (kStepBlocks + 1) / 2][16];  // Σ_i W_ij of one pair of blocks
     float row_sums[kGradientShare][kSsdChunk];                   // each warp's part of Σ_j W_ij + q_i
+    Barrier full, empty;                                         // Hopper's (ssd_head_ring.cuh)
   };
   struct alignas(tile::kPanelAlignment) Fixed {
     Scores scores;
@@ -45,6 +46,8 @@ struct GradientReader {
     if (ring < finish) ring = finish;
     return sizeof(Fixed) + ring;
   }
+  static constexpr int engine_stages = 3;
+  static constexpr std::size_t engine_bytes() { return sizeof(Fixed) + engine_stages * sizeof(Stage); }
 
   static __device__ void run(const SsdGradient& p, unsigned char* shared_bytes, const GradientWork& work,
                              int piece, int stages) {
@@ -52,13 +55,11 @@ struct GradientReader {
     auto* const ring = reinterpret_cast<Stage*>(shared_bytes + sizeof(Fixed));
     const SsdGeometry& g = p.g;
     const GradientBlock k(p, work);
-    const int lane = threadIdx.x % 32, mine = k.mine.block;
     const int n0 = piece * kN, valid_n = g.state - n0;
     const float inside = piece == 0 ? 1.0f : 0.0f;  // W belongs to the first piece alone
+    Sums sums = {};
     const tile::Operands<kP> on_p;
     const tile::Operands<kN> on_n;
-    float dcb[own_tiles][2][4] = {};
-    float dc[half / 8][4] = {};
     const auto load = [&](int vh, Stage& stage) {
       const int thread = tile::thread_here();
       const tile::TileCopy<kSsdChunk, kP, kCopyThreads> copy_x(thread, g.channels, kP),
@@ -83,39 +84,104 @@ struct GradientReader {
         tile::commit_copies();
       }
     }
-    const auto compute = [&](int, Stage& stage) {
-      tile::Fragment dy[kP / 16];
-#pragma unroll
-      for (int q = 0; q < kP / 16; ++q) dy[q] = on_p.a(stage.dy, q * 16).at(mine * 16);
-      const RowPair decay = row_values(stage.decay + mine * 16);
-      RowPair sum = {0, 0};
-      const RowPair keep = {tile::exp2_fast(decay.top), tile::exp2_fast(decay.bottom)};
-#pragma unroll
-      for (int s = 0; s < own_tiles; s += 2) {
-        const int first = block_of(s, k.mine.share);
-        if (first > last_of_warpgroup(mine)) break;
-        float product[4][4];  // dy · xᵀ
-        tile::begin_products();
-        stage.x.start_transposed_product(product, dy, first * 16, false);
-        tile::finish_products();
-        tile::settle(product);
-        if (first <= mine) add_block(dcb[s], sum, fixed, stage, product[0], decay, first, mine);
-        if (first < mine) add_block(dcb[s + 1], sum, fixed, stage, product[2], decay, first + 1, mine);
-      }
-      const RowPair read = add_states(dc, fixed, stage, on_n, dy, keep, mine, k.mine.share * half);
-      const float top = tile::quad_sum(inside * sum.top + keep.top * read.top);
-      const float bottom = tile::quad_sum(inside * sum.bottom + keep.bottom * read.bottom);
-      if (lane % 4 == 0) {
-        stage.row_sums[k.mine.share][mine * 16 + lane / 4] = top;
-        stage.row_sums[k.mine.share][mine * 16 + lane / 4 + 8] = bottom;
-      }
-    };
-    walk_heads(ring, k.first, k.last, stages, copies, load, compute,
-               [&](int vh, const Stage& stage) { take_terms(p, k, stage, vh, piece, inside); });
-    finish(p, k, on_n, dcb, dc, fixed, reinterpret_cast<bf16*>(ring), n0, valid_n);
+    walk_heads(ring, k.first, k.last, stages, copies, load,
+               [&](int, Stage& stage) { add_head(sums, fixed, stage, on_p, on_n, k.mine, inside); },
+               [&](int vh, const Stage& stage) {
+                 const int step = tile::thread_here();
+                 if (step < kSsdChunk) take_term<1>(p, k, stage, vh, piece, inside, step);
+               });
+    finish(p, k, sums, fixed, reinterpret_cast<bf16*>(ring), n0, valid_n);
   }
 
+#if LMX_HOPPER
+  // The same with the copy engine: what all threads do first, the helping warps, the computing ones.
+  using Ring = HeadRing<engine_stages, Stage>;
+  static __device__ __forceinline__ Stage* stages(unsigned char* shared_bytes) {
+    return reinterpret_cast<Stage*>(shared_bytes + sizeof(Fixed));
+  }
+  static __device__ void begin(unsigned char* shared_bytes) { Ring(stages(shared_bytes), 0).make_barriers(kGradientWarps); }
+
+  static __device__ void help(const SsdGradient& p, const GradientMaps& maps, unsigned char* shared_bytes, const GradientWork& work) {
+    static_assert(kP == 64 && kPieces == 1 && kN >= 64, "panels of 64 columns");
+    static_assert(kSsdChunk * kN * sizeof(bf16) <= offsetof(Stage, decay), "the barriers of the last stage, which makes scores");
+    constexpr int copied_bytes = offsetof(Stage, column_sums);
+    if (helper() != Helper::supplier) return;
+    const SsdGeometry& g = p.g;
+    const GradientBlock k(p, work);
+    Ring(stages(shared_bytes), k.last - k.first)
+        .template supply_heads<copied_bytes>(
+            [] { wait_for_scores<1>(); },
+            [&](int head, Stage& stage) {
+              const int vh = k.first + head;
+              const index_t steps = k.steps + g.head_of(vh) * g.steps_per_head();
+              copy_steps(stage.x.cells, stage.dy, maps, k, vh, stage.full);
+              copy_state(stage.h, maps.states, g, k, vh, stage.full);
+              copy_vector(stage.decay, p.steps.decay + steps, stage.full);
+              copy_vector(stage.decay_weight, p.steps.decay_weight + steps, stage.full);
+            },
+            [&](int head, const Stage& stage) { take_term<4>(p, k, stage, k.first + head, 0, 1.0f, threadIdx.x % 32 * 4); });
+    __syncthreads();
+  }
+
+  static __device__ void compute(const SsdGradient& p, unsigned char* shared_bytes, const GradientWork& work) {
+    auto& fixed = *reinterpret_cast<Fixed*>(shared_bytes);
+    auto* const tiles = reinterpret_cast<bf16*>(stages(shared_bytes) + engine_stages - 1);
+    const SsdGeometry& g = p.g;
+    const GradientBlock k(p, work);
+    {
+      tile::Fragment unused[kN / 16];
+      make_scores<kGradientShare, kN, 1, true>(fixed.scores, unused, fixed.c, tiles, k.C, k.B, g.channels, k.length, g.state, k.mine);
+      show_scores();
+    }
+    Sums sums = {};
+    const tile::Operands<kP> on_p;
+    const tile::Operands<kN> on_n;
+    Ring(stages(shared_bytes), k.last - k.first).use_heads([&](int, Stage& stage) {
+      add_head(sums, fixed, stage, on_p, on_n, k.mine, 1.0f);
+    });
+    __syncthreads();  // the stages are free
+    finish(p, k, sums, fixed, reinterpret_cast<bf16*>(stages(shared_bytes)), 0, g.state);
+  }
+#endif
+
  private:
+  // What a warp sums over heads: dCB of its pairs of blocks, and the part of dC that comes through states.
+  struct Sums {
+    float dcb[own_tiles][2][4];
+    float dc[half / 8][4];
+  };
+
+  // One head.
+  static __device__ __forceinline__ void add_head(Sums& sums, const Fixed& fixed, Stage& stage, const tile::Operands<kP>& on_p,
+                                                 const tile::Operands<kN>& on_n, StepOwner owner, float inside) {
+    const int lane = threadIdx.x % 32, mine = owner.block;
+    tile::Fragment dy[kP / 16];
+#pragma unroll
+    for (int q = 0; q < kP / 16; ++q) dy[q] = on_p.a(stage.dy, q * 16).at(mine * 16);
+    const RowPair decay = row_values(stage.decay + mine * 16);
+    RowPair sum = {0, 0};
+    const RowPair keep = {tile::exp2_fast(decay.top), tile::exp2_fast(decay.bottom)};
+#pragma unroll
+    for (int s = 0; s < own_tiles; s += 2) {
+      const int first = block_of(s, owner.share);
+      if (first > last_of_warpgroup(mine)) break;
+      float product[4][4];  // dy · xᵀ
+      tile::begin_products();
+      stage.x.start_transposed_product(product, dy, first * 16, false);
+      tile::finish_products();
+      tile::settle(product);
+      if (first <= mine) add_block(sums.dcb[s], sum, fixed, stage, product[0], decay, first, mine);
+      if (first < mine) add_block(sums.dcb[s + 1], sum, fixed, stage, product[2], decay, first + 1, mine);
+    }
+    const RowPair read = add_states(sums.dc, fixed, stage, on_n, dy, keep, mine, owner.share * half);
+    const float top = tile::quad_sum(inside * sum.top + keep.top * read.top);
+    const float bottom = tile::quad_sum(inside * sum.bottom + keep.bottom * read.bottom);
+    if (lane % 4 == 0) {
+      stage.row_sums[owner.share][mine * 16 + lane / 4] = top;
+      stage.row_sums[owner.share][mine * 16 + lane / 4 + 8] = bottom;
+    }
+  }
+
   // A warp's s-th block of steps j: in pairs, so that a warpgroup makes the products of 32 steps at a time.
   static __device__ __forceinline__ int block_of(int s, int share) {
     return s / 2 * 4 + share * 2 + s % 2;
@@ -206,26 +272,30 @@ struct GradientReader {
     if ((lane & 4) == 0) target[lane % 4 * 2 + (odd ? 1 : 0) + (high ? 8 : 0)] = sum;
   }
 
-  // One head's decay terms, from the warps' parts.
-  static __device__ __forceinline__ void take_terms(const SsdGradient& p, const GradientBlock& k,
-                                                    const Stage& stage, int vh, int piece, float inside) {
-    const int t = tile::thread_here();
-    if (t >= kSsdChunk) return;
-    float columns = 0;
+  // One head's decay terms of kSteps neighbouring steps, from the warps' parts.
+  template <int kSteps>
+  static __device__ __forceinline__ void take_term(const SsdGradient& p, const GradientBlock& k, const Stage& stage, int vh, int piece,
+                                                   float inside, int step) {
+    Steps<kSteps> columns = {};
 #pragma unroll
     for (int later = 0; later < kStepBlocks; ++later) {
-      if (later >= t / 16) columns += stage.column_sums[Scores::index(t / 16, later)][t % 16];
+      if (later >= step / 16) columns.add(stage.column_sums[Scores::index(step / 16, later)] + step % 16);
     }
-    p.decay_term[piece * p.g.virtual_step_count() + k.terms + vh * p.g.steps_per_head() + t] =
-        stage.row_sums[0][t] + stage.row_sums[1][t] - inside * columns;
+    Steps<kSteps> rows = {};
+    rows.add(stage.row_sums[0] + step);
+    rows.add(stage.row_sums[1] + step);
+#pragma unroll
+    for (int e = 0; e < kSteps; ++e) rows.v[e] -= inside * columns.v[e];
+    rows.store(p.decay_term + piece * p.g.virtual_step_count() + k.terms + vh * p.g.steps_per_head() + step);
   }
 
   // dCBᵀ C and dC += dCB B, dCB going through shared memory in bf16.
-  static __device__ __forceinline__ void finish(const SsdGradient& p, const GradientBlock& k,
-                                                const tile::Operands<kN>& on_n,
-                                                const float (&dcb)[own_tiles][2][4], float (&dc)[half / 8][4],
-                                                const Fixed& fixed, bf16* shared, int n0, int valid_n) {
+  static __device__ __forceinline__ void finish(const SsdGradient& p, const GradientBlock& k, Sums& sums, const Fixed& fixed,
+                                                bf16* shared, int n0, int valid_n) {
     const SsdGeometry& g = p.g;
+    const tile::Operands<kN> on_n;
+    const auto& dcb = sums.dcb;
+    auto& dc = sums.dc;
     const int lane = threadIdx.x % 32, mine = k.mine.block, first = k.mine.share * half;
     const index_t partial_stride = index_t{g.groups} * g.state;
     const index_t partial_at = mine * 16 * partial_stride + index_t{k.group} * g.state + n0 + first;

@@ -33,6 +33,15 @@ struct GradientWriter {
     float terms[kGradientShare][2][kSsdChunk];  // each warp's part of write and direct
     float skip[kGradientWarps], carry[kGradientWarps];
   };
+  // With Hopper's copy engine (ssd_head_ring.cuh): h is there too; <h, G> and Σ dy · x are the helper's.
+  struct alignas(tile::kPanelAlignment) EngineStage {
+    State grad, h;
+    bf16 x[kSsdChunk * kP], dy[kSsdChunk * kP];
+    float decay[kSsdChunk], delta[kSsdChunk];
+    float terms[kGradientShare][2][kSsdChunk];
+    Barrier full, empty;
+  };
+  static constexpr int engine_stages = 2;
   struct alignas(tile::kPanelAlignment) Fixed {
     Scores scores;
     bf16 b[kDx && kDb ? kSsdChunk * kN : 64];
@@ -44,6 +53,7 @@ struct GradientWriter {
     const std::size_t ring = stages * sizeof(Stage), with_scores = (stages - 1) * sizeof(Stage) + scores;
     return sizeof(Fixed) + (ring > with_scores ? ring : with_scores);
   }
+  static constexpr std::size_t engine_bytes() { return sizeof(Fixed) + engine_stages * sizeof(EngineStage); }
 
   static __device__ void run(const SsdGradient& p, unsigned char* shared_bytes, const GradientWork& work, int n0,
                              int stages) {
@@ -76,46 +86,135 @@ struct GradientWriter {
     }
     const auto compute = [&](int vh, Stage& stage) {
       // h goes straight to registers: it is no operand here, only <h, G> is wanted.
-      constexpr int units = StateCopy::rounds * State::count;
-      uint4 h[kDx ? units : 1];
+      uint4 h[kDx ? StateCopy::rounds * State::count : 1];
       if constexpr (kDx) read_state(h, p.states + k.states + vh * g.cells_per_head(), g.state, valid_n);
       float v[half_p / 8][4];
-      tile::Fragment b[kN / 16], x[kP / 16];
+      multiply(v, db, b_own, fixed, stage, on_p, on_n, k.mine);
       if constexpr (kDx) {
-#pragma unroll
-        for (int n = 0; n < kN / 16; ++n) b[n] = kDb ? on_n.a(fixed.b, n * 16).at(mine * 16) : b_own[n];
-      }
-      if constexpr (kDb) load_weighted(x, stage, on_p, mine);
-      tile::begin_products();
-      if constexpr (kDx) stage.grad.start_transposed_product(v, b, k.mine.share * half_p, false);  // G B_j
-      if constexpr (kDb) stage.grad.start_product(db, x, k.mine.share * half_n, true);  // e^{S - s_j} Δ_j Gᵀ x_j
-      tile::finish_products();
-      if constexpr (kDb) tile::settle(db);
-      if constexpr (kDx) {
-        tile::settle(v);
-        write_dx(p, k, stage, fixed, on_p, v, vh);
-        add_carry(stage, h, g.state, valid_n);
+        const float skip = write_dx(p, k, stage, fixed, on_p, v, vh);
+        tile::store_rows<half_p>(fixed.out[threadIdx.x / 32], v,
+                                 p.dxbc + (k.row + mine * 16) * g.channels + vh * kP + k.mine.share * half_p, g.channels,
+                                 k.length - mine * 16, half_p);
+        add_sums(stage, skip, h, g.state, valid_n);
       }
     };
     walk_heads(ring, k.first, k.last, stages, copies, load, compute,
                [&](int vh, const Stage& stage) {
                  if (kDx) take_terms(p, k, stage, vh);
                });
-    if constexpr (kDb) {
-      const index_t stride = index_t{g.groups} * g.state;
-      const int first = k.mine.share * half_n;
-      store_partial<half_n>(db,
-                            p.db + p.partial(p.splits + k.split, k.b, k.chunk) + mine * 16 * stride +
-                                index_t{k.group} * g.state + n0 + first,
-                            stride, valid_n - first);
+    if constexpr (kDb) store_db(p, k, db, n0);
+  }
+
+#if LMX_HOPPER
+  // The same with the copy engine: what all threads do first, the helping warps, the computing ones.
+  using Ring = HeadRing<engine_stages, EngineStage>;
+  static __device__ __forceinline__ EngineStage* stages(unsigned char* shared_bytes) {
+    return reinterpret_cast<EngineStage*>(shared_bytes + sizeof(Fixed));
+  }
+  static __device__ void begin(unsigned char* shared_bytes) { Ring(stages(shared_bytes), 0).make_barriers(kGradientWarps + 2); }
+
+  static __device__ void help(const SsdGradient& p, const GradientMaps& maps, unsigned char* shared_bytes, const GradientWork& work) {
+    static_assert(kP == 64 && kN >= 64 && kDx && kDb, "panels of 64 columns");
+    static_assert(kSsdChunk * kN * sizeof(bf16) <= offsetof(EngineStage, decay), "the barriers of the last stage, which makes scores");
+    constexpr int copied_bytes = offsetof(EngineStage, terms);
+    const SsdGeometry& g = p.g;
+    const GradientBlock k(p, work);
+    const Ring ring(stages(shared_bytes), k.last - k.first);
+    const int lane = threadIdx.x % 32;
+    const index_t sums = (index_t{k.b} * g.chunks + k.chunk) * g.virtual_heads + k.first;
+    switch (helper()) {
+      case Helper::supplier:
+        ring.template supply_heads<copied_bytes>(
+            [] { wait_for_scores<1>(); },
+            [&](int head, EngineStage& stage) {
+              const int vh = k.first + head;
+              const index_t steps = k.steps + g.head_of(vh) * g.steps_per_head();
+              copy_steps(stage.x, stage.dy, maps, k, vh, stage.full);
+              copy_state(stage.grad, maps.grads, g, k, vh, stage.full);
+              copy_state(stage.h, maps.states, g, k, vh, stage.full);
+              copy_vector(stage.decay, p.steps.decay + steps, stage.full);
+              copy_vector(stage.delta, p.steps.delta + steps, stage.full);
+            },
+            [&](int head, const EngineStage& stage) {
+              take_term<4>(p, k, stage, k.first + head, 0, lane * 4);
+              take_term<4>(p, k, stage, k.first + head, 1, lane * 4);
+            });
+        return;
+      case Helper::second:
+        wait_for_scores<1>();
+        ring.use_heads([&](int head, const EngineStage& stage) {
+          const float skip = sum_of_products<kSsdChunk, 1>(stage.dy, stage.x);
+          if (lane == 0) p.skip_term[sums + head] = skip;
+        });
+        return;
+      case Helper::third:
+        wait_for_scores<1>();
+        ring.use_heads([&](int head, const EngineStage& stage) {
+          const float product = sum_of_products<kP, kN / 64>(stage.h.cells, stage.grad.cells);
+          if (lane == 0) p.carry_term[sums + head] = product * tile::exp2_fast(stage.decay[kSsdChunk - 1]);
+        });
+        return;
+      default: return;
     }
   }
 
+  static __device__ void compute(const SsdGradient& p, const GradientMaps& maps, unsigned char* shared_bytes, const GradientWork& work) {
+    auto& fixed = *reinterpret_cast<Fixed*>(shared_bytes);
+    auto* const tiles = reinterpret_cast<bf16*>(stages(shared_bytes) + engine_stages - 1);
+    const SsdGeometry& g = p.g;
+    const GradientBlock k(p, work);
+    tile::Fragment b_own[kN / 16];  // rows of B, then of b
+    make_scores<kGradientShare, kN, 1, false>(fixed.scores, b_own, fixed.b, tiles, k.B, k.C, g.channels, k.length, g.state, k.mine);
+    auto& b = *reinterpret_cast<tile::Panels<kSsdChunk, kN>*>(fixed.b);
+    keep_rows(b, b_own, k.mine);
+    show_scores();
+    const tile::Operands<kP> on_p;
+    float db[half_n / 8][4] = {};
+    Ring(stages(shared_bytes), k.last - k.first).use_heads([&](int head, EngineStage& stage) {
+      const int vh = k.first + head;
+      float v[half_p / 8][4];
+      tile::Fragment x[kP / 16];
+      load_weighted(x, stage, on_p, k.mine.block);
+      tile::begin_products();
+      stage.grad.start_transposed_product(v, b, k.mine.block / 4 * 64, k.mine.share * half_p, false);
+      stage.grad.start_product(db, x, k.mine.share * half_n, true);
+      tile::finish_products();
+      tile::settle(db);
+      tile::settle(v);
+      write_dx(p, k, stage, fixed, on_p, v, vh);
+      store_box(fixed, maps.dx, k, v, vh);
+    });
+    if (threadIdx.x % 32 == 0) hopper::wait_stores_read();
+    store_db(p, k, db, 0);
+  }
+#endif
+
  private:
-  // V, dx and the terms of one head's 16 steps, over the warp's half of the channels; v: G B_j.
-  static __device__ __forceinline__ void write_dx(const SsdGradient& p, const GradientBlock& k, Stage& stage,
-                                                  Fixed& fixed, const tile::Operands<kP>& on_p,
-                                                  float (&v)[half_p / 8][4], int vh) {
+  // v = G B_j over the warp's half of the channels; db += e^{S - s_j} Δ_j Gᵀ x_j over its half of the columns.
+  template <class Stage>
+  static __device__ __forceinline__ void multiply(float (&v)[half_p / 8][4], float (&db)[half_n / 8][4],
+                                                  const tile::Fragment (&b_own)[kN / 16], const Fixed& fixed, const Stage& stage,
+                                                  const tile::Operands<kP>& on_p, const tile::Operands<kN>& on_n, StepOwner owner) {
+    tile::Fragment b[kN / 16], x[kP / 16];
+    if constexpr (kDx) {
+#pragma unroll
+      for (int n = 0; n < kN / 16; ++n) b[n] = kDb ? on_n.a(fixed.b, n * 16).at(owner.block * 16) : b_own[n];
+    }
+    if constexpr (kDb) load_weighted(x, stage, on_p, owner.block);
+    tile::begin_products();
+    if constexpr (kDx) stage.grad.start_transposed_product(v, b, owner.share * half_p, false);
+    if constexpr (kDb) stage.grad.start_product(db, x, owner.share * half_n, true);
+    tile::finish_products();
+    if constexpr (kDb) tile::settle(db);
+    if constexpr (kDx) tile::settle(v);
+  }
+
+  // V, dx and the terms of one head's 16 steps, over the warp's half of the channels; v: G B_j, then dx. Returns the thread's part of
+  // dy · x.
+  template <class Stage>
+  static __device__ __forceinline__ float write_dx(const SsdGradient& p, const GradientBlock& k, Stage& stage,
+                                                   Fixed& fixed, const tile::Operands<kP>& on_p,
+                                                   float (&v)[half_p / 8][4], int vh) {
     const SsdGeometry& g = p.g;
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, mine = k.mine.block;
     const int channel = k.mine.share * half_p;
@@ -183,9 +282,6 @@ struct GradientWriter {
         sum[w % 2 * 2 + 1] = delta.of(w) * sum[w % 2 * 2 + 1] + d * high;
       }
     }
-    tile::store_rows<half_p>(fixed.out[warp], v,
-                             p.dxbc + (k.row + mine * 16) * g.channels + vh * kP + channel, g.channels,
-                             k.length - mine * 16, half_p);
     const RowPair write_sum = {tile::quad_sum(write.top) * since.top * delta.top,
                                tile::quad_sum(write.bottom) * since.bottom * delta.bottom};
     const RowPair direct_sum = {tile::quad_sum(direct.top), tile::quad_sum(direct.bottom)};
@@ -196,8 +292,50 @@ struct GradientWriter {
       stage.terms[k.mine.share][1][at] = direct_sum.top;
       stage.terms[k.mine.share][1][at + 8] = direct_sum.bottom;
     }
-    skip = warp_sum(skip);
-    if (lane == 0) stage.skip[warp] = skip;
+    return skip;
+  }
+
+#if LMX_HOPPER
+  // A warp's rows of B in panels, where its warpgroup's product finds them: in the order of warps.
+  static __device__ __forceinline__ void keep_rows(tile::Panels<kSsdChunk, kN>& b, const tile::Fragment (&rows)[kN / 16],
+                                                   StepOwner owner) {
+    const int lane = threadIdx.x % 32, row = owner.block / 4 * 64 + threadIdx.x / 32 % 4 * 16 + lane % 16;
+    if (owner.share != 0) return;
+#pragma unroll
+    for (int n = 0; n < kN / 16; ++n) {
+      const bf16* const at = b.cells + n / 4 * b.panel_cells + tile::place<64>(row, n % 4 * 2 + lane / 16);
+      hopper::store_fragment(tile::shared_address(at), rows[n]);
+    }
+  }
+
+  // dx of the warp's 16 steps and half of the channels, by the copy engine.
+  static __device__ __forceinline__ void store_box(Fixed& fixed, const CUtensorMap& map, const GradientBlock& k,
+                                                   const float (&dx)[half_p / 8][4], int vh) {
+    const int lane = threadIdx.x % 32, row = lane % 16, warp = threadIdx.x / 32;
+    bf16* const out = fixed.out[warp];
+    const std::uint32_t own = tile::shared_address(out + tile::place<half_p>(row, lane / 16));
+    if (lane == 0) hopper::wait_stores_read();  // of the head before
+    __syncwarp();
+#pragma unroll
+    for (int q = 0; q < half_p / 16; ++q) hopper::store_fragment(own ^ q * 32, tile::to_fragment(dx[q * 2], dx[q * 2 + 1]));
+    hopper::show_writes();
+    __syncwarp();
+    if (lane == 0) {
+      const int step = k.chunk * static_cast<int>(kSsdChunk) + k.mine.block * 16;
+      hopper::store_box(map, out, vh * kP + k.mine.share * half_p, step, k.b);
+      hopper::commit_stores();
+    }
+  }
+#endif
+
+  static __device__ __forceinline__ void store_db(const SsdGradient& p, const GradientBlock& k, const float (&db)[half_n / 8][4],
+                                                  int n0) {
+    const index_t stride = index_t{p.g.groups} * p.g.state;
+    const int first = k.mine.share * half_n;
+    store_partial<half_n>(db,
+                          p.db + p.partial(p.splits + k.split, k.b, k.chunk) + k.mine.block * 16 * stride +
+                              index_t{k.group} * p.g.state + n0 + first,
+                          stride, p.g.state - n0 - first);
   }
 
   // This thread's units of one head's h, in the places of G's.
@@ -213,9 +351,9 @@ struct GradientWriter {
     }
   }
 
-  // The warp's part of e^S <h, G>.
+  // The warp's parts of dy · x and of e^S <h, G>.
   template <int kUnits>
-  static __device__ __forceinline__ void add_carry(Stage& stage, const uint4 (&h)[kUnits], index_t stride, int valid_n) {
+  static __device__ __forceinline__ void add_sums(Stage& stage, float skip, const uint4 (&h)[kUnits], index_t stride, int valid_n) {
     float sum = 0;
 #pragma unroll
     for (int c = 0; c < State::count; ++c) {
@@ -228,11 +366,16 @@ struct GradientWriter {
         for (int e = 0; e < kPack; ++e) sum += a.v[e] * b.v[e];
       }
     }
+    skip = warp_sum(skip);
     sum = warp_sum(sum) * tile::exp2_fast(stage.decay[kSsdChunk - 1]);
-    if (threadIdx.x % 32 == 0) stage.carry[threadIdx.x / 32] = sum;
+    if (threadIdx.x % 32 == 0) {
+      stage.skip[threadIdx.x / 32] = skip;
+      stage.carry[threadIdx.x / 32] = sum;
+    }
   }
 
   // e^{S - s_j} Δ_j x_j of the warp's steps as operands; of the weights two bf16 each, so that only the product is rounded.
+  template <class Stage>
   static __device__ __forceinline__ void load_weighted(tile::Fragment (&x)[kP / 16], const Stage& stage,
                                                        const tile::Operands<kP>& on_p, int mine) {
     const RowPair decay = row_values(stage.decay + mine * 16), delta = row_values(stage.delta + mine * 16);
@@ -265,21 +408,30 @@ struct GradientWriter {
     return m;
   }
 
-  // One head's terms, from the warps' parts.
-  static __device__ __forceinline__ void take_terms(const SsdGradient& p, const GradientBlock& k,
-                                                    const Stage& stage, int vh) {
-    const SsdGeometry& g = p.g;
-    const int thread = tile::thread_here() - kCopyThreads, kind = thread / kSsdChunk, t = thread % kSsdChunk;
-    (kind == 0 ? p.write_term : p.direct_term)[k.terms + vh * g.steps_per_head() + t] =
-        stage.terms[0][kind][t] + stage.terms[1][kind][t];
+  // One head's terms of kSteps neighbouring steps, from the warps' parts; kind 0: write, 1: direct.
+  template <int kSteps, class Stage>
+  static __device__ __forceinline__ void take_term(const SsdGradient& p, const GradientBlock& k, const Stage& stage, int vh, int kind,
+                                                   int step) {
+    Steps<kSteps> sum = {};
+    sum.add(stage.terms[0][kind] + step);
+    sum.add(stage.terms[1][kind] + step);
+    sum.store((kind == 0 ? p.write_term : p.direct_term) + k.terms + vh * p.g.steps_per_head() + step);
+  }
+  static __device__ __forceinline__ void store_sums(const SsdGradient& p, const GradientBlock& k, int vh, float skip, float carry) {
+    const index_t at = (index_t{k.b} * p.g.chunks + k.chunk) * p.g.virtual_heads + vh;
+    p.skip_term[at] = skip;
+    p.carry_term[at] = carry;
+  }
+  static __device__ __forceinline__ void take_terms(const SsdGradient& p, const GradientBlock& k, const Stage& stage, int vh) {
+    const int thread = tile::thread_here() - kCopyThreads;
+    take_term<1>(p, k, stage, vh, thread / kSsdChunk, thread % kSsdChunk);
     if (thread >= 32) return;
     static_assert(kGradientWarps == 16 && kCopyThreads == 2 * kSsdChunk, "half for each sum");
-    float total = t < 16 ? stage.skip[t] : stage.carry[t - 16];
+    float total = thread < 16 ? stage.skip[thread] : stage.carry[thread - 16];
 #pragma unroll
     for (int offset = 8; offset > 0; offset /= 2) total += __shfl_xor_sync(~0u, total, offset);
-    const index_t at = (index_t{k.b} * g.chunks + k.chunk) * g.virtual_heads + vh;
-    if (t == 0) p.skip_term[at] = total;
-    if (t == 16) p.carry_term[at] = total;
+    const float carry = __shfl_down_sync(~0u, total, 16);
+    if (thread == 0) store_sums(p, k, vh, total, carry);
   }
 };
 

@@ -48,6 +48,8 @@ struct Scores {
 // valid, `state` columns; kTiles * kN in all, by way of two tiles of kSsdChunk x kN, which hold the last ones
 // in the end. `own` receives the warp's rows as operands. Starts and ends with the block in step: on return the
 // scores can be read and the tiles overwritten.
+template <int kTiles>
+constexpr int kScoreBarriers = 2 * kTiles;  // that make_scores meets
 template <int kShare, int kN, int kTiles, bool kPast>
 __device__ __forceinline__ void make_scores(Scores& scores, tile::Fragment (&own)[kTiles * kN / 16],
                                             bf16* row_tile, bf16* column_tile, const bf16* rows, const bf16* columns,
@@ -167,7 +169,8 @@ __device__ __forceinline__ void add_products(RowPair& sum, const tile::Fragment&
 #pragma unroll
   for (int w = 0; w < 4; ++w) {
     const float* const v = w < 2 ? left : right;
-    sum.of(w) += low_half(a.w[w]) * v[w % 2 * 2] + high_half(a.w[w]) * v[w % 2 * 2 + 1];
+    sum.of(w) += low_half(a.w[w]) * v[w % 2 * 2];
+    sum.of(w) += high_half(a.w[w]) * v[w % 2 * 2 + 1];
   }
 }
 

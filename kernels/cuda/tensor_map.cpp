@@ -28,10 +28,10 @@ CUtensorMap encoded(const void* array, const cuuint64_t (&sizes)[kDimensions], c
   CUtensorMap map;
   cuuint32_t steps[kDimensions];
   for (cuuint32_t& step : steps) step = 1;
+  const CUtensorMapSwizzle swizzle = box[0] == 64 ? CU_TENSOR_MAP_SWIZZLE_128B : CU_TENSOR_MAP_SWIZZLE_64B;
   const CUresult status =
       encode(&map, CU_TENSOR_MAP_DATA_TYPE_BFLOAT16, kDimensions, const_cast<void*>(array), sizes, strides, box, steps,
-             CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_128B, CU_TENSOR_MAP_L2_PROMOTION_L2_128B,
-             CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+             CU_TENSOR_MAP_INTERLEAVE_NONE, swizzle, CU_TENSOR_MAP_L2_PROMOTION_L2_128B, CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (status != CUDA_SUCCESS) throw DeviceError("cuTensorMapEncodeTiled: status " + std::to_string(status));
   return map;
 }
@@ -44,9 +44,9 @@ CUtensorMap tensor_map(const void* array, index_t rows, index_t columns, int box
   return encoded<2>(array, {number(columns), number(rows)}, {number(columns) * 2}, {64, static_cast<cuuint32_t>(box_rows)});
 }
 
-CUtensorMap tensor_map(const void* array, index_t batch, index_t rows, index_t columns, index_t stride, int box_rows) {
+CUtensorMap tensor_map(const void* array, index_t batch, index_t rows, index_t columns, index_t stride, int box_rows, int box_columns) {
   return encoded<3>(array, {number(columns), number(rows), number(batch)}, {number(stride) * 2, number(stride * rows) * 2},
-                    {64, static_cast<cuuint32_t>(box_rows), 1});
+                    {static_cast<cuuint32_t>(box_columns), static_cast<cuuint32_t>(box_rows), 1});
 }
 
 }  // namespace lmx::cuda

@@ -13,7 +13,8 @@ namespace lmx::cuda {
 CUtensorMap tensor_map(const void* array, index_t rows, index_t columns, int box_rows);
 
 // Columns [0, `columns`) of `batch` times `rows` rows, `stride` elements from one to the next, as a third dimension: a box beyond the last
-// row of a sequence, or the last column, is zero there and does not reach into the next.
-CUtensorMap tensor_map(const void* array, index_t batch, index_t rows, index_t columns, index_t stride, int box_rows);
+// row of a sequence, or the last column, is zero there, does not reach into the next, and is left out when it is written. box_columns 64, or
+// 32 (64 bytes a row, 64-byte swizzle).
+CUtensorMap tensor_map(const void* array, index_t batch, index_t rows, index_t columns, index_t stride, int box_rows, int box_columns = 64);
 
 }  // namespace lmx::cuda

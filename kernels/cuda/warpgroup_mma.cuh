@@ -49,6 +49,16 @@ __device__ __forceinline__ void warpgroup_mma(float (&d)[8][4], const Fragment& 
         "+f"(d[6][0]), "+f"(d[6][1]), "+f"(d[6][2]), "+f"(d[6][3]), "+f"(d[7][0]), "+f"(d[7][1]), "+f"(d[7][2]), "+f"(d[7][3])
       : "r"(a.w[0]), "r"(a.w[1]), "r"(a.w[2]), "r"(a.w[3]), "l"(b), "r"(int{add}), "n"(int{kTranspose}));
 }
+// The same with a, too, in shared memory, stored [m][k]; B stored [n][k].
+__device__ __forceinline__ void warpgroup_mma(float (&d)[4][4], std::uint64_t a, std::uint64_t b, bool add) {
+  asm volatile(
+      "{\n.reg .pred p;\nsetp.ne.b32 p, %18, 0;\n"
+      "wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15}, "
+      "%16, %17, p, 1, 1, 0, 0;\n}\n"
+      : "+f"(d[0][0]), "+f"(d[0][1]), "+f"(d[0][2]), "+f"(d[0][3]), "+f"(d[1][0]), "+f"(d[1][1]), "+f"(d[1][2]), "+f"(d[1][3]),
+        "+f"(d[2][0]), "+f"(d[2][1]), "+f"(d[2][2]), "+f"(d[2][3]), "+f"(d[3][0]), "+f"(d[3][1]), "+f"(d[3][2]), "+f"(d[3][3])
+      : "l"(a), "l"(b), "r"(int{add}));
+}
 #endif
 
 // Before the first product after this thread wrote sums or operands.
@@ -142,7 +152,23 @@ struct alignas(kPanelAlignment) Panels {
     }
   }
 
+#if LMX_HOPPER
+  // The same for a warpgroup, whose 64 rows begin at `from` in another matrix.
+  template <int kTiles, int kRowsA>
+  __device__ __forceinline__ void start_transposed_product(float (&sum)[kTiles][4], const Panels<kRowsA, kCols>& a, int from,
+                                                           int first, bool add) const {
+    static_assert(width == 64, "panels of 64 columns");
+#pragma unroll
+    for (int k = 0; k < kCols / 16; ++k) {
+      warpgroup_mma(sum, a.descriptor(a.cells, from * 128, k / 4 * a.panel_cells * 2 + k % 4 * 32),
+                    descriptor(cells, first * 128, k / 4 * panel_cells * 2 + k % 4 * 32), add || k > 0);
+    }
+  }
+#endif
+
  private:
+  template <int, int>
+  friend struct Panels;
   // wgmma's description of operands that begin so many bytes into a panel: in units of 16 bytes the address and 64, from eight rows to
   // the next eight; 128-byte swizzle. The other distance, between panels, is not used: 1.
   static __device__ __forceinline__ std::uint64_t descriptor(const bf16* panel, int offset, int step) {
