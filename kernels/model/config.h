@@ -17,7 +17,7 @@ struct ModelConfig {
   double norm_eps;
   double init_std;
   std::vector<lmx_layer_config> layers;
-  std::size_t most_logit_bytes = std::size_t{1} << 29;  // of logits that exist at once (head.h)
+  std::size_t most_logit_bytes = std::size_t{1} << 29;  // of logits that exist at once; twice as many in bf16, on GPUs (head.h)
 
   // Megatron's scaling of output projections: one residual add per layer.
   double output_init_std() const { return init_std / std::sqrt(static_cast<double>(layers.size())); }

@@ -1,6 +1,6 @@
 // The end of the model: final RMSNorm, output projection, cross-entropy - forward and, in the same pass over
 // the logits, backward. Logits are made in chunks of rows, overwritten by their gradient and used up, so that
-// a large vocabulary times a long sequence never exists at once: at most 512 MiB
+// a large vocabulary times a long sequence never exists at once: at most 512 MiB, in bf16 1 GiB
 // (kernels/model/MEMORY.md). Few chunks, because each reads and writes the whole gradient of the output matrix.
 #pragma once
 
@@ -90,7 +90,8 @@ class Head {
 
   index_t chunk_rows(index_t rows, DType act) const {
     constexpr index_t granule = 64;
-    const auto most = static_cast<index_t>(most_logit_bytes_ / dtype_bytes(act)) / vocab_;
+    const std::size_t bytes = act == DType::bf16 ? 2 * most_logit_bytes_ : most_logit_bytes_;
+    const auto most = static_cast<index_t>(bytes / dtype_bytes(act)) / vocab_;
     return std::min(rows, std::max(granule, most / granule * granule));
   }
   static void* row(void* base, index_t first, index_t columns, DType type) {

@@ -72,9 +72,10 @@ function parameterElements(plan: Plan): { all: number; matrices: number } {
   return { all: matrices + others, matrices };
 }
 
-/** Rows of logits, `act` bytes each, that are in memory at a time: at most 512 MiB, in multiples of 64 rows. */
+/** Rows of logits, `act` bytes each, that are in memory at a time: at most 512 MiB, in bf16 1 GiB, in multiples of 64 rows. */
 export function headChunkRows(rows: number, vocab: number, act: number): number {
-  return Math.min(rows, Math.max(64, Math.floor(2 ** 29 / act / vocab / 64) * 64));
+  const most = act === elementBytes.bf16.act ? 2 ** 30 : 2 ** 29;
+  return Math.min(rows, Math.max(64, Math.floor(most / act / vocab / 64) * 64));
 }
 
 function activationBytes(plan: Plan, step: Workload, micro: Workload, precision: TrainingPrecision): number {
