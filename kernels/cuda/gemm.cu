@@ -64,7 +64,7 @@ void Gemm::run(const GemmCall& call, cudaStream_t stream) {
     found = plans_.emplace(key, make_plan(call, alignment)).first;
     Plan& plan = found->second;
     static Choices<std::tuple<int, std::size_t, Key>, std::size_t> choices;  // of candidates, which follow from the key
-    if (plan.candidates.size() > 1 && may_choose(stream)) {
+    if (plan.candidates.size() > 1 && !is_capturing(stream)) {
       plan.choice = choices.find({current_device(), workspace_size_, key}, [&] { return choose(plan, call, stream); }).value_or(0);
     }
   }

@@ -40,7 +40,7 @@ void Mlp::run(MlpHalf half, const MlpShape& s, const MlpOperands& o, cudaStream_
   const auto found = choices_.find(key);
   if (found != choices_.end() && found->second != nullptr) return found->second->launch(s, o, stream);
   mlp_pair(gemm_, half, s, o, stream);  // the first time its product chooses an algorithm, before memory is taken here
-  if (found != choices_.end() || !may_choose(stream)) return;
+  if (found != choices_.end() || is_capturing(stream)) return;
   static Choices<std::tuple<int, std::size_t, Key>, const FusedMlp*> choices;
   choices_[key] = choices.find({current_device(), gemm_.workspace_size(), key},
                                [&] { return choose(half, s, std::get<unsigned>(key), stream); }).value_or(nullptr);

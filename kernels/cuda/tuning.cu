@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <cstring>
 
 #include "check.h"
 #include "recording.h"
@@ -36,12 +35,10 @@ __global__ void differ_kernel(std::size_t words, const std::uint32_t* a, const s
 
 }  // namespace
 
-bool may_choose(cudaStream_t stream) {
-  const char* wanted = std::getenv("LAYERMIX_CHOOSE");
-  if (wanted != nullptr && std::strcmp(wanted, "0") == 0) return false;
+bool is_capturing(cudaStream_t stream) {
   cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
   check(cudaStreamIsCapturing(stream, &status), "cudaStreamIsCapturing");
-  return status == cudaStreamCaptureStatusNone;
+  return status != cudaStreamCaptureStatusNone;
 }
 
 bool logs_candidates() { return std::getenv("LAYERMIX_GEMM_LOG") != nullptr; }

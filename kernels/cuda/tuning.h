@@ -26,9 +26,7 @@ inline unsigned alignment_of(const void* pointer) {
 // Whether the candidates' times are to be printed: LAYERMIX_GEMM_LOG.
 bool logs_candidates();
 
-// Whether candidates are to be compared at all: not while the stream is capturing, nor with LAYERMIX_CHOOSE=0 in the environment, where the
-// first one serves: for tools that slow kernels down.
-bool may_choose(cudaStream_t stream);
+bool is_capturing(cudaStream_t stream);
 
 // What this process has chosen, for every model of the same shapes that it trains after the first. Keys name the device.
 template <class Key, class Choice>
