@@ -84,7 +84,9 @@ void same_bits(const Operation& op, const Buffers& a, const Buffers& b) {
 std::vector<Operation> device_operations() {
   std::vector<Operation> list;
   for (const auto& [rows, cols, vocab] : {EmbeddingShape{1, 8, 3}, {100, 33, 7}, {700, 768, 50}, {5000, 64, 256}, {300, 40, 33}, {700, 264, 500}, {3000, 264, 20000},
-                                          {70000, 16, 700}}) {
+                                          {70000, 16, 700},
+                                          // Tokens with more than 32 rows and with fewer; with hundreds, rows in two bitmaps.
+                                          {9000, 33, 300}, {9000, 328, 300}, {70000, 72, 260}}) {
     list.push_back(embedding_operation(rows, cols, vocab));
   }
   for (const auto& [rows, cols] : {std::pair<index_t, index_t>{1, 8}, {100, 63}, {3000, 256}, {257, 768}, {33, 1000},
