@@ -1,7 +1,7 @@
 // Times the operations of the CUDA backend at the shapes of the reference proxy (24 layers, d 768, V 50304, 16 x 4096 tokens):
 // milliseconds, bytes or FLOPs, and the share of this card's own ceilings, which are measured first. Each operation is captured
 // several times into one graph, so that launches do not count; the figure is the median over replays.
-//   bench_cuda_operations [memory]      memory: without matrix products and attention
+//   bench_cuda_operations [GROUP...]    groups of operations (below) in whose names one of the words occurs; memory: all but matrix products and attention
 #include <algorithm>
 #include <cstdio>
 #include <functional>
@@ -48,9 +48,16 @@ __global__ void fill_kernel(std::size_t count, bf16* values, float scale, std::u
   }
 }
 
-__global__ void tokens_kernel(std::size_t count, std::int32_t* tokens, std::uint32_t vocab) {
+// How tokens are drawn: all equally often, or token k as often as 1 / (k + 1), much as in text (Zipf's law).
+enum class Draw { even, zipf };
+
+__global__ void tokens_kernel(std::size_t count, std::int32_t* tokens, std::uint32_t vocab, Draw draw) {
   const std::size_t i = blockIdx.x * std::size_t{blockDim.x} + threadIdx.x;
-  if (i < count) tokens[i] = static_cast<std::int32_t>(scramble(static_cast<std::uint32_t>(i)) % vocab);
+  if (i >= count) return;
+  const std::uint32_t bits = scramble(static_cast<std::uint32_t>(i) + 77);
+  const float rank = expf((static_cast<float>(bits) + 0.5f) * 0x1p-32f * logf(static_cast<float>(vocab)));
+  const std::uint32_t token = draw == Draw::even ? bits % vocab : min(static_cast<std::uint32_t>(rank) - 1, vocab - 1);
+  tokens[i] = static_cast<std::int32_t>(token);
 }
 
 // sums[0] += |a - b|², sums[1] += |b|²; a measurement, so the order does not matter.
@@ -81,6 +88,21 @@ struct Array {
   Array& operator=(const Array&) = delete;
   operator T*() const { return data; }
 };
+
+struct Tokens : Array<std::int32_t> {
+  Tokens(index_t count, index_t vocab, Draw draw = Draw::even) : Array(count) {
+    tokens_kernel<<<static_cast<unsigned>(count / 256 + 1), 256, 0, stream>>>(static_cast<std::size_t>(count), data,
+                                                                              static_cast<std::uint32_t>(vocab), draw);
+  }
+};
+
+index_t distinct(const Tokens& tokens, index_t count) {
+  std::vector<std::int32_t> host(static_cast<std::size_t>(count));
+  check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");
+  check(cudaMemcpy(host.data(), tokens, host.size() * sizeof(std::int32_t), cudaMemcpyDeviceToHost), "cudaMemcpy");
+  std::sort(host.begin(), host.end());
+  return std::unique(host.begin(), host.end()) - host.begin();
+}
 
 struct Random : Array<bf16> {
   explicit Random(index_t count, float scale = 1) : Array(count) {
@@ -196,8 +218,7 @@ void rotary(index_t batch, index_t time, index_t heads, index_t head_dim) {
 
 void losses(index_t rows, index_t vocab) {
   const Random logits(rows * vocab);
-  const Array<std::int32_t> targets(rows);
-  tokens_kernel<<<static_cast<unsigned>(rows / 256 + 1), 256, 0, stream>>>(rows, targets, static_cast<std::uint32_t>(vocab));
+  const Tokens targets(rows, vocab);
   const Array<float> loss(rows);
   const Array<std::uint8_t> correct(rows);
   const Array<StepScalars> scalars(1);
@@ -206,19 +227,18 @@ void losses(index_t rows, index_t vocab) {
                 [&] { cross_entropy({rows, vocab}, logits, targets, loss, correct, scalars, true, stream); }, 3);
 }
 
-void embeddings(index_t rows, index_t cols, index_t vocab) {
+void embeddings(index_t rows, index_t cols, index_t vocab, Draw draw = Draw::even) {
   const Random weight(vocab * cols), dx(rows * cols);
   const Array<bf16> x(rows * cols);
   const Array<float> dweight(vocab * cols);
-  const Array<std::int32_t> tokens(rows);
-  tokens_kernel<<<static_cast<unsigned>(rows / 256 + 1), 256, 0, stream>>>(rows, tokens, static_cast<std::uint32_t>(vocab));
+  const Tokens tokens(rows, vocab, draw);
   const EmbeddingShape s{rows, cols, vocab};
   const Array<char> workspace(static_cast<index_t>(embedding_workspace(s)) + 256);
   BoundSums sums(embedding_workspace(s));
-  const std::string shape = std::to_string(rows) + "x" + std::to_string(cols) + " of " + std::to_string(vocab);
+  const std::string shape = std::to_string(rows) + "x" + std::to_string(cols) + " of " + std::to_string(vocab) + (draw == Draw::zipf ? ", zipf" : "");
   report_memory(("embedding forward " + shape).c_str(), 4.0 * rows * cols,
                 [&] { embedding_forward(rows, cols, tokens, weight, x, stream); });
-  report_memory(("embedding backward " + shape).c_str(), 2.0 * rows * cols + 8.0 * std::min(rows, vocab) * cols,
+  report_memory(("embedding backward " + shape).c_str(), 2.0 * rows * cols + 8.0 * distinct(tokens, rows) * cols,
                 [&] {
                   if (embedding_product_takes(s)) {
                     sums.after([&](ColumnSums& to) { embedding_product(s, tokens, dx, dweight, to, stream); });
@@ -226,6 +246,13 @@ void embeddings(index_t rows, index_t cols, index_t vocab) {
                     embedding_backward(rows, cols, vocab, tokens, dx, dweight, workspace, stream);
                   }
                 });
+  if (!embedding_product_takes(s)) return;
+  // In a training step its sums wait for others.
+  report_memory("    without its sums", 2.0 * rows * cols + embedding_workspace(s), [&] {
+    ColumnSums waiting;
+    waiting.bind(sums.workspace(), embedding_workspace(s));
+    embedding_product(s, tokens, dx, dweight, waiting, stream);
+  });
 }
 
 void optimizer(index_t count) {
@@ -300,6 +327,90 @@ void attentions(Attention& attention, index_t batch, index_t time, index_t heads
   }
 }
 
+// Groups of operations that share their data.
+struct Group {
+  const char* name;
+  bool is_memory;  // without matrix products
+  void (*run)();
+};
+
+const Group groups[] = {
+    {"rms_norm", true,
+     [] {
+       norms(65536, 768);
+       norms(65536, 1024);
+       norms(65536, 512);
+       norms(16384, 256);
+       norms(8192, 128);
+     }},
+    {"conv1d gated_norm", true,
+     [] {
+       scan_neighbours(16, 4096, 1536, 1792, 3352);  // reference
+       scan_neighbours(4, 16384, 1536, 1792, 3352);  // long
+       scan_neighbours(64, 1024, 1024, 1280, 2320);  // mid
+       scan_neighbours(8, 4096, 2048, 2304, 4384);   // large
+       scan_neighbours(32, 512, 512, 640, 1160);     // tiny
+       scan_neighbours(32, 256, 256, 384, 648);      // tinier
+     }},
+    {"activation", true,
+     [] {
+       activations(65536, 3072, Activation::relu2, false, "relu2 65536x3072");
+       activations(65536, 3072, Activation::gelu_tanh, false, "gelu_tanh 65536x3072");
+       activations(65536, 2048, Activation::silu, true, "silu gated 65536x2048");
+     }},
+    {"rope", true, [] { rotary(16, 4096, 12, 64); }},
+    {"cross_entropy", true,
+     [] {
+       losses(65536, 50304);
+       losses(65536, 8192);
+       losses(65536, 1024);
+       losses(65536, 256);
+       losses(16384, 256);
+       losses(8192, 64);
+     }},
+    {"embedding", true,
+     [] {
+       embeddings(65536, 768, 50304);
+       embeddings(65536, 768, 50304, Draw::zipf);
+       embeddings(16384, 256, 256);
+       embeddings(8192, 128, 64);
+     }},
+    {"optimizer", true, [] { optimizer(137500000); }},
+    {"linear mlp", false,
+     [] {
+       Gemm gemm;
+       BoundSums sums(Gemm::workspace_bytes + ColumnSums::planned_bytes);
+       gemm.bind_workspace(sums.workspace(), Gemm::workspace_bytes);
+       products(gemm, sums, 65536, 768, 3352);
+       products(gemm, sums, 65536, 1536, 768);
+       products(gemm, sums, 65536, 768, 3072);
+       products(gemm, sums, 65536, 3072, 768);
+       products(gemm, sums, 65536, 768, 2304);
+       products(gemm, sums, 65536, 768, 50304);
+       products(gemm, sums, 16384, 768, 50304);
+       products(gemm, sums, 2624, 768, 50304);
+       products(gemm, sums, 16384, 256, 1024);
+       products(gemm, sums, 16384, 256, 1160);
+       products(gemm, sums, 8192, 128, 512);
+       products(gemm, sums, 8192, 128, 648);
+       mlp_halves(gemm, 65536, 768, 3072);
+       mlp_halves(gemm, 65536, 512, 2048);
+       mlp_halves(gemm, 32768, 1024, 4096);
+       mlp_halves(gemm, 16384, 256, 1024);
+       mlp_halves(gemm, 8192, 128, 512);
+     }},
+    {"attention", false,
+     [] {
+       Attention attention;
+       attentions(attention, 16, 4096, 12, 12, 64);
+       attentions(attention, 4, 16384, 12, 12, 64);
+       attentions(attention, 8, 4096, 16, 16, 128);
+       attentions(attention, 8, 4096, 16, 4, 128);
+       attentions(attention, 32, 512, 4, 4, 64);
+       attentions(attention, 3, 1000, 4, 2, 64);
+     }},
+};
+
 }  // namespace
 
 int main(int count, char** arguments) {
@@ -308,63 +419,18 @@ int main(int count, char** arguments) {
     std::printf("skipped: no CUDA device (%s)\n", reason.c_str());
     return 77;
   }
+  const std::vector<std::string> words(arguments + 1, arguments + count);
+  const auto wanted = [&](const Group& group) {
+    const auto names = [&](const std::string& word) {
+      return word == "memory" ? group.is_memory : std::string(group.name).find(word) != std::string::npos;
+    };
+    return words.empty() || std::any_of(words.begin(), words.end(), names);
+  };
   std::printf("%s\n", cuda_device_description(0).c_str());
   check(cudaStreamCreate(&stream), "cudaStreamCreate");
   measure_copy();
-  norms(65536, 768);
-  norms(65536, 1024);
-  norms(65536, 512);
-  norms(16384, 256);
-  norms(8192, 128);
-  scan_neighbours(16, 4096, 1536, 1792, 3352);  // reference
-  scan_neighbours(4, 16384, 1536, 1792, 3352);  // long
-  scan_neighbours(64, 1024, 1024, 1280, 2320);  // mid
-  scan_neighbours(8, 4096, 2048, 2304, 4384);   // large
-  scan_neighbours(32, 512, 512, 640, 1160);     // tiny
-  scan_neighbours(32, 256, 256, 384, 648);      // tinier
-  activations(65536, 3072, Activation::relu2, false, "relu2 65536x3072");
-  activations(65536, 3072, Activation::gelu_tanh, false, "gelu_tanh 65536x3072");
-  activations(65536, 2048, Activation::silu, true, "silu gated 65536x2048");
-  rotary(16, 4096, 12, 64);
-  losses(65536, 50304);
-  losses(65536, 8192);
-  losses(65536, 1024);
-  losses(65536, 256);
-  losses(16384, 256);
-  losses(8192, 64);
-  embeddings(65536, 768, 50304);
-  embeddings(16384, 256, 256);
-  embeddings(8192, 128, 64);
-  optimizer(137500000);
-  if (count > 1 && std::string(arguments[1]) == "memory") return 0;
-  {
-    Gemm gemm;
-    BoundSums sums(Gemm::workspace_bytes + ColumnSums::planned_bytes);
-    gemm.bind_workspace(sums.workspace(), Gemm::workspace_bytes);
-    products(gemm, sums, 65536, 768, 3352);
-    products(gemm, sums, 65536, 1536, 768);
-    products(gemm, sums, 65536, 768, 3072);
-    products(gemm, sums, 65536, 3072, 768);
-    products(gemm, sums, 65536, 768, 2304);
-    products(gemm, sums, 65536, 768, 50304);
-    products(gemm, sums, 16384, 768, 50304);
-    products(gemm, sums, 2624, 768, 50304);
-    products(gemm, sums, 16384, 256, 1024);
-    products(gemm, sums, 16384, 256, 1160);
-    products(gemm, sums, 8192, 128, 512);
-    products(gemm, sums, 8192, 128, 648);
-    mlp_halves(gemm, 65536, 768, 3072);
-    mlp_halves(gemm, 65536, 512, 2048);
-    mlp_halves(gemm, 32768, 1024, 4096);
-    mlp_halves(gemm, 16384, 256, 1024);
-    mlp_halves(gemm, 8192, 128, 512);
+  for (const Group& group : groups) {
+    if (wanted(group)) group.run();
   }
-  Attention attention;
-  attentions(attention, 16, 4096, 12, 12, 64);
-  attentions(attention, 4, 16384, 12, 12, 64);
-  attentions(attention, 8, 4096, 16, 16, 128);
-  attentions(attention, 8, 4096, 16, 4, 128);
-  attentions(attention, 32, 512, 4, 4, 64);
-  attentions(attention, 3, 1000, 4, 2, 64);
   return 0;
 }

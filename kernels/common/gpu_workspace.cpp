@@ -141,8 +141,7 @@ std::size_t workspace_bytes(const EmbeddingShape& s) {
     const index_t shares = std::min(divide_up(132, divide_up(s.cols, 64)), divide_up(s.rows, 128));
     return static_cast<std::size_t>(shares * s.vocab * s.cols * kFloat);
   }
-  if (s.rows * s.vocab <= index_t{1} << 25) return 0;
-  return static_cast<std::size_t>((2 * s.vocab + 2 + s.rows / 33 + s.rows) * kFloat);
+  return static_cast<std::size_t>((2 * s.vocab + 2 + 2 * s.rows + 3 * (s.rows / 33)) * kFloat);
 }
 
 }  // namespace lmx::gpu

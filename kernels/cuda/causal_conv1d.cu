@@ -3,12 +3,12 @@
 //   dpre = dy silu'(pre),  dx[t] = Σ_k w[c,k] dpre[t + 3 - k],  dw[c,k] = Σ_t dpre[t] x[t - 3 + k],
 //   dbias[c] = Σ_t dpre[t]
 //
-// A warp walks a stretch of steps of 128 channels (8 bytes a thread) with a window in registers, the next steps on
-// their way to shared memory (cp.async); stretches overlap by the window. They are as long as fill the device once,
-// and warps of one block take neighbouring channels where that leaves none without work. 4 bytes an element forward
-// (65536 x 1792: 470 MB, floor 112 us at 4.2 TB/s), 6 backward (705 MB, 168 us): 142 and 212 us on an H200. dw and
-// dbias: each stretch keeps its own in registers, a block adds its stretches in order and leaves one partial row;
-// column_sums adds those.
+// A warp walks a stretch of steps of neighbouring channels with a window in registers, the next steps on their way to
+// shared memory (cp.async); stretches overlap by the window. A lane has 8 channels (16 bytes a step) forward where that leaves none
+// without work, else 4, and 4 backward. Stretches are as long as fill the device once, or three times forward with 8. 4 bytes
+// an element forward (65536 x 1792: 470 MB, floor 114 us at the 4.13 TB/s of a copy), 6 backward (705 MB, 171 us): 136 and
+// 212 us on an H200. dw and dbias: each stretch keeps its own in registers, a block adds its stretches in order - its warps take neighbouring
+// channels where that leaves none without work - and leaves one partial row; column_sums adds those.
 #include <algorithm>
 #include <numeric>
 #include <type_traits>
@@ -19,29 +19,30 @@
 #include "launch.h"
 #include "mma_tile.cuh"
 #include "reduce.cuh"
+#include "row_ring.cuh"
 
 namespace lmx::cuda {
 namespace {
 
 constexpr int kTaps = 4, kHalo = kTaps - 1;
-constexpr int kVec = 4;  // channels of a thread
-constexpr int kColumn = kVec * kWarp;
 
 // Neighbouring channels of one step: as they lie in memory, and as numbers.
+template <int kVec>
 struct alignas(2 * kVec) Bits {
   std::uint32_t pairs[kVec / 2];
 };
+template <int kVec>
 struct Channels {
   float v[kVec];
 };
 
 // kAligned: rows start at multiples of kVec elements and their number of channels is one. Rows that do not exist are zero.
-template <bool kAligned>
-__device__ __forceinline__ Bits load_channels(const bf16* row, int channel, int channels, bool exists) {
-  Bits bits = {};
+template <bool kAligned, int kVec>
+__device__ __forceinline__ Bits<kVec> load_channels(const bf16* row, int channel, int channels, bool exists) {
+  Bits<kVec> bits = {};
   if (!exists) return bits;
   if constexpr (kAligned) {
-    *reinterpret_cast<uint2*>(bits.pairs) = *reinterpret_cast<const uint2*>(row + channel);
+    bits = *reinterpret_cast<const Bits<kVec>*>(row + channel);
   } else {
     const auto* const words = reinterpret_cast<const std::uint16_t*>(row);
 #pragma unroll
@@ -53,29 +54,39 @@ __device__ __forceinline__ Bits load_channels(const bf16* row, int channel, int 
 }
 
 // The same to shared memory; in the background where it can be.
-template <bool kAligned>
-__device__ __forceinline__ void copy_channels(Bits& target, const bf16* row, int channel, int channels, bool exists) {
+template <bool kAligned, int kVec>
+__device__ __forceinline__ void copy_channels(Bits<kVec>& target, const bf16* row, int channel, int channels, bool exists) {
   if constexpr (kAligned) {
-    asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;\n" ::"r"(tile::shared_address(&target)),
-                 "l"(row + channel), "r"(exists ? 8 : 0)
-                 : "memory");
+    if constexpr (kVec == 8) {
+      asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;\n" ::"r"(tile::shared_address(&target)),
+                   "l"(row + channel), "r"(exists ? 16 : 0)
+                   : "memory");
+    } else {
+      asm volatile("cp.async.ca.shared.global [%0], [%1], 8, %2;\n" ::"r"(tile::shared_address(&target)),
+                   "l"(row + channel), "r"(exists ? 8 : 0)
+                   : "memory");
+    }
   } else {
-    target = load_channels<false>(row, channel, channels, exists);
+    target = load_channels<false, kVec>(row, channel, channels, exists);
   }
 }
 
-__device__ __forceinline__ Channels to_numbers(const Bits& bits) {
-  Channels c;
+template <int kVec>
+__device__ __forceinline__ Channels<kVec> to_numbers(const Bits<kVec>& bits) {
+  Channels<kVec> c;
 #pragma unroll
   for (int i = 0; i < kVec; ++i)
     c.v[i] = i % 2 == 0 ? low_half(bits.pairs[i / 2]) : high_half(bits.pairs[i / 2]);
   return c;
 }
 
-template <bool kAligned>
-__device__ __forceinline__ void store_channels(bf16* row, int channel, int channels, const Channels& c) {
+template <bool kAligned, int kVec>
+__device__ __forceinline__ void store_channels(bf16* row, int channel, int channels, const Channels<kVec>& c) {
   if constexpr (kAligned) {
-    *reinterpret_cast<uint2*>(row + channel) = {to_pair(c.v[0], c.v[1]), to_pair(c.v[2], c.v[3])};
+    Bits<kVec> bits;
+#pragma unroll
+    for (int i = 0; i < kVec; i += 2) bits.pairs[i / 2] = to_pair(c.v[i], c.v[i + 1]);
+    *reinterpret_cast<Bits<kVec>*>(row + channel) = bits;
   } else {
 #pragma unroll
     for (int i = 0; i < kVec; ++i) {
@@ -84,36 +95,45 @@ __device__ __forceinline__ void store_channels(bf16* row, int channel, int chann
   }
 }
 
-// Taps and biases of a thread's channels; zero for taps before the kernel's own.
+// Taps and biases of a thread's channels times `scale`; zero for taps before the kernel's own.
+template <int kVec>
 struct Taps {
   float w[kVec][kTaps], bias[kVec];
 
-  __device__ __forceinline__ Taps(const float* weight, const float* biases, int width, int channel, int channels) {
+  __device__ __forceinline__ Taps(const float* weight, const float* biases, int width, int channel, int channels, float scale = 1) {
     const bool whole = width == kTaps && reinterpret_cast<std::uintptr_t>(weight) % 16 == 0;
 #pragma unroll
     for (int i = 0; i < kVec; ++i) {
       const int c = min(channel + i, channels - 1);
-      bias[i] = biases[c];
+      bias[i] = biases[c] * scale;
       if (whole) {
         const float4 row = *reinterpret_cast<const float4*>(weight + index_t{c} * kTaps);
-        w[i][0] = row.x, w[i][1] = row.y, w[i][2] = row.z, w[i][3] = row.w;
+        w[i][0] = row.x * scale, w[i][1] = row.y * scale, w[i][2] = row.z * scale, w[i][3] = row.w * scale;
         continue;
       }
 #pragma unroll
       for (int k = 0; k < kTaps; ++k) {
         const int own = k - (kTaps - width);
-        w[i][k] = own >= 0 ? weight[index_t{c} * width + own] : 0;
+        w[i][k] = own >= 0 ? weight[index_t{c} * width + own] * scale : 0;
       }
     }
   }
-  // pre-activation of channel i, `window` ending at the step
-  __device__ __forceinline__ float apply(const Channels* window, int i) const {
+  // `scale` times the pre-activation of channel i, `window` ending at the step
+  __device__ __forceinline__ float apply(const Channels<kVec>* window, int i) const {
     float sum = bias[i];
 #pragma unroll
     for (int k = 0; k < kTaps; ++k) sum = fmaf(w[i][k], window[k].v[i], sum);
     return sum;
   }
 };
+
+// silu(x) of x times -log2 e: x / (1 + 2^(-x log2 e)), the factor taken out by the division.
+constexpr float kMinusLog2e = -1.4426950408889634f;
+__device__ __forceinline__ float silu_of_scaled(float scaled) {
+  float inverse;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(inverse) : "f"(fmaf(tile::exp2_fast(scaled), kMinusLog2e, kMinusLog2e)));
+  return scaled * inverse;
+}
 
 // How a sequence is cut into stretches, of which `at_once` are walked at a time.
 struct Stretches {
@@ -133,28 +153,34 @@ struct Stretches {
 };
 
 // Steps loaded together, groups of them on their way or in use. kRows is kTaps, so that the window is back in its place after each.
-constexpr int kForwardWarps = 8, kForwardRows = kTaps, kForwardDepth = 4, kForwardBlocks = 3;
+constexpr int kForwardWarps = 8, kForwardRows = kTaps, kForwardDepth = 4;
+// Blocks of a multiprocessor, and how often they fill the device: three times where that is better than once by measurement.
+template <int kVec>
+constexpr int kForwardBlocks = kVec == 8 ? 2 : 3;
+template <int kVec>
+constexpr int kForwardWaves = kVec == 8 ? 3 : 1;
 
-// A warp is one column of kColumn channels and one stretch; columns are counted first.
-template <bool kAligned>
-__global__ void __launch_bounds__(kForwardWarps* kWarp, kForwardBlocks)
+// A warp is one column of kVec * 32 channels and one stretch; columns are counted first.
+template <bool kAligned, int kVec>
+__global__ void __launch_bounds__(kForwardWarps* kWarp, kForwardBlocks<kVec>)
     forward_kernel(ConvShape s, int stretch, int stretches, int columns, StridedOf<const bf16*> x,
                    const float* __restrict__ w, const float* __restrict__ bias, bf16* __restrict__ y) {
-  __shared__ Bits rows[kForwardWarps][kForwardDepth][kForwardRows][kWarp];  // each thread's own
+  extern __shared__ uint4 forward_memory[];
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
   const int channels = static_cast<int>(s.channels), time = static_cast<int>(s.time);
   const index_t place = blockIdx.x * index_t{kForwardWarps} + warp, part = place / columns, sequence = part / stretches;
   const int channel = (static_cast<int>(place - part * columns) * kWarp + lane) * kVec;
   if (sequence >= s.batch || channel >= channels) return;
+  auto& rows = reinterpret_cast<Bits<kVec>(*)[kForwardDepth][kForwardRows][kWarp]>(forward_memory)[warp];  // each thread's own
   const int first = static_cast<int>(part - sequence * stretches) * stretch, last = min(first + stretch, time);
   const bf16* x_row = x.data + (sequence * s.time + first) * x.stride;
   bf16* y_row = y + (sequence * s.time + first) * s.channels;
-  Channels window[kTaps];
+  Channels<kVec> window[kTaps];
   const bf16* const before = x_row - kHalo * x.stride;
   const auto load_rows = [&](int t, int slot) {
 #pragma unroll
     for (int r = 0; r < kForwardRows; ++r) {
-      copy_channels<kAligned>(rows[warp][slot][r][lane], x_row, channel, channels, t + r < last);
+      copy_channels<kAligned>(rows[slot][r][lane], x_row, channel, channels, t + r < last);
       x_row += x.stride;
     }
     tile::commit_copies();
@@ -163,9 +189,9 @@ __global__ void __launch_bounds__(kForwardWarps* kWarp, kForwardBlocks)
   for (int i = 0; i < kForwardDepth - 1; ++i) load_rows(first + i * kForwardRows, i);
 #pragma unroll
   for (int k = 0; k < kHalo; ++k) {
-    window[k + 1] = to_numbers(load_channels<kAligned>(before + k * x.stride, channel, channels, first - kHalo + k >= 0));
+    window[k + 1] = to_numbers(load_channels<kAligned, kVec>(before + k * x.stride, channel, channels, first - kHalo + k >= 0));
   }
-  const Taps taps(w, bias, static_cast<int>(s.width), channel, channels);
+  const Taps<kVec> taps(w, bias, static_cast<int>(s.width), channel, channels, kMinusLog2e);
   int slot = 0;
 #pragma unroll 1
   for (int t = first; t < last; t += kForwardRows) {
@@ -175,13 +201,10 @@ __global__ void __launch_bounds__(kForwardWarps* kWarp, kForwardBlocks)
     for (int r = 0; r < kForwardRows; ++r) {
 #pragma unroll
       for (int k = 0; k < kHalo; ++k) window[k] = window[k + 1];
-      window[kHalo] = to_numbers(rows[warp][slot][r][lane]);
-      Channels result;
+      window[kHalo] = to_numbers(rows[slot][r][lane]);
+      Channels<kVec> result;
 #pragma unroll
-      for (int i = 0; i < kVec; ++i) {
-        const float pre = taps.apply(window, i);
-        result.v[i] = pre * tile::sigmoid_fast(pre);
-      }
+      for (int i = 0; i < kVec; ++i) result.v[i] = silu_of_scaled(taps.apply(window, i));
       if (t + r < last) store_channels<kAligned>(y_row, channel, channels, result);
       y_row += s.channels;
     }
@@ -189,12 +212,12 @@ __global__ void __launch_bounds__(kForwardWarps* kWarp, kForwardBlocks)
   }
 }
 
-// Backward: most warps of a block; steps loaded together; groups of them on their way or in use.
-constexpr int kBackwardWarps = 16, kBackwardRows = 3, kDepth = 4;
+// Backward: channels of a thread; most warps of a block; steps loaded together; groups of them on their way or in use.
+constexpr int kVec = 4, kColumn = kVec * kWarp, kBackwardWarps = 16, kBackwardRows = 3, kDepth = 4;
 
 // What a warp has in shared memory: steps of x and dy, each thread's own; then its sums.
 union WarpMemory {
-  Bits rows[kDepth][2][kBackwardRows][kWarp];
+  Bits<kVec> rows[kDepth][2][kBackwardRows][kWarp];
   float sums[kWarp][kVec * (kTaps + 1) + 1];  // of a thread: dw, dbias, and one for the banks
 };
 
@@ -235,12 +258,12 @@ __global__ void __launch_bounds__(kBackwardWarps* kWarp, 1)
     };
 #pragma unroll
     for (int i = 0; i < kDepth - 1; ++i) load_rows(first + i * kBackwardRows, present, i);
-    Channels window[kHalo + kBackwardRows], dpre[kHalo + kBackwardRows] = {};
+    Channels<kVec> window[kHalo + kBackwardRows], dpre[kHalo + kBackwardRows] = {};
 #pragma unroll
     for (int k = 0; k < kHalo; ++k) {
-      window[k] = to_numbers(load_channels<kAligned>(before + k * x.stride, channel, channels, first - kHalo + k >= 0));
+      window[k] = to_numbers(load_channels<kAligned, kVec>(before + k * x.stride, channel, channels, first - kHalo + k >= 0));
     }
-    const Taps taps(w, bias, width, channel, channels);
+    const Taps<kVec> taps(w, bias, width, channel, channels);
     constexpr int kAhead = (kDepth - 1) * kBackwardRows;
     // kInside: all rows of this step and of the loads ahead of it exist, are the stretch's own and have their
     // dx in the stretch.
@@ -259,7 +282,7 @@ __global__ void __launch_bounds__(kBackwardWarps* kWarp, 1)
 #pragma unroll
       for (int r = 0; r < kBackwardRows; ++r) {
         const bool own = kInside || t + r < last;
-        Channels result;
+        Channels<kVec> result;
 #pragma unroll
         for (int i = 0; i < kVec; ++i) {
           const float pre = taps.apply(window + r, i), gate = tile::sigmoid_fast(pre);
@@ -337,7 +360,7 @@ struct BackwardGrid {
   }
 };
 
-template <class... Pointers>
+template <int kVec, class... Pointers>
 bool aligned(const ConvShape& s, index_t stride, Pointers... pointers) {
   return s.channels % kVec == 0 && stride % kVec == 0 &&
          ((reinterpret_cast<std::uintptr_t>(pointers) % (2 * kVec) == 0) && ...);
@@ -350,6 +373,21 @@ void require(const ConvShape& s) {
   }
 }
 
+template <bool kAligned, int kVec>
+void forward(const ConvShape& s, StridedOf<const bf16*> x, const float* w, const float* bias, bf16* y, cudaStream_t stream) {
+  const index_t columns = ceil_div(s.channels, kVec * kWarp);
+  const index_t warps = kForwardWaves<kVec> * kMultiprocessors * kForwardBlocks<kVec> * kForwardWarps;
+  const Stretches stretches(s.batch, s.time, std::max<index_t>(1, warps / columns), 8);
+  const auto blocks = static_cast<unsigned>(ceil_div(s.batch * stretches.count * columns, kForwardWarps));
+  const auto kernel = forward_kernel<kAligned, kVec>;
+  constexpr int bytes = kForwardWarps * kForwardDepth * kForwardRows * kWarp * static_cast<int>(sizeof(Bits<kVec>));
+  allow_shared_memory(kernel, bytes, "causal_conv1d_forward");
+  kernel<<<blocks, kForwardWarps * kWarp, bytes, stream>>>(s, static_cast<int>(stretches.length),
+                                                           static_cast<int>(stretches.count), static_cast<int>(columns), x, w,
+                                                           bias, y);
+  check_launch("causal_conv1d_forward");
+}
+
 }  // namespace
 
 std::size_t causal_conv1d_workspace(const ConvShape& s) {
@@ -359,14 +397,9 @@ std::size_t causal_conv1d_workspace(const ConvShape& s) {
 void causal_conv1d_forward(const ConvShape& s, StridedOf<const bf16*> x, const float* w, const float* bias,
                            bf16* y, cudaStream_t stream) {
   require(s);
-  const index_t columns = ceil_div(s.channels, kColumn), warps = kMultiprocessors * kForwardBlocks * kForwardWarps;
-  const Stretches stretches(s.batch, s.time, std::max<index_t>(1, warps / columns), 8);
-  const auto blocks = static_cast<unsigned>(ceil_div(s.batch * stretches.count * columns, kForwardWarps));
-  const auto kernel = aligned(s, x.stride, x.data, y) ? forward_kernel<true> : forward_kernel<false>;
-  kernel<<<blocks, kForwardWarps * kWarp, 0, stream>>>(s, static_cast<int>(stretches.length),
-                                                       static_cast<int>(stretches.count), static_cast<int>(columns), x, w,
-                                                       bias, y);
-  check_launch("causal_conv1d_forward");
+  const bool wide = s.channels % (8 * kWarp) == 0 && aligned<8>(s, x.stride, x.data, y);  // no lane without channels
+  const auto run = wide ? forward<true, 8> : aligned<4>(s, x.stride, x.data, y) ? forward<true, 4> : forward<false, 4>;
+  run(s, x, w, bias, y, stream);
 }
 
 void causal_conv1d_backward(const ConvShape& s, const bf16* dy, StridedOf<const bf16*> x, const float* w,
@@ -376,7 +409,7 @@ void causal_conv1d_backward(const ConvShape& s, const bf16* dy, StridedOf<const 
   const BackwardGrid grid(s);
   float* const partial_w = sums.room(grid.blocks * s.channels * (s.width + 1), stream);
   float* const partial_b = partial_w + grid.blocks * s.channels * s.width;
-  const bool whole = aligned(s, x.stride, x.data, dy) && aligned(s, dx.stride, dx.data);
+  const bool whole = aligned<kVec>(s, x.stride, x.data, dy) && aligned<kVec>(s, dx.stride, dx.data);
   const auto kernel = whole ? backward_kernel<true> : backward_kernel<false>;
   const int warps = static_cast<int>(grid.across * grid.along), bytes = warps * static_cast<int>(sizeof(WarpMemory));
   static_assert(kBackwardWarps * sizeof(WarpMemory) <= kLeastSharedMemory - 1024);

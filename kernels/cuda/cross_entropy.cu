@@ -1,44 +1,27 @@
 // Softmax cross-entropy that overwrites the logits with their gradient: loss = logsumexp(x) - x[target],
-// dx = (softmax(x) - onehot) · inverse_target_count.
+// dx = (softmax(x) - onehot) · inverse_target_count. Each logit crosses memory once in and once out, 4 bytes.
 //
 // Up to 1024 logits, a row in the registers of 8 to 32 lanes: several rows side by side in a warp, 32 logits to a lane, because with
-// one row to a warp most instructions would be those of its sums. Beyond: one block per row. The row is copied to shared memory while
-// it arrives (cp.async) and read from there three times: maximum, sum of exponentials, gradient. So each logit crosses memory once in
-// and once out, 4 bytes (65536 x 50304: 13.2 GB, floor 3.1 ms at 4.2 TB/s); two rows of 50304 fit one SM, and one row's arithmetic
-// hides the other's traffic. Rows that do not fit shared memory are read three times from memory instead.
+// one row to a warp most instructions would be those of its sums (16384 x 256: 17 MB, floor 4.1 us at the 4.13 TB/s of a copy, 5.45 us on an
+// H200). Up to 8192, one block per row. The row is copied to shared memory while it arrives (cp.async) and read from there three
+// times: maximum, sum of exponentials, gradient; a multiprocessor has so many rows that one's arithmetic hides the others' traffic
+// (65536 x 8192: 2.15 GB, floor 520 us, 535 us). Beyond, a multiprocessor has too few rows for that: cross_entropy_long.cuh.
 #include <cuda_pipeline.h>
 
 #include "check.h"
 #include "cross_entropy.cuh"
+#include "cross_entropy_long.cuh"
+#include "cross_entropy_row.cuh"
 #include "launch.h"
 #include "reduce.cuh"
 
 namespace lmx::cuda {
 namespace {
 
-constexpr float kLog2e = 1.4426950408889634f;
 constexpr float kLowest = -INFINITY;
-constexpr index_t kMaxThreads = 512;
 constexpr int kShortThreads = 128;  // of a block where lanes of a warp hold a row
-constexpr index_t kShortRow = 1024;
-constexpr std::size_t kSharedLimit = 224 * 1024;  // of 227 KiB on Hopper; smaller cards are asked at launch
-
-// The row in shared memory, or in device memory where it does not fit.
-template <bool kCached, bool kAligned>
-struct Row {
-  const uint4* cache;
-  const bf16* logits;
-  int vocab;
-
-  __device__ __forceinline__ uint4 bits(int pack) const {
-    if constexpr (kCached) return cache[pack];
-    return load_bits<kAligned>(logits, pack * kPack, vocab);
-  }
-  __device__ __forceinline__ float at(int index) const {
-    if constexpr (kCached) return __bfloat162float(reinterpret_cast<const bf16*>(cache)[index]);
-    return __bfloat162float(logits[index]);
-  }
-};
+constexpr index_t kMiddleRow = 8192;
+constexpr int kMiddleThreads = kMiddleRow / kPack / 8;
 
 template <bool kAligned>
 __device__ __forceinline__ void fill_cache(uint4* cache, const bf16* logits, int packs, int vocab) {
@@ -59,13 +42,13 @@ __device__ __forceinline__ bool comes_first(float x, int index, float x_target, 
   return x > x_target || (x == x_target && index < target);
 }
 
-template <bool kCached, bool kAligned, bool kWriteGradient>
-__global__ void __launch_bounds__(kMaxThreads, 2)
-    cross_entropy_kernel(int vocab, bf16* logits, const std::int32_t* __restrict__ targets,
-                         float* __restrict__ row_loss, std::uint8_t* __restrict__ row_correct,
-                         const StepScalars* __restrict__ scalars) {
+// A block has a row.
+template <bool kAligned, bool kWriteGradient>
+__global__ void __launch_bounds__(kMiddleThreads, 8)
+    middle_rows_kernel(int vocab, bf16* logits, const std::int32_t* __restrict__ targets, float* __restrict__ row_loss,
+                       std::uint8_t* __restrict__ row_correct, const StepScalars* __restrict__ scalars) {
   extern __shared__ uint4 cache[];
-  __shared__ float scratch[3][kMaxThreads / kWarp];
+  __shared__ float scratch[3][kMiddleThreads / kWarp];
   const index_t row_index = blockIdx.x;
   const int target = targets[row_index], packs = (vocab + kPack - 1) / kPack;
   logits += row_index * vocab;
@@ -81,15 +64,14 @@ __global__ void __launch_bounds__(kMaxThreads, 2)
     }
     return;
   }
-  if constexpr (kCached) fill_cache<kAligned>(cache, logits, packs, vocab);
-  const Row<kCached, kAligned> row{cache, logits, vocab};
-  const float x_target = row.at(target);
+  fill_cache<kAligned>(cache, logits, packs, vocab);
+  const float x_target = __bfloat162float(reinterpret_cast<const bf16*>(cache)[target]);
 
   float maximum = kLowest;
   float earlier = 0;  // elements that come before the target
 #pragma unroll 4
   for (int p = threadIdx.x; p < packs; p += blockDim.x) {
-    const Floats x = unpack(row.bits(p));
+    const Floats x = unpack(cache[p]);
 #pragma unroll
     for (int i = 0; i < kPack; ++i) {
       const int index = p * kPack + i;
@@ -108,7 +90,7 @@ __global__ void __launch_bounds__(kMaxThreads, 2)
   float sum = 0;
 #pragma unroll 4
   for (int p = threadIdx.x; p < packs; p += blockDim.x) {
-    const Floats x = unpack(row.bits(p));
+    const Floats x = unpack(cache[p]);
 #pragma unroll
     for (int i = 0; i < kPack; ++i) {
       if (!kAligned && p * kPack + i >= vocab) break;
@@ -122,7 +104,7 @@ __global__ void __launch_bounds__(kMaxThreads, 2)
     const float weight = static_cast<float>(scalars->inverse_target_count), scale = weight / sum;
 #pragma unroll 4
     for (int p = threadIdx.x; p < packs; p += blockDim.x) {
-      Floats x = unpack(row.bits(p));
+      Floats x = unpack(cache[p]);
 #pragma unroll
       for (int i = 0; i < kPack; ++i) {
         x.v[i] = fast_exp2(x.v[i] * kLog2e - shift) * scale - (p * kPack + i == target ? weight : 0.f);
@@ -130,30 +112,6 @@ __global__ void __launch_bounds__(kMaxThreads, 2)
       store<kAligned>(logits, p * kPack, vocab, x);
     }
   }
-}
-
-// Bits of eight logits; -inf beyond the row.
-template <bool kAligned>
-__device__ __forceinline__ uint4 load_logits(const bf16* row, int column, int columns) {
-  constexpr std::uint32_t lowest = 0xff80u;
-  uint4 bits = load_bits<kAligned>(row, column, columns);
-  std::uint32_t* const words = &bits.x;
-#pragma unroll
-  for (int i = 0; i < kPack; i += kAligned ? kPack : 1) {
-    if (column + i < columns) continue;
-    if constexpr (kAligned) {
-      bits = {lowest * 0x10001u, lowest * 0x10001u, lowest * 0x10001u, lowest * 0x10001u};
-    } else {
-      words[i / 2] |= lowest << (16 * (i % 2));
-    }
-  }
-  return bits;
-}
-
-__device__ __forceinline__ std::uint32_t larger_of_pairs(std::uint32_t a, std::uint32_t b) {
-  const __nv_bfloat162 larger =
-      __hmax2(*reinterpret_cast<const __nv_bfloat162*>(&a), *reinterpret_cast<const __nv_bfloat162*>(&b));
-  return *reinterpret_cast<const std::uint32_t*>(&larger);
 }
 
 // A row of at most kLanes * kPacks * 8 logits in the registers of kLanes lanes, 32 / kLanes rows side by side in a warp.
@@ -242,29 +200,16 @@ void launch_short_rows(const CrossEntropyShape& s, bf16* logits, const std::int3
       s.rows, static_cast<int>(s.vocab), logits, targets, row_loss, row_correct, scalars);
 }
 
-template <bool kCached, bool kAligned>
-void launch(const CrossEntropyShape& s, bf16* logits, const std::int32_t* targets, float* row_loss,
-            std::uint8_t* row_correct, const StepScalars* scalars, bool write_gradient, std::size_t shared_bytes,
-            cudaStream_t stream) {
+void launch_middle_rows(const CrossEntropyShape& s, bf16* logits, const std::int32_t* targets, float* row_loss,
+                        std::uint8_t* row_correct, const StepScalars* scalars, bool write_gradient, cudaStream_t stream) {
   const index_t packs = ceil_div(s.vocab, kPack);
   index_t threads = kWarp;
-  while (threads < kMaxThreads && threads * 8 < packs) threads *= 2;  // eight packs and more per thread
-  const auto kernel =
-      write_gradient ? cross_entropy_kernel<kCached, kAligned, true> : cross_entropy_kernel<kCached, kAligned, false>;
-  if (shared_bytes > 48 * 1024) {
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)),
-          "cross_entropy: cudaFuncSetAttribute");
-  }
-  kernel<<<static_cast<unsigned>(s.rows), static_cast<unsigned>(threads), shared_bytes, stream>>>(
+  while (threads * 8 < packs) threads *= 2;  // four packs of a thread and more
+  const bool aligned = aligned_rows(s.vocab, logits);
+  const auto kernel = write_gradient ? (aligned ? middle_rows_kernel<true, true> : middle_rows_kernel<false, true>)
+                                     : (aligned ? middle_rows_kernel<true, false> : middle_rows_kernel<false, false>);
+  kernel<<<static_cast<unsigned>(s.rows), static_cast<unsigned>(threads), static_cast<std::size_t>(packs) * sizeof(uint4), stream>>>(
       static_cast<int>(s.vocab), logits, targets, row_loss, row_correct, scalars);
-}
-
-std::size_t shared_limit() {
-  int device = 0, bytes = 0;
-  check(cudaGetDevice(&device), "cudaGetDevice");
-  check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), "cudaDeviceGetAttribute");
-  const std::size_t usable = static_cast<std::size_t>(bytes) - 1024;  // the reductions' own share
-  return usable < kSharedLimit ? usable : kSharedLimit;
 }
 
 }  // namespace
@@ -272,20 +217,14 @@ std::size_t shared_limit() {
 void cross_entropy(const CrossEntropyShape& s, bf16* logits, const std::int32_t* targets, float* row_loss,
                    std::uint8_t* row_correct, const StepScalars* scalars, bool write_gradient, cudaStream_t stream) {
   if (s.rows == 0) return;
-  if (s.vocab <= kShortRow) {
-    const auto short_rows = s.vocab <= 64    ? launch_short_rows<8, 1>
-                            : s.vocab <= 128 ? launch_short_rows<8, 2>
-                            : s.vocab <= 256 ? launch_short_rows<8, 4>
-                            : s.vocab <= 512 ? launch_short_rows<16, 4>
-                                             : launch_short_rows<32, 4>;
-    short_rows(s, logits, targets, row_loss, row_correct, scalars, write_gradient, stream);
-    return check_launch("cross_entropy");
-  }
-  const std::size_t row_bytes = static_cast<std::size_t>(ceil_div(s.vocab, kPack)) * sizeof(uint4);
-  const bool cached = row_bytes <= shared_limit(), aligned = aligned_rows(s.vocab, logits);
-  const auto run = cached ? (aligned ? launch<true, true> : launch<true, false>)
-                          : (aligned ? launch<false, true> : launch<false, false>);
-  run(s, logits, targets, row_loss, row_correct, scalars, write_gradient, cached ? row_bytes : 0, stream);
+  const auto run = s.vocab <= 64           ? launch_short_rows<8, 1>
+                   : s.vocab <= 128        ? launch_short_rows<8, 2>
+                   : s.vocab <= 256        ? launch_short_rows<8, 4>
+                   : s.vocab <= 512        ? launch_short_rows<16, 4>
+                   : s.vocab <= 1024       ? launch_short_rows<32, 4>
+                   : s.vocab <= kMiddleRow ? launch_middle_rows
+                                           : cross_entropy_long;
+  run(s, logits, targets, row_loss, row_correct, scalars, write_gradient, stream);
   check_launch("cross_entropy");
 }
 

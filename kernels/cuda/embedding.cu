@@ -1,11 +1,15 @@
 // Embedding forward gathers rows. Backward adds the rows of dx that share a token, without atomics on floats:
-//   1. count the rows of each token (integer atomics), turn the counts into offsets, and drop every row number into its
-//      token's segment, in whatever order the hardware runs;
-//   2. a token with up to 32 rows belongs to a warp, which ranks the row numbers by shuffles and adds the rows upwards;
-//   3. a token with more belongs to a block, which marks its rows in a bitmap - order disappears - and walks the set bits
-//      upwards: warp w of 8 adds occurrences w, w + 8, ...; the 8 sums are added in warp order.
-// Equal inputs, equal bits. Small vocabularies go straight to step 3: each block finds its rows by reading all tokens.
-// Bytes: dx once (2 per element), dweight read and written where a token occurs (65536 x 768: 101 MB + up to 309 MB).
+//   1. rank_kernel counts the rows of each token (integer atomics); what was counted before a row is its rank;
+//   2. segment_kernel gives each token a segment of so many places, one behind the other in whatever order blocks come - so there is
+//      no prefix sum over the vocabulary -, and lists the tokens with more than 32 rows as heavy; place_kernel puts row numbers there;
+//   3. a warp owns a token with up to 32 rows and 256 columns: it ranks the row numbers by shuffles and adds the rows upwards;
+//   4. a heavy token's row numbers are sorted by a block, in a bitmap; then a block owns 64 of its columns: each 8 lanes of 256
+//      threads add every 32nd row, and the 32 sums are added in a fixed order.
+// Ranks and the order of segments and heavy tokens vary from run to run; sums do not: equal inputs, equal bits.
+// Bytes: dx once (2 per element), dweight read and written where a token occurs (65536 x 768 of 50304, tokens drawn evenly: 101 + 224 MB,
+// floor 79 us at the 4.13 TB/s of a copy; drawn with frequencies 1 / rank: 101 + 96 MB, 48 us).
+#include <algorithm>
+
 #include "check.h"
 #include "embedding.cuh"
 #include "embedding_product.cuh"
@@ -16,11 +20,36 @@ namespace lmx::cuda {
 namespace {
 
 constexpr int kThreads = 256;
-constexpr int kWarps = kThreads / kWarp;
-constexpr int kColumns = kWarp * kPack;       // columns of one block
-constexpr index_t kScanLimit = 1 << 25;       // rows * vocab up to which every block reads all tokens itself
-constexpr index_t kWindow = 1 << 16;          // rows covered by one bitmap
-constexpr int kScanThreads = 1024;
+constexpr int kScanThreads = kWarp * kWarp;  // of a block that adds up its threads' numbers
+constexpr int kLightThreads = 128, kLightColumns = kWarp * kPack;
+constexpr int kWindow = 1 << 16;  // rows covered by one bitmap
+// Blocks of 64 columns: lanes of a row, rows side by side; of each lane, rows loaded together.
+constexpr int kHeavyLanes = 8, kHeavyColumns = kHeavyLanes * kPack, kHeavyRows = kThreads / kHeavyLanes, kHeavyTogether = 8;
+
+struct HeavyToken {
+  std::int32_t token, begin, count;  // of its segment
+};
+
+// Arrays of the workspace, in this order: counts (vocab), two totals, begins (vocab), ranks and segments (rows), heavy (most). Once row
+// numbers are placed, those of heavy tokens come sorted to where the ranks were.
+struct SegmentArrays {
+  std::int32_t *counts, *placed, *heavy_count, *begins, *ranks, *segments;
+  HeavyToken* heavy;
+
+  SegmentArrays(void* workspace, index_t rows, index_t vocab)
+      : counts(static_cast<std::int32_t*>(workspace)),
+        placed(counts + vocab),
+        heavy_count(placed + 1),
+        begins(heavy_count + 1),
+        ranks(begins + vocab),
+        segments(ranks + rows),
+        heavy(reinterpret_cast<HeavyToken*>(segments + rows)) {}
+
+  static index_t most_heavy(index_t rows) { return rows / (kWarp + 1); }
+  static index_t bytes(index_t rows, index_t vocab) {
+    return (2 * vocab + 2 + 2 * rows) * index_t{sizeof(std::int32_t)} + most_heavy(rows) * index_t{sizeof(HeavyToken)};
+  }
+};
 
 template <bool kAligned>
 __global__ void __launch_bounds__(kThreads)
@@ -34,231 +63,222 @@ __global__ void __launch_bounds__(kThreads)
                        load_bits<kAligned>(weight + index_t{tokens[row]} * cols, column, cols));
 }
 
-__global__ void count_kernel(index_t rows, const std::int32_t* __restrict__ tokens, std::int32_t* counts) {
+// Rows of a warp that share a token are counted at once: the most frequent ones would wait for each other.
+__global__ void __launch_bounds__(kThreads) rank_kernel(index_t rows, const std::int32_t* __restrict__ tokens, SegmentArrays at) {
   const index_t row = blockIdx.x * index_t{kThreads} + threadIdx.x;
-  if (row < rows) atomicAdd(counts + tokens[row], 1);
+  const int lane = threadIdx.x % kWarp, token = row < rows ? tokens[row] : -1;
+  const unsigned same = __match_any_sync(~0u, token);
+  const int first = __ffs(same) - 1;
+  int before = 0;
+  if (lane == first && token >= 0) before = atomicAdd(at.counts + token, __popc(same));
+  before = __shfl_sync(~0u, before, first);
+  if (row < rows) at.ranks[row] = before + __popc(same & ((1u << lane) - 1));
 }
 
-// offsets[v] = Σ_{w<v} counts[w], offsets[vocab] = rows; one block, 16384 tokens a turn. counts become the segments' write cursors,
-// and tokens with more than a warp of rows are listed in `heavy` (in no particular order; heavy[0], their number, was 0).
-__global__ void __launch_bounds__(kScanThreads)
-    offsets_kernel(index_t vocab, std::int32_t* counts, std::int32_t* __restrict__ offsets, std::int32_t* heavy) {
-  constexpr int share = 16;
-  __shared__ std::int32_t warp_totals[kScanThreads / kWarp];
-  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
-  std::int32_t base = 0;  // of this turn
-  for (index_t begin = 0; begin < vocab; begin += kScanThreads * share) {
-    const index_t first = begin + threadIdx.x * share;
-    std::int32_t count[share], total = 0;
+// Over the lanes up to this one.
+__device__ __forceinline__ int inclusive_sum(int value) {
 #pragma unroll
-    for (int i = 0; i < share; ++i) {
-      count[i] = first + i < vocab ? counts[first + i] : 0;
-      total += count[i];
-    }
-    std::int32_t inclusive = total;  // over the lanes of this warp
-#pragma unroll
-    for (int step = 1; step < kWarp; step *= 2) {
-      const std::int32_t before = __shfl_up_sync(~0u, inclusive, step);
-      if (lane >= step) inclusive += before;
-    }
-    __syncthreads();
-    if (lane == kWarp - 1) warp_totals[warp] = inclusive;
-    __syncthreads();
-    std::int32_t offset = base + inclusive - total;
-    for (int w = 0; w < kScanThreads / kWarp; ++w) {
-      if (w < warp) offset += warp_totals[w];
-      base += warp_totals[w];
-    }
-#pragma unroll
-    for (int i = 0; i < share; ++i) {
-      if (first + i >= vocab) break;
-      if (count[i] > kWarp) heavy[1 + atomicAdd(heavy, 1)] = static_cast<std::int32_t>(first + i);
-      offsets[first + i] = counts[first + i] = offset;
-      offset += count[i];
-    }
+  for (int step = 1; step < kWarp; step *= 2) {
+    const int before = __shfl_up_sync(~0u, value, step);
+    if (static_cast<int>(threadIdx.x % kWarp) >= step) value += before;
   }
-  if (threadIdx.x == 0) offsets[vocab] = base;
+  return value;
 }
 
-__global__ void segment_kernel(index_t rows, const std::int32_t* __restrict__ tokens, std::int32_t* cursors,
-                               std::int32_t* __restrict__ segments) {
-  const index_t row = blockIdx.x * index_t{kThreads} + threadIdx.x;
-  if (row < rows) segments[atomicAdd(cursors + tokens[row], 1)] = static_cast<std::int32_t>(row);
+// Over the threads of a block of kScanThreads before this one, and over all of them. Between two calls lies a barrier.
+__device__ __forceinline__ int sum_before(int value, int& total) {
+  __shared__ int warps[kScanThreads / kWarp];
+  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp, inclusive = inclusive_sum(value);
+  if (lane == kWarp - 1) warps[warp] = inclusive;
+  __syncthreads();
+  const int of_warps = inclusive_sum(warps[lane]);
+  total = __shfl_sync(~0u, of_warps, kWarp - 1);
+  return __shfl_sync(~0u, of_warps, warp) - warps[warp] + inclusive - value;
 }
 
-// One warp per token with 1 to 32 rows. The rows are ranked once; then up to kColumnPacks packs of every lane go together, and
-// rows are added upwards.
-template <bool kAligned>
-__global__ void __launch_bounds__(kThreads)
-    scatter_light_kernel(index_t vocab, int cols, const std::int32_t* __restrict__ offsets,
-                         const std::int32_t* __restrict__ segments, const bf16* __restrict__ dx, float* dweight) {
-  constexpr int kColumnPacks = 3;
-  const index_t token = blockIdx.x * index_t{kWarps} + threadIdx.x / kWarp;
+__global__ void __launch_bounds__(kScanThreads) segment_kernel(index_t vocab, SegmentArrays at) {
+  __shared__ int first;
+  const index_t token = blockIdx.x * index_t{kScanThreads} + threadIdx.x;
+  const int count = token < vocab ? at.counts[token] : 0;
+  int total;
+  const int before = sum_before(count, total);
+  if (threadIdx.x == 0) first = atomicAdd(at.placed, total);
+  __syncthreads();
   if (token >= vocab) return;
-  const int begin = offsets[token], count = offsets[token + 1] - begin, lane = threadIdx.x % kWarp;
-  if (count == 0 || count > kWarp) return;
-  const std::int32_t unordered = lane < count ? segments[begin + lane] : INT32_MAX;
-  int rank = 0;
-  for (int other = 0; other < count; ++other) rank += __shfl_sync(~0u, unordered, other) < unordered;
-  std::int32_t row = unordered;  // of rank `lane`
-  for (int turn = 0; turn < count; ++turn) {
-    const int holder = __ffs(__ballot_sync(~0u, lane < count && rank == turn)) - 1;
-    const std::int32_t ranked = __shfl_sync(~0u, unordered, holder);
-    if (lane == turn) row = ranked;
-  }
-  float* const out = dweight + token * cols;
-  for (int base = 0; base < cols; base += kColumnPacks * kColumns) {
-    const int first = base + lane * kPack;
-    Floats total[kColumnPacks];
-#pragma unroll
-    for (int p = 0; p < kColumnPacks; ++p) total[p] = load<kAligned>(out, first + p * kColumns, cols);
-    for (int turn = 0; turn < count; ++turn) {
-      const bf16* const source = dx + index_t{__shfl_sync(~0u, row, turn)} * cols;
-      uint4 bits[kColumnPacks];
-#pragma unroll
-      for (int p = 0; p < kColumnPacks; ++p) bits[p] = load_bits<kAligned>(source, first + p * kColumns, cols);
-#pragma unroll
-      for (int p = 0; p < kColumnPacks; ++p) {
-        const Floats f = unpack(bits[p]);
-#pragma unroll
-        for (int i = 0; i < kPack; ++i) total[p].v[i] += f.v[i];
-      }
-    }
-#pragma unroll
-    for (int p = 0; p < kColumnPacks; ++p) store<kAligned>(out, first + p * kColumns, cols, total[p]);
-  }
+  const int begin = first + before;
+  at.begins[token] = begin;
+  if (count > kWarp) at.heavy[atomicAdd(at.heavy_count, 1)] = {static_cast<std::int32_t>(token), begin, count};
 }
 
-// Sets the bits of this token's rows in [first, first + kWindow); false where there are none.
-__device__ bool mark_rows(index_t rows, int token, const std::int32_t* tokens, const std::int32_t* offsets,
-                          const std::int32_t* segments, index_t first, std::uint32_t* bitmap, int words) {
-  int found = 0;
-  if (segments) {
-    for (int w = threadIdx.x; w < words; w += kThreads) bitmap[w] = 0;
-    __syncthreads();
-    for (int i = offsets[token] + threadIdx.x; i < offsets[token + 1]; i += kThreads) {
-      const index_t bit = segments[i] - first;
-      if (bit < 0 || bit >= kWindow) continue;
-      atomicOr(bitmap + bit / 32, 1u << (bit % 32));
-      found = 1;
-    }
-  } else {
-    // A warp reads 32 tokens at a time, which are one word of the bitmap.
-    const int lane = threadIdx.x % kWarp;
-#pragma unroll 8
-    for (int w = threadIdx.x / kWarp; w < words; w += kWarps) {
-      const index_t row = first + index_t{w} * 32 + lane;
-      const std::uint32_t bits = __ballot_sync(~0u, row < rows && tokens[row] == token);
-      if (lane == 0) bitmap[w] = bits;
-      found |= bits != 0;
-    }
-  }
-  return __syncthreads_or(found);
+__global__ void __launch_bounds__(kThreads) place_kernel(index_t rows, const std::int32_t* __restrict__ tokens, SegmentArrays at) {
+  const index_t row = blockIdx.x * index_t{kThreads} + threadIdx.x;
+  if (row < rows) at.segments[at.begins[tokens[row]] + at.ranks[row]] = static_cast<std::int32_t>(row);
 }
 
-// One block per (token, column block). grid (most tokens that can be heavy, column blocks); without segments, grid (vocab,
-// column blocks) and every token is treated so.
+// One warp per token with 1 to 32 rows and kLightColumns columns, so that many tokens are under way at once: most have a row or two, and a
+// warp waits for its segment, then for row numbers, then for rows. They are added upwards, kTogether of them loaded together.
 template <bool kAligned>
-__global__ void __launch_bounds__(kThreads)
-    scatter_heavy_kernel(index_t rows, int cols, const std::int32_t* __restrict__ tokens,
-                   const std::int32_t* __restrict__ offsets, const std::int32_t* __restrict__ segments,
-                   const std::int32_t* __restrict__ heavy, const bf16* __restrict__ dx, float* dweight) {
-  extern __shared__ std::uint32_t bitmap[];
-  __shared__ float sums[kWarps][kColumns];
-  if (segments && blockIdx.x >= heavy[0]) return;
-  const int token = segments ? heavy[1 + blockIdx.x] : blockIdx.x;
-  const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
-  const int column = blockIdx.y * kColumns + lane * kPack;
-  Floats sum = {};
-  bool any = false;
-  int occurrence = 0;  // of the token, over all windows
-  // Rows whose loads go out together: lane i holds the i-th, of waiting_count.
+__global__ void __launch_bounds__(kLightThreads, 12)
+    light_kernel(index_t vocab, int cols, int column_blocks, const std::int32_t* __restrict__ counts,
+                 const std::int32_t* __restrict__ begins, const std::int32_t* __restrict__ segments, const bf16* __restrict__ dx,
+                 float* dweight) {
   constexpr int kTogether = 4;
-  std::int32_t waiting = 0;
-  int waiting_count = 0;
-  const auto add_waiting = [&] {
+  const index_t place = blockIdx.x * index_t{kLightThreads / kWarp} + threadIdx.x / kWarp, token = place / column_blocks;
+  if (token >= vocab) return;
+  const int count = counts[token], begin = begins[token], lane = threadIdx.x % kWarp;
+  if (count == 0 || count > kWarp) return;
+  const int column = (static_cast<int>(place - token * column_blocks) * kWarp + lane) * kPack;
+  const std::int32_t unordered = lane < count ? segments[begin + lane] : INT32_MAX;
+  float* const out = dweight + token * cols;
+  Floats total = load<kAligned>(out, column, cols);
+  std::int32_t row = unordered;  // of rank `lane`
+  if (count > 1) {
+    int rank = 0;
+    for (int other = 0; other < count; ++other) rank += __shfl_sync(~0u, unordered, other) < unordered;
+    for (int turn = 0; turn < count; ++turn) {
+      const int holder = __ffs(__ballot_sync(~0u, lane < count && rank == turn)) - 1;
+      const std::int32_t ranked = __shfl_sync(~0u, unordered, holder);
+      if (lane == turn) row = ranked;
+    }
+  }
+  for (int turn = 0; turn < count; turn += kTogether) {
     uint4 bits[kTogether];
 #pragma unroll
-    for (int w = 0; w < kTogether; ++w) {
-      const index_t row = __shfl_sync(~0u, waiting, w);
-      bits[w] = w < waiting_count ? load_bits<kAligned>(dx + row * cols, column, cols) : uint4{0, 0, 0, 0};
+    for (int t = 0; t < kTogether; ++t) {
+      const index_t source = __shfl_sync(~0u, row, (turn + t) % kWarp);
+      bits[t] = turn + t < count ? load_bits<kAligned>(dx + source * cols, column, cols) : uint4{0, 0, 0, 0};
     }
 #pragma unroll
-    for (int w = 0; w < kTogether; ++w) {
-      const Floats f = unpack(bits[w]);
+    for (int t = 0; t < kTogether; ++t) {
+      const Floats f = unpack(bits[t]);
 #pragma unroll
-      for (int i = 0; i < kPack; ++i) sum.v[i] += f.v[i];
+      for (int i = 0; i < kPack; ++i) total.v[i] += f.v[i];
     }
-    waiting_count = 0;
-  };
-  for (index_t first = 0; first < rows; first += kWindow) {
-    const index_t window = min(rows - first, kWindow);
-    const int words = static_cast<int>((window + 31) / 32);
-    if (mark_rows(rows, token, tokens, offsets, segments, first, bitmap, words)) {
-      any = true;
-      for (int base = 0; base < words; base += kWarp) {  // 32 words at a time, skipped together where empty
-        const std::uint32_t mine = base + lane < words ? bitmap[base + lane] : 0;
-        for (std::uint32_t filled = __ballot_sync(~0u, mine != 0); filled != 0; filled &= filled - 1) {
-          const int source = __ffs(filled) - 1;
-          for (std::uint32_t bits = __shfl_sync(~0u, mine, source); bits != 0; bits &= bits - 1, ++occurrence) {
-            if (occurrence % kWarps != warp) continue;
-            if (lane == waiting_count) {
-              waiting = static_cast<std::int32_t>(first + (base + source) * 32 + __ffs(bits) - 1);
-            }
-            if (++waiting_count == kTogether) add_waiting();
-          }
-        }
-      }
-    }
-    __syncthreads();
   }
-  if (!any) return;
-  if (waiting_count > 0) add_waiting();
-#pragma unroll
-  for (int i = 0; i < kPack; ++i) sums[warp][lane * kPack + i] = sum.v[i];
-  __syncthreads();
-  const int c = blockIdx.y * kColumns + threadIdx.x;
-  static_assert(kThreads == kColumns, "one thread adds up one column");
-  if (c >= cols) return;
-  float total = dweight[index_t{token} * cols + c];
-#pragma unroll
-  for (int w = 0; w < kWarps; ++w) total += sums[w][threadIdx.x];
-  dweight[index_t{token} * cols + c] = total;
+  store<kAligned>(out, column, cols, total);
 }
 
-// Arrays of the workspace, in this order: cursors (vocab), heavy (1 + most), offsets (vocab + 1), segments (rows).
-struct SegmentArrays {
-  std::int32_t *cursors, *heavy, *offsets, *segments;
+// A block takes every gridDim.x-th heavy token.
+__global__ void __launch_bounds__(kScanThreads) sort_kernel(SegmentArrays at) {
+  constexpr int kWords = kWindow / 32 / kScanThreads;  // of a thread
+  __shared__ std::uint32_t bitmap[kWindow / 32];
+  const int heavy_count = *at.heavy_count;
+  for (int h = blockIdx.x; h < heavy_count; h += gridDim.x) {
+    const HeavyToken heavy = at.heavy[h];
+    const std::int32_t *const unordered = at.segments + heavy.begin;
+    std::int32_t* const sorted = at.ranks + heavy.begin;
+    int done = 0;
+    for (int first = 0; done < heavy.count; first += kWindow) {
+#pragma unroll
+      for (int i = 0; i < kWords; ++i) bitmap[threadIdx.x + i * kScanThreads] = 0;
+      __syncthreads();
+      for (int i = threadIdx.x; i < heavy.count; i += kScanThreads) {
+        const int bit = unordered[i] - first;
+        if (bit >= 0 && bit < kWindow) atomicOr(bitmap + bit / 32, 1u << (bit % 32));
+      }
+      __syncthreads();
+      std::uint32_t words[kWords];
+      int count = 0, total;
+#pragma unroll
+      for (int i = 0; i < kWords; ++i) {
+        words[i] = bitmap[threadIdx.x * kWords + i];
+        count += __popc(words[i]);
+      }
+      int place = done + sum_before(count, total);
+#pragma unroll
+      for (int i = 0; i < kWords; ++i) {
+        for (std::uint32_t bits = words[i]; bits != 0; bits &= bits - 1) {
+          sorted[place++] = first + (static_cast<int>(threadIdx.x) * kWords + i) * 32 + __ffs(bits) - 1;
+        }
+      }
+      done += total;
+    }
+  }
+}
 
-  SegmentArrays(void* workspace, index_t rows, index_t vocab)
-      : cursors(static_cast<std::int32_t*>(workspace)),
-        heavy(cursors + vocab),
-        offsets(heavy + 1 + most_heavy(rows)),
-        segments(offsets + vocab + 1) {}
-
-  static index_t most_heavy(index_t rows) { return rows / (kWarp + 1); }
-  static index_t elements(index_t rows, index_t vocab) { return 2 * vocab + 2 + most_heavy(rows) + rows; }
-};
-
-bool scans(index_t rows, index_t vocab) { return rows * vocab <= kScanLimit; }
+// A block takes every gridDim.x-th pair of a heavy token and kHeavyColumns columns.
+template <bool kAligned>
+__global__ void __launch_bounds__(kThreads, 4)
+    heavy_kernel(int cols, int column_blocks, SegmentArrays at, const bf16* __restrict__ dx, float* dweight) {
+  constexpr int kTurn = kHeavyRows * kHeavyTogether, kWarps = kThreads / kWarp;
+  __shared__ __align__(16) float sums[2][kWarps][kHeavyColumns];  // of pairs in turn, so that one barrier each is enough
+  const int lane = threadIdx.x % kHeavyLanes, row = threadIdx.x / kHeavyLanes, warp = threadIdx.x / kWarp;
+  const int pairs = *at.heavy_count * column_blocks;
+  int parity = 0;
+  for (int pair = blockIdx.x; pair < pairs; pair += gridDim.x, parity ^= 1) {
+    const HeavyToken heavy = at.heavy[pair / column_blocks];
+    const int first_column = pair % column_blocks * kHeavyColumns, column = first_column + lane * kPack;
+    const int own = first_column + threadIdx.x;  // of the first threads
+    float* const out = threadIdx.x < kHeavyColumns && own < cols ? dweight + index_t{heavy.token} * cols + own : nullptr;
+    float total = out ? *out : 0.f;  // on its way meanwhile
+    // The row numbers of a turn lie with the lanes of a row.
+    const auto number_at = [&](int turn) {
+      const int place = turn + row + lane * kHeavyRows;
+      return place < heavy.count ? at.ranks[heavy.begin + place] : -1;
+    };
+    Floats sum = {};
+    int numbers = number_at(0);
+    for (int turn = 0; turn < heavy.count; turn += kTurn) {
+      const int next = number_at(turn + kTurn);
+      uint4 bits[kHeavyTogether];
+#pragma unroll
+      for (int t = 0; t < kHeavyTogether; ++t) {
+        const int source = __shfl_sync(~0u, numbers, t, kHeavyLanes);
+        bits[t] = source >= 0 ? load_bits<kAligned>(dx + index_t{source} * cols, column, cols) : uint4{0, 0, 0, 0};
+      }
+#pragma unroll
+      for (int t = 0; t < kHeavyTogether; ++t) {
+        const Floats f = unpack(bits[t]);
+#pragma unroll
+        for (int i = 0; i < kPack; ++i) sum.v[i] += f.v[i];
+      }
+      numbers = next;
+    }
+#pragma unroll
+    for (int i = 0; i < kPack; ++i) {  // over the rows of the warp
+#pragma unroll
+      for (int step = kHeavyLanes; step < kWarp; step *= 2) sum.v[i] += __shfl_xor_sync(~0u, sum.v[i], step);
+    }
+    if (threadIdx.x % kWarp < kHeavyLanes) store<true>(sums[parity][warp], lane * kPack, kHeavyColumns, sum);
+    __syncthreads();
+    if (out) {
+#pragma unroll
+      for (int w = 0; w < kWarps; ++w) total += sums[parity][w][threadIdx.x];
+      *out = total;
+    }
+  }
+}
 
 // Steps 1 and 2.
-void scatter_light(index_t rows, index_t cols, index_t vocab, const std::int32_t* tokens, const bf16* dx,
-                   float* dweight, const SegmentArrays& at, cudaStream_t stream) {
+void place_rows(index_t rows, index_t vocab, const std::int32_t* tokens, const SegmentArrays& at, cudaStream_t stream) {
   const auto blocks = static_cast<unsigned>(ceil_div(rows, kThreads));
-  check(cudaMemsetAsync(at.cursors, 0, (vocab + 1) * sizeof(std::int32_t), stream), "embedding_backward: cudaMemsetAsync");
-  count_kernel<<<blocks, kThreads, 0, stream>>>(rows, tokens, at.cursors);
-  offsets_kernel<<<1, kScanThreads, 0, stream>>>(vocab, at.cursors, at.offsets, at.heavy);
-  segment_kernel<<<blocks, kThreads, 0, stream>>>(rows, tokens, at.cursors, at.segments);
-  const auto kernel = aligned_rows(cols, dx, dweight) ? scatter_light_kernel<true> : scatter_light_kernel<false>;
-  kernel<<<static_cast<unsigned>(ceil_div(vocab, kWarps)), kThreads, 0, stream>>>(vocab, static_cast<int>(cols), at.offsets, at.segments, dx, dweight);
+  check(cudaMemsetAsync(at.counts, 0, (vocab + 2) * sizeof(std::int32_t), stream), "embedding_backward: cudaMemsetAsync");
+  rank_kernel<<<blocks, kThreads, 0, stream>>>(rows, tokens, at);
+  segment_kernel<<<static_cast<unsigned>(ceil_div(vocab, kScanThreads)), kScanThreads, 0, stream>>>(vocab, at);
+  place_kernel<<<blocks, kThreads, 0, stream>>>(rows, tokens, at);
+}
+
+void add_light(index_t cols, index_t vocab, const SegmentArrays& at, const bf16* dx, float* dweight, cudaStream_t stream) {
+  const auto kernel = aligned_rows(cols, dx, dweight) ? light_kernel<true> : light_kernel<false>;
+  const index_t column_blocks = ceil_div(cols, kLightColumns), warps = vocab * column_blocks;
+  kernel<<<static_cast<unsigned>(ceil_div(warps, kLightThreads / kWarp)), kLightThreads, 0, stream>>>(
+      vocab, static_cast<int>(cols), static_cast<int>(column_blocks), at.counts, at.begins, at.segments, dx, dweight);
+}
+
+// How many tokens are heavy is known to the device alone, so as many blocks as are there at once look for them.
+void add_heavy(index_t rows, index_t cols, const SegmentArrays& at, const bf16* dx, float* dweight, cudaStream_t stream) {
+  const index_t most = SegmentArrays::most_heavy(rows), column_blocks = ceil_div(cols, kHeavyColumns);
+  if (most == 0) return;
+  sort_kernel<<<static_cast<unsigned>(std::min<index_t>(most, 2 * kMultiprocessors)), kScanThreads, 0, stream>>>(at);
+  const auto kernel = aligned_rows(cols, dx) ? heavy_kernel<true> : heavy_kernel<false>;
+  kernel<<<static_cast<unsigned>(std::min<index_t>(most * column_blocks, 4 * kMultiprocessors)), kThreads, 0, stream>>>(
+      static_cast<int>(cols), static_cast<int>(column_blocks), at, dx, dweight);
 }
 
 }  // namespace
 
 std::size_t embedding_workspace(const EmbeddingShape& s) {
-  if (embedding_product_takes(s)) return embedding_product_workspace(s);
-  return scans(s.rows, s.vocab) ? 0 : static_cast<std::size_t>(SegmentArrays::elements(s.rows, s.vocab)) * sizeof(std::int32_t);
+  return embedding_product_takes(s) ? embedding_product_workspace(s) : static_cast<std::size_t>(SegmentArrays::bytes(s.rows, s.vocab));
 }
 
 void embedding_forward(index_t rows, index_t cols, const std::int32_t* tokens, const bf16* weight, bf16* x,
@@ -275,16 +295,9 @@ void embedding_backward(index_t rows, index_t cols, index_t vocab, const std::in
                         float* dweight, void* workspace, cudaStream_t stream) {
   if (rows == 0) return;
   const SegmentArrays at(workspace, rows, vocab);
-  const bool scan = scans(rows, vocab);
-  if (!scan) scatter_light(rows, cols, vocab, tokens, dx, dweight, at, stream);
-  const index_t blocks = scan ? vocab : SegmentArrays::most_heavy(rows);
-  if (blocks > 0) {
-    const auto kernel = aligned_rows(cols, dx) ? scatter_heavy_kernel<true> : scatter_heavy_kernel<false>;
-    const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(ceil_div(cols, kColumns)));
-    const index_t window = rows < kWindow ? rows : kWindow;
-    kernel<<<grid, kThreads, static_cast<std::size_t>(ceil_div(window, 32)) * 4, stream>>>(
-        rows, static_cast<int>(cols), tokens, at.offsets, scan ? nullptr : at.segments, at.heavy, dx, dweight);
-  }
+  place_rows(rows, vocab, tokens, at, stream);
+  add_light(cols, vocab, at, dx, dweight, stream);
+  add_heavy(rows, cols, at, dx, dweight, stream);
   check_launch("embedding_backward");
 }
 

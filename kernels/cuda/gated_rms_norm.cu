@@ -2,10 +2,11 @@
 // with g = dout weight:
 //   dv = rstd (g - v rstd² mean(g v)),  dy = dv silu(z),  dz = dv y silu'(z),  dweight += Σ_rows dout v rstd
 //
-// A group of one row stays with kRowThreads threads (a warp up to 2048 columns forward, 1536 backward) between the
-// reduction and its use: 6 bytes an element forward (65536 x 1536: 604 MB, floor 144 us at 4.2 TB/s), 10 backward
-// (1007 MB, 240 us). Backward walks the rows with a fixed grid, the next ones on their way to shared memory
-// (row_ring.cuh), and keeps its share of dweight in registers; a block adds its warps in order and leaves one
+// A group of one row stays with kRowThreads threads (forward a warp up to 2048 columns; backward a warp up to 512, two up to
+// 2048) between the reduction and its use: 6 bytes an element forward (65536 x 1536: 604 MB, floor 146 us at the 4.13 TB/s of
+// a copy), 10 backward (1007 MB, 244 us): 152 and 287 us on an H200; 32768 x 2048 backward, 671 MB, 184 us of 163.
+// Backward walks the rows with a fixed grid, the next ones on their way to shared memory (row_ring.cuh) as soon as a
+// row's last piece is read, and keeps its share of dweight in registers; a block adds its rows side by side in order and leaves one
 // partial row, column_sums adds those.
 #include "../common/error.h"
 #include "check.h"
@@ -20,22 +21,20 @@ namespace {
 
 constexpr int kMaxPacks = 8;
 
-struct Gate {
-  float sigmoid, silu;
-};
-__device__ __forceinline__ Gate gate_of(float z) {
-  const float s = tile::sigmoid_fast(z);
-  return {s, z * s};
-}
-
+// Over the kRowThreads threads of a row, the `row`-th of its block. scratch: a float for each warp of the block. Who calls it again hands it
+// another scratch than the last time: a row's barrier then separates the two uses of each.
 template <int kRowThreads>
-__device__ __forceinline__ float row_sum(float value, float* scratch) {
-  if constexpr (kRowThreads == kWarp) {
-    return warp_sum(value);
-  } else {
-    __syncthreads();  // the scratch of the previous row has been read
-    return block_sum(value, scratch);
+__device__ __forceinline__ float row_sum(float value, float* scratch, int row) {
+  constexpr int warps = kRowThreads / kWarp;
+  value = warp_sum(value);
+  if constexpr (warps > 1) {
+    if (threadIdx.x % kWarp == 0) scratch[threadIdx.x / kWarp] = value;
+    asm volatile("bar.sync %0, %1;\n" ::"r"(1 + row), "n"(kRowThreads) : "memory");
+    value = 0;
+#pragma unroll
+    for (int w = 0; w < warps; ++w) value += scratch[row * warps + w];
   }
+  return value;
 }
 
 // grid (rows, groups); a block has kThreads / kRowThreads rows.
@@ -64,11 +63,12 @@ __global__ void __launch_bounds__(256)
     v[p] = unpack(y_bits[p]);
 #pragma unroll
     for (int i = 0; i < kPack; ++i) {
-      v[p].v[i] *= gate_of(gates.v[i]).silu;
+      v[p].v[i] *= gates.v[i] * tile::sigmoid_fast(gates.v[i]);
       squares += v[p].v[i] * v[p].v[i];
     }
   }
-  const float scale = rsqrtf(row_sum<kRowThreads>(squares, scratch) / width + static_cast<float>(s.eps));
+  const float mean = row_sum<kRowThreads>(squares, scratch, threadIdx.x / kRowThreads) / width;
+  const float scale = rsqrtf(mean + static_cast<float>(s.eps));
   if (lane == 0) rstd[row * s.groups + blockIdx.y] = scale;
 #pragma unroll
   for (int p = 0; p < kPacks; ++p) {
@@ -80,120 +80,128 @@ __global__ void __launch_bounds__(256)
   }
 }
 
+// Of a block: whole rows, and as many threads as have the registers they need in three blocks of a multiprocessor.
 template <int kRowThreads>
-constexpr int kBackwardThreads = kRowThreads == kWarp ? 128 : kRowThreads;
+constexpr int kBackwardThreads = kRowThreads == 256 ? 256 : 128;
 
 // Rows of a thread in shared memory: as many as let a multiprocessor of an H200 have three blocks and any card one.
 template <int kRowThreads, int kPacks>
-constexpr int kDepth = kPacks == 1 ? 4 : kPacks == 2 && kRowThreads == kWarp ? 3 : kPacks <= 6 ? 2 : 1;
+constexpr int kDepth = kRowThreads == 256 ? (kPacks <= 4 ? 2 : 1) : kPacks == 1 ? 4 : kPacks == 3 ? 2 : 3;
 template <int kRowThreads, int kPacks>
 using BackwardRing = RowRing<3, kPacks, kDepth<kRowThreads, kPacks>, kBackwardThreads<kRowThreads>>;
 enum { of_z, of_y, of_dout };
 
-// grid (blocks, groups); partial (blocks, cols)
-template <int kRowThreads, int kPacks, bool kAligned>
-__global__ void __launch_bounds__(kBackwardThreads<kRowThreads>, kRowThreads == kWarp || kPacks == 1 ? 3 : 1)
+// grid (blocks, groups); partial (blocks, cols). kFull: the packs of a row's threads are the group, no more; aligned.
+template <int kRowThreads, int kPacks, bool kAligned, bool kFull>
+__global__ void __launch_bounds__(kBackwardThreads<kRowThreads>, kRowThreads <= 64 ? 3 : 1)
     backward_kernel(GatedNormShape s, const bf16* __restrict__ dout, const bf16* __restrict__ y,
                     StridedOf<const bf16*> z, const float* __restrict__ weight,
                     const float* __restrict__ rstd, bf16* __restrict__ dy, StridedOf<bf16*> dz,
                     float* __restrict__ partial) {
   using Ring = BackwardRing<kRowThreads, kPacks>;
   constexpr int kRows = kBackwardThreads<kRowThreads> / kRowThreads, depth = kDepth<kRowThreads, kPacks>;
-  // Registers hold a thread's weights and the sigmoids of a row; where there are too many, both are made twice.
-  constexpr bool kKeep = kPacks <= 2;
+  // Registers hold the sigmoids of a row and a thread's weights; where there are too many, they are made and read twice.
+  constexpr bool kKeepSigmoids = kPacks <= 4, kKeepWeights = kPacks <= 2;
+  constexpr int kStride = kRowThreads * kPack;  // between a thread's packs
   extern __shared__ uint4 memory[];
-  __shared__ float scratch[kBackwardThreads<kRowThreads> / kWarp];
+  __shared__ float scratch[2][kBackwardThreads<kRowThreads> / kWarp];
   Ring ring(memory);
   const int lane = threadIdx.x % kRowThreads, slot_of_row = threadIdx.x / kRowThreads;
-  const int width = static_cast<int>(s.cols / s.groups), first = blockIdx.y * width;
-  const float* const w_group = weight + first;
-  const index_t first_row = blockIdx.x * index_t{kRows} + slot_of_row, step = gridDim.x * index_t{kRows};
-  const auto fetch = [&](index_t row, int slot) {
-    if (row < s.rows) {
+  const int width = kFull ? kPacks * kStride : static_cast<int>(s.cols / s.groups);
+  const int first = blockIdx.y * width + lane * kPack, columns = width - lane * kPack;  // from this thread's first on
+  const int rows = static_cast<int>(s.rows), step = gridDim.x * kRows, first_row = blockIdx.x * kRows + slot_of_row;
+  const auto fetch_pack = [&](int row, int slot, int p, const bf16* z_row, const bf16* y_row, const bf16* dout_row) {
+    if (row >= rows) return;
+    ring.template fetch<kAligned>(slot, of_z, p, z_row, p * kStride, columns);
+    ring.template fetch<kAligned>(slot, of_y, p, y_row, p * kStride, columns);
+    ring.template fetch<kAligned>(slot, of_dout, p, dout_row, p * kStride, columns);
+  };
+  const auto of_row = [&](const bf16* base, int row, index_t stride) { return base + (row * stride + first); };
 #pragma unroll
-      for (int p = 0; p < kPacks; ++p) {
-        const int column = (p * kRowThreads + lane) * kPack;
-        ring.template fetch<kAligned>(slot, of_z, p, z.data + row * z.stride + first, column, width);
-        ring.template fetch<kAligned>(slot, of_y, p, y + row * s.cols + first, column, width);
-        ring.template fetch<kAligned>(slot, of_dout, p, dout + row * s.cols + first, column, width);
-      }
+  for (int d = 0; d < depth; ++d) {
+    const int row = first_row + d * step;
+#pragma unroll
+    for (int p = 0; p < kPacks; ++p) {
+      fetch_pack(row, d, p, of_row(z.data, row, z.stride), of_row(y, row, s.cols), of_row(dout, row, s.cols));
     }
     ring.commit();
-  };
-#pragma unroll
-  for (int d = 0; d < depth; ++d) fetch(first_row + d * step, d);
-  const auto scale_of = [&](index_t row) { return row < s.rows ? rstd[row * s.groups + blockIdx.y] : 0.f; };
+  }
+  const auto scale_of = [&](int row) { return row < rows ? rstd[row * s.groups + blockIdx.y] : 0.f; };
   float next_scale = scale_of(first_row);
-  Floats dweight[kPacks] = {}, weights[kKeep ? kPacks : 1];
-  const auto weights_of = [&](int p) { return load<kAligned>(w_group, (p * kRowThreads + lane) * kPack, width); };
-  if constexpr (kKeep) {
+  Floats dweight[kPacks] = {}, weights[kKeepWeights ? kPacks : 1];
+  const auto weights_of = [&](int p) { return load<kAligned>(weight + first, p * kStride, columns); };
+  if constexpr (kKeepWeights) {
 #pragma unroll
     for (int p = 0; p < kPacks; ++p) weights[p] = weights_of(p);
   }
-  int slot = 0;
-  for (index_t row = first_row; row < s.rows; row += step) {
+  int slot = 0, parity = 0;
+  for (int row = first_row; row < rows; row += step) {
     const float scale = next_scale;
     next_scale = scale_of(row + step);
     ring.wait();
-    Floats sigmoids[kKeep ? kPacks : 1];
+    Floats sigmoids[kKeepSigmoids ? kPacks : 1];
     float dot = 0;
 #pragma unroll
     for (int p = 0; p < kPacks; ++p) {
       const Floats zs = unpack(ring.bits(slot, of_z, p)), ys = unpack(ring.bits(slot, of_y, p)),
                    ds = unpack(ring.bits(slot, of_dout, p));
       Floats w;
-      if constexpr (kKeep) w = weights[p]; else w = weights_of(p);
+      if constexpr (kKeepWeights) w = weights[p]; else w = weights_of(p);
 #pragma unroll
       for (int i = 0; i < kPack; ++i) {
-        const Gate gate = gate_of(zs.v[i]);
-        if constexpr (kKeep) sigmoids[p].v[i] = gate.sigmoid;
-        const float dv = ds.v[i] * ys.v[i] * gate.silu;  // dout · v
+        const float sigmoid = tile::sigmoid_fast(zs.v[i]);
+        if constexpr (kKeepSigmoids) sigmoids[p].v[i] = sigmoid;
+        const float dv = ds.v[i] * (ys.v[i] * (zs.v[i] * sigmoid));  // dout · v
         dweight[p].v[i] += dv * scale;
         dot += dv * w.v[i];
       }
     }
-    const float slope = row_sum<kRowThreads>(dot, scratch) / width * scale * scale;
-    if constexpr (!kKeep) asm volatile("" ::: "memory");  // the row is read again, rather than kept in registers
+    const float slope = row_sum<kRowThreads>(dot, scratch[parity], slot_of_row) / width * scale * scale;
+    parity ^= 1;
+    asm volatile("" ::: "memory");  // the row is read again, rather than kept in registers
+    const int next = row + depth * step;
+    const bf16 *const next_z = of_row(z.data, next, z.stride), *const next_y = of_row(y, next, s.cols),
+               *const next_dout = of_row(dout, next, s.cols);
+    bf16 *const dy_row = dy + (row * s.cols + first), *const dz_row = dz.data + (row * dz.stride + first);
 #pragma unroll
     for (int p = 0; p < kPacks; ++p) {
-      const int column = (p * kRowThreads + lane) * kPack;
       const Floats zs = unpack(ring.bits(slot, of_z, p)), ys = unpack(ring.bits(slot, of_y, p)),
                    ds = unpack(ring.bits(slot, of_dout, p));
+      fetch_pack(next, slot, p, next_z, next_y, next_dout);
       Floats w, dys, dzs;
-      if constexpr (kKeep) w = weights[p]; else w = weights_of(p);
+      if constexpr (kKeepWeights) w = weights[p]; else w = weights_of(p);
 #pragma unroll
       for (int i = 0; i < kPack; ++i) {
-        Gate gate;
-        if constexpr (kKeep) gate = {sigmoids[p].v[i], zs.v[i] * sigmoids[p].v[i]}; else gate = gate_of(zs.v[i]);
-        const float dv = scale * (ds.v[i] * w.v[i] - ys.v[i] * gate.silu * slope);
-        dys.v[i] = dv * gate.silu;
-        dzs.v[i] = dv * ys.v[i] * (gate.sigmoid + gate.silu * (1 - gate.sigmoid));
+        float sigmoid;
+        if constexpr (kKeepSigmoids) sigmoid = sigmoids[p].v[i]; else sigmoid = tile::sigmoid_fast(zs.v[i]);
+        const float silu = zs.v[i] * sigmoid, v = ys.v[i] * silu;
+        const float dv = scale * fmaf(v, -slope, ds.v[i] * w.v[i]);
+        dys.v[i] = dv * silu;
+        dzs.v[i] = dv * fmaf(ys.v[i], sigmoid, fmaf(-v, sigmoid, v));  // y silu' = y sigmoid + v (1 - sigmoid)
       }
-      store<kAligned>(dy + row * s.cols + first, column, width, dys);
-      store<kAligned>(dz.data + row * dz.stride + first, column, width, dzs);
+      store<kAligned>(dy_row, p * kStride, columns, dys);
+      store<kAligned>(dz_row, p * kStride, columns, dzs);
     }
-    fetch(row + depth * step, slot);
+    ring.commit();
     slot = Ring::next(slot);
   }
 
-  partial += blockIdx.x * s.cols + first;
+  partial += blockIdx.x * s.cols + blockIdx.y * index_t{width};
   if constexpr (kRows == 1) {
 #pragma unroll
-    for (int p = 0; p < kPacks; ++p) store<kAligned>(partial, (p * kRowThreads + lane) * kPack, width, dweight[p]);
+    for (int p = 0; p < kPacks; ++p) store<kAligned>(partial + lane * kPack, p * kStride, columns, dweight[p]);
   } else {  // the ring's place takes the sums of rows side by side, which are added one after the other
-    constexpr int columns = kPacks * kRowThreads * kPack;
-    static_assert(Ring::bytes >= kRows * columns * 4);
+    constexpr int kColumns = kPacks * kStride;
+    static_assert(Ring::bytes >= kRows * kColumns * 4);
     float* const sums = reinterpret_cast<float*>(memory);
     __syncthreads();
 #pragma unroll
-    for (int p = 0; p < kPacks; ++p) {
-      store<true>(sums + slot_of_row * columns, (p * kRowThreads + lane) * kPack, columns, dweight[p]);
-    }
+    for (int p = 0; p < kPacks; ++p) store<true>(sums + slot_of_row * kColumns, p * kStride + lane * kPack, kColumns, dweight[p]);
     __syncthreads();
     for (int column = threadIdx.x; column < width; column += kBackwardThreads<kRowThreads>) {
       float sum = 0;
 #pragma unroll
-      for (int r = 0; r < kRows; ++r) sum += sums[r * columns + column];
+      for (int r = 0; r < kRows; ++r) sum += sums[r * kColumns + column];
       partial[column] = sum;
     }
   }
@@ -216,11 +224,13 @@ void with_row(index_t width, F f) {
   const std::integral_constant<bool, kAligned> alignment;
   if (packs <= 1 * kWarp) return f(Constant<kWarp>(), Constant<1>(), alignment);
   if (packs <= 2 * kWarp) return f(Constant<kWarp>(), Constant<2>(), alignment);
-  if (packs <= 4 * kWarp) return f(Constant<kWarp>(), Constant<4>(), alignment);
-  if (packs <= 6 * kWarp) return f(Constant<kWarp>(), Constant<6>(), alignment);
   if constexpr (kBackward) {
-    if (packs <= 256) return f(Constant<256>(), Constant<1>(), alignment);
+    if (packs <= 2 * 64) return f(Constant<64>(), Constant<2>(), alignment);
+    if (packs <= 3 * 64) return f(Constant<64>(), Constant<3>(), alignment);
+    if (packs <= 4 * 64) return f(Constant<64>(), Constant<4>(), alignment);
   } else {
+    if (packs <= 4 * kWarp) return f(Constant<kWarp>(), Constant<4>(), alignment);
+    if (packs <= 6 * kWarp) return f(Constant<kWarp>(), Constant<6>(), alignment);
     if (packs <= 8 * kWarp) return f(Constant<kWarp>(), Constant<8>(), alignment);
   }
   if (packs <= 2 * 256) return f(Constant<256>(), Constant<2>(), alignment);
@@ -269,7 +279,8 @@ void gated_rms_norm_backward(const GatedNormShape& s, const bf16* dout, const bf
   float* const partial = sums.room(blocks * s.cols, stream);
   dispatch<true>(s, aligned, [&](auto threads, auto packs, auto alignment) {
     const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(s.groups));
-    const auto kernel = backward_kernel<threads(), packs(), alignment()>;
+    const bool full = alignment() && threads() * packs() * kPack == s.cols / s.groups;
+    const auto kernel = full ? backward_kernel<threads(), packs(), true, true> : backward_kernel<threads(), packs(), alignment(), false>;
     constexpr int bytes = BackwardRing<threads(), packs()>::bytes;
     static_assert(bytes <= kLeastSharedMemory - 1024);
     allow_shared_memory(kernel, bytes, "gated_rms_norm_backward");

@@ -50,7 +50,7 @@ function bestStretches(batch: number, time: number, atOnce: number): number {
 export function gpuEmbeddingWorkspace(rows: number, columns: number, vocab: number): number {
   if (vocab <= 256)
     return 4 * Math.min(up(multiprocessors, up(columns, 64)), up(rows, 128)) * vocab * columns;
-  return rows * vocab <= 2 ** 25 ? 0 : 4 * (2 * vocab + 2 + Math.floor(rows / 33) + rows);
+  return 4 * (2 * vocab + 2 + 2 * rows + 3 * Math.floor(rows / 33));
 }
 
 interface AttentionHeads {
