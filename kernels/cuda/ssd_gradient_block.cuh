@@ -1,6 +1,6 @@
 // What the two kinds of blocks of ssd_gradient.cu share: 16 warps, two to each block of 16 steps; the heads
-// and rows they own. In the walk over heads the half of the warps that has fewer pairs of steps to look at
-// does the copying.
+// and rows they own. In the walk over heads half of the warps does the copying: among those that write, the half
+// with fewer later steps.
 #pragma once
 
 #include "reduce.cuh"
