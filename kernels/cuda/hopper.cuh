@@ -105,6 +105,14 @@ __device__ __forceinline__ void copy_bytes(void* shared, const void* global, int
                "l"(global), "r"(bytes), "r"(shared_address(&barrier))
                : "memory");
 }
+// Brings a box, or bytes, into L2 for a copy that comes later.
+__device__ __forceinline__ void prefetch_box(const CUtensorMap& map, int column, int row) {
+  asm volatile("cp.async.bulk.prefetch.tensor.2d.L2.global.tile [%0, {%1, %2}];\n" ::"l"(&map), "r"(column), "r"(row) : "memory");
+}
+__device__ __forceinline__ void prefetch_box(const CUtensorMap& map, int column, int row, int plane) {
+  asm volatile("cp.async.bulk.prefetch.tensor.3d.L2.global.tile [%0, {%1, %2, %3}];\n" ::"l"(&map), "r"(column), "r"(row), "r"(plane)
+               : "memory");
+}
 // Shared to global memory: stored, or added to the fp32 values there (rounded to nearest even). Belongs to the thread's group of copies.
 __device__ __forceinline__ void store_bytes(void* global, const void* shared, int bytes) {
   asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;\n" ::"l"(global), "r"(shared_address(shared)), "r"(bytes)

@@ -2,12 +2,14 @@
 // state and one for those that write to it, per (sequence, chunk, group, split of the group's heads). Both
 // kinds walk their heads with dy, x and a state double-buffered in shared memory; what is summed over heads
 // stays in accumulators. A state dimension above 128 is cut into two pieces: a reader each,
-// one writer of dx (all of the state), a writer of dB each.
+// one writer of dx (all of the state), a writer of dB each. On Hopper the copy engine fills the stages (ssd_head_ring.cuh), out of L2,
+// where it has asked for them a head before.
 //
 // 65536 tokens, 24 heads x 64, state 128: 106 GFLOP (causal halves counted as run); x, dy, dx, h, G 201 MB
-// each, B, C, dB, dC and the fp32 parts of dB 170 MB = 1.18 GB, 280 us at 4.2 TB/s. Operands from shared
-// memory: 1.05 MB per head and chunk at 128 bytes a clock, 430 us; that, and the ALU work between, is what
-// binds. Predicted 420 us, measured 760 us on an H200.
+// each, B, C, dB, dC and the fp32 parts of dB 170 MB = 1.18 GB, 280 us at 4.2 TB/s. On Hopper operands from
+// shared memory are 0.36 MB per head and chunk for the steps that write (wgmma 0.13, ldmatrix and scores 0.23) and 0.20 for those that
+// read (0.06, 0.14): 240 us at 128 bytes a clock. A warp's head takes some 700 instructions in either kind: 300 us of issue slots, which
+// binds. Predicted 450 us; with one barrier for all of a head and without L2's help it was 590 us on an H200.
 #include <string>
 
 #include "../common/error.h"

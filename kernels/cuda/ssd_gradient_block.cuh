@@ -1,6 +1,6 @@
 // What the two kinds of blocks of ssd_gradient.cu share: 16 warps, two to each block of 16 steps; the heads
-// and rows they own. In the walk over heads the half of the warps that has fewer pairs of steps to look at
-// does the copying.
+// and rows they own. In the walk over heads half of the warps does the copying: among those that write, the half
+// with fewer later steps.
 #pragma once
 
 #include "reduce.cuh"
@@ -99,7 +99,7 @@ struct GradientBlock {
 #if LMX_HOPPER
 
 // The warps that help.
-enum class Helper : int { supplier, second, third, fourth };
+enum class Helper : int { supplier, state_supplier };
 __device__ __forceinline__ Helper helper() {
   return static_cast<Helper>(__shfl_sync(~0u, static_cast<int>(threadIdx.x) / 32 - kGradientWarps, 0));
 }
@@ -121,10 +121,13 @@ __device__ __forceinline__ void copy_steps(bf16* x, bf16* dy, const GradientMaps
   hopper::copy_box(x, maps.x, vh * 64, step, k.b, full);
   hopper::copy_box(dy, maps.dy, vh * 64, step, k.b, full);
 }
+__device__ __forceinline__ int state_row(const SsdGeometry& g, const GradientBlock& k, int vh) {
+  return ((k.b * g.chunks + k.chunk) * g.virtual_heads + vh) * 64;
+}
 template <int kN>
 __device__ __forceinline__ void copy_state(tile::Panels<64, kN>& state, const CUtensorMap& map, const SsdGeometry& g,
                                            const GradientBlock& k, int vh, Barrier& full) {
-  const int row = ((k.b * g.chunks + k.chunk) * g.virtual_heads + vh) * 64;
+  const int row = state_row(g, k, vh);
 #pragma unroll
   for (int c = 0; c < kN / 64; ++c) hopper::copy_box(state.cells + c * state.panel_cells, map, c * 64, row, full);
 }
@@ -132,26 +135,36 @@ __device__ __forceinline__ void copy_vector(float* target, const float* source, 
   hopper::copy_bytes(target, source, kSsdChunk * sizeof(float), full);
 }
 
-// Σ_r a_r · b_r over the rows of two matrices of kRows x 64 kPanels, by one warp: diagonals of products of 16 rows with 8.
-template <int kRows, int kPanels>
-__device__ __forceinline__ float sum_of_products(const bf16* a, const bf16* b) {
-  const tile::Operands<64> operands;
-  float top[4] = {}, bottom[4] = {};  // of 16 rows
+// The same into L2, a head before its stage is free: a copy out of memory takes as long as a head.
+__device__ __forceinline__ void prefetch_steps(const GradientMaps& maps, const GradientBlock& k, int vh) {
+  const int step = k.chunk * static_cast<int>(kSsdChunk);
+  hopper::prefetch_box(maps.x, vh * 64, step, k.b);
+  hopper::prefetch_box(maps.dy, vh * 64, step, k.b);
+}
+template <int kN>
+__device__ __forceinline__ void prefetch_state(const CUtensorMap& map, const SsdGeometry& g, const GradientBlock& k, int vh) {
+  const int row = state_row(g, k, vh);
 #pragma unroll
-  for (int c = 0; c < kPanels; ++c) {
+  for (int c = 0; c < kN / 64; ++c) hopper::prefetch_box(map, c * 64, row);
+}
+
+// a · b of 16 rows in two matrices, summed over kBlocks blocks of 16 columns from `column` on: the diagonal of a product of 16 rows with
+// 16. Eight of the lanes hold it, two rows each; see keep_diagonal. Rows of 64 elements.
+template <int kBlocks>
+__device__ __forceinline__ float diagonal_of_product(const tile::Operands<64>& operands, const bf16* a, const bf16* b, int column) {
+  float top[4] = {}, bottom[4] = {};
 #pragma unroll
-    for (int k = 0; k < 4; ++k) {
-      const auto left = operands.a(a + c * kRows * 64, k * 16), right = operands.b(b + c * kRows * 64, k * 16);
-#pragma unroll
-      for (int row = 0; row < kRows; row += 16) {
-        const tile::Fragment f = left.at(row), h = right.at(row);
-        tile::mma(top, f, h.w[0], h.w[1]);
-        tile::mma(bottom, f, h.w[2], h.w[3]);
-      }
-    }
+  for (int k = 0; k < kBlocks; ++k) {
+    const tile::Fragment f = operands.a(a, column + k * 16).at(0), h = operands.b(b, column + k * 16).at(0);
+    tile::mma(top, f, h.w[0], h.w[1]);
+    tile::mma(bottom, f, h.w[2], h.w[3]);
   }
-  const int lane = threadIdx.x % 32, column = lane / 4 - lane % 4 * 2;  // of the diagonal, among the thread's two
-  return warp_sum(column == 0 ? top[0] + bottom[2] : column == 1 ? top[1] + bottom[3] : 0.0f);
+  return threadIdx.x / 4 % 2 == 0 ? top[0] + bottom[2] : top[1] + bottom[3];
+}
+// One value for each of 8 rows r: those of lanes 4 r + r / 2.
+__device__ __forceinline__ void keep_diagonal(float* target, float value) {
+  const int lane = threadIdx.x % 32, row = lane / 4;
+  if (lane % 4 == row / 2) target[row] = value;
 }
 
 #endif  // LMX_HOPPER

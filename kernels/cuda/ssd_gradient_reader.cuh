@@ -5,8 +5,8 @@
 //   dCB_ij = Σ_h E_ij (dy_i · x_j)     dC_i = Σ_h e^{s_i} h dy_i + Σ_j dCB_ij B_j     dB_j += Σ_i dCB_ij C_i
 // and per head, from the same accumulators (so that what cancels in their cumulative sum does cancel):
 //   W_ij = (C_i·B_j) E_ij (dy_i · x_j);  decay_term_i = Σ_j W_ij - Σ_k W_ki + e^{s_i} C_i · (h dy_i)
-// Of the two warps of 16 steps i, one takes blocks 0, 1, 4 and 5 of 16 steps j and the other one the rest; of
-// dC, each takes half the columns.
+// Of dC, each of the two warps of 16 steps i takes half the columns. Pairs of blocks (i, j) go to warps as in TilesOf, nine to each
+// warpgroup: rows of late steps have more of them.
 #pragma once
 
 #include "reduce.cuh"
@@ -19,7 +19,8 @@ template <int kP, int kN, int kPieces>
 struct GradientReader {
   static constexpr int part = kPieces == 1 ? kN : 64;  // columns of C and B at a time while scores are made
   static constexpr int half = kN / 2;             // columns of dC of one warp
-  static constexpr int own_tiles = kStepBlocks / kGradientShare;
+  static constexpr int own_tiles = 3;
+  static constexpr int warpgroups = kGradientWarps / 4;
   static constexpr int t_tiles = half < 32 ? half / 8 : 4;  // of 8 columns of h dy at a time
   struct alignas(tile::kPanelAlignment) Stage {
     tile::Panels<kP, kN> h;
@@ -29,7 +30,7 @@ struct GradientReader {
     float decay_weight[kSsdChunk];
     // left by the computing warps
     float column_sums[kStepBlocks * (kStepBlocks + 1) / 2][16];  // Σ_i W_ij of one pair of blocks
-    float row_sums[kGradientShare][kSsdChunk];                   // each warp's part of Σ_j W_ij + q_i
+    float row_sums[warpgroups][kSsdChunk];                       // each warpgroup's part of Σ_j W_ij + q_i
     Barrier full, empty;                                         // Hopper's (ssd_head_ring.cuh)
   };
   struct alignas(tile::kPanelAlignment) Fixed {
@@ -118,6 +119,9 @@ struct GradientReader {
               copy_state(stage.h, maps.states, g, k, vh, stage.full);
               copy_vector(stage.decay, p.steps.decay + steps, stage.full);
               copy_vector(stage.decay_weight, p.steps.decay_weight + steps, stage.full);
+              if (vh + 1 == k.last) return;
+              prefetch_steps(maps, k, vh + 1);
+              prefetch_state<kN>(maps.states, g, k, vh + 1);
             },
             [&](int head, const Stage& stage) { take_term<4>(p, k, stage, k.first + head, 0, 1.0f, threadIdx.x % 32 * 4); });
     __syncthreads();
@@ -151,43 +155,87 @@ struct GradientReader {
     float dc[half / 8][4];
   };
 
+  // The pairs of blocks (steps i, steps j) of a warp: two neighbouring blocks j, then one, each with the rows i of one warp of either
+  // half of the chunk, b and 7 - b. A warpgroup makes the products of its four warps together; those with j > i are left out.
+  //   rows of steps 64 ...: blocks j   0 1 | 2 3 | 4 5 | 6 | 7      rows of steps 0 ...: 0 1 | 2 | 3
+  //   warpgroup                         2     3     1    0   2                            0    1   3
+  struct TilesOf {
+    int pair_rows, pair, single_rows, single;
+
+    __device__ __forceinline__ explicit TilesOf(StepOwner owner) {
+      const int other = kStepBlocks - 1 - owner.block, low = min(owner.block, other), high = max(owner.block, other);
+      switch (warpgroup_of(owner)) {
+        case 0: pair_rows = low, pair = 0, single_rows = high, single = 6; break;
+        case 1: pair_rows = high, pair = 4, single_rows = low, single = 2; break;
+        case 2: pair_rows = high, pair = 0, single_rows = high, single = 7; break;
+        default: pair_rows = high, pair = 2, single_rows = low, single = 3; break;
+      }
+    }
+    __device__ __forceinline__ int rows(int s) const { return s < 2 ? pair_rows : single_rows; }
+    __device__ __forceinline__ int block(int s) const { return s < 2 ? pair + s : single; }
+  };
+  static __device__ __forceinline__ int warpgroup_of(StepOwner owner) { return owner.block / 4 * 2 + owner.share; }
+
   // One head.
   static __device__ __forceinline__ void add_head(Sums& sums, const Fixed& fixed, Stage& stage, const tile::Operands<kP>& on_p,
                                                  const tile::Operands<kN>& on_n, StepOwner owner, float inside) {
-    const int lane = threadIdx.x % 32, mine = owner.block;
-    tile::Fragment dy[kP / 16];
-#pragma unroll
-    for (int q = 0; q < kP / 16; ++q) dy[q] = on_p.a(stage.dy, q * 16).at(mine * 16);
-    const RowPair decay = row_values(stage.decay + mine * 16);
-    RowPair sum = {0, 0};
-    const RowPair keep = {tile::exp2_fast(decay.top), tile::exp2_fast(decay.bottom)};
-#pragma unroll
-    for (int s = 0; s < own_tiles; s += 2) {
-      const int first = block_of(s, owner.share);
-      if (first > last_of_warpgroup(mine)) break;
-      float product[4][4];  // dy · xᵀ
-      tile::begin_products();
-      stage.x.start_transposed_product(product, dy, first * 16, false);
-      tile::finish_products();
-      tile::settle(product);
-      if (first <= mine) add_block(sums.dcb[s], sum, fixed, stage, product[0], decay, first, mine);
-      if (first < mine) add_block(sums.dcb[s + 1], sum, fixed, stage, product[2], decay, first + 1, mine);
-    }
-    const RowPair read = add_states(sums.dc, fixed, stage, on_n, dy, keep, mine, owner.share * half);
-    const float top = tile::quad_sum(inside * sum.top + keep.top * read.top);
-    const float bottom = tile::quad_sum(inside * sum.bottom + keep.bottom * read.bottom);
-    if (lane % 4 == 0) {
-      stage.row_sums[owner.share][mine * 16 + lane / 4] = top;
-      stage.row_sums[owner.share][mine * 16 + lane / 4 + 8] = bottom;
-    }
+    const int mine = owner.block;
+    const TilesOf tiles(owner);
+    const RowPair pair = add_blocks<2>(sums.dcb, fixed, stage, on_p, tiles.pair_rows, tiles.pair);
+    const RowPair single = add_blocks<1>(sums.dcb + 2, fixed, stage, on_p, tiles.single_rows, tiles.single);
+    const RowPair own = decays_of(stage, mine);
+    const RowPair keep = {tile::exp2_fast(own.top), tile::exp2_fast(own.bottom)};
+    const RowPair read = add_states(sums.dc, fixed, stage, on_n, steps_of(stage, on_p, mine), keep, mine, owner.share * half);
+    const auto sum_of = [&](float of_pair, float of_single, bool own_rows) {
+      return inside * ((tiles.pair_rows == mine) == own_rows ? of_pair : 0.0f) +
+             inside * ((tiles.single_rows == mine) == own_rows ? of_single : 0.0f);
+    };
+    float* const target = stage.row_sums[warpgroup_of(owner)];
+    store_rows(target + mine * 16, {sum_of(pair.top, single.top, true) + keep.top * read.top,
+                                    sum_of(pair.bottom, single.bottom, true) + keep.bottom * read.bottom});
+    store_rows(target + (kStepBlocks - 1 - mine) * 16,
+               {sum_of(pair.top, single.top, false), sum_of(pair.bottom, single.bottom, false)});
   }
 
-  // A warp's s-th block of steps j: in pairs, so that a warpgroup makes the products of 32 steps at a time.
-  static __device__ __forceinline__ int block_of(int s, int share) {
-    return s / 2 * 4 + share * 2 + s % 2;
+  // A warp's rows of dy, and of decays.
+  struct Rows {
+    tile::Fragment f[kP / 16];
+  };
+  static __device__ __forceinline__ Rows steps_of(const Stage& stage, const tile::Operands<kP>& on_p, int block) {
+    Rows dy;
+#pragma unroll
+    for (int q = 0; q < kP / 16; ++q) dy.f[q] = on_p.a(stage.dy, q * 16).at(block * 16);
+    return dy;
   }
-  // The last block of steps i of a warp's warpgroup, whose warps make products together.
-  static __device__ __forceinline__ int last_of_warpgroup(int block) { return block | 3; }
+  static __device__ __forceinline__ RowPair decays_of(const Stage& stage, int block) { return row_values(stage.decay + block * 16); }
+
+  // Row by row the sum over the four threads that have parts of it.
+  static __device__ __forceinline__ void store_rows(float* target, RowPair sum) {
+    const int lane = threadIdx.x % 32;
+    sum = {tile::quad_sum(sum.top), tile::quad_sum(sum.bottom)};
+    if (lane % 4 != 0) return;
+    target[lane / 4] = sum.top;
+    target[lane / 4 + 8] = sum.bottom;
+  }
+
+  // kBlocks neighbouring blocks j of a block of steps i; returns the sums of W over them, row by row.
+  template <int kBlocks>
+  static __device__ __forceinline__ RowPair add_blocks(float (*dcb)[2][4], const Fixed& fixed, Stage& stage,
+                                                       const tile::Operands<kP>& on_p, int rows, int first) {
+    float product[kBlocks * 2][4];  // dy · xᵀ
+    const Rows dy = steps_of(stage, on_p, rows);
+    tile::begin_products();
+    stage.x.start_transposed_product(product, dy.f, first * 16, false);
+    tile::finish_products();
+    tile::settle(product);
+    const RowPair decay = decays_of(stage, rows);
+    RowPair sum = {0, 0};
+#pragma unroll
+    for (int s = 0; s < kBlocks; ++s) {
+      if (first + s <= rows) add_block(dcb[s], sum, fixed, stage, product[s * 2], decay, first + s, rows);
+    }
+    return sum;
+  }
 
   // dCB and W of one pair of blocks; s: dy · xᵀ, two neighbouring accumulators.
   static __device__ __forceinline__ void add_block(float (&dcb)[2][4], RowPair& row_sum, const Fixed& fixed,
@@ -238,14 +286,13 @@ struct GradientReader {
   // four threads of a row.
   static __device__ __forceinline__ RowPair add_states(float (&dc)[half / 8][4], const Fixed& fixed,
                                                        const Stage& stage, const tile::Operands<kN>& on_n,
-                                                       const tile::Fragment (&dy)[kP / 16], RowPair keep,
-                                                       int mine, int first) {
+                                                       const Rows& dy, RowPair keep, int mine, int first) {
     RowPair read = {0, 0};
 #pragma unroll
     for (int n = 0; n < half / 8; n += t_tiles) {
       float t[t_tiles][4];
       tile::begin_products();
-      stage.h.start_product(t, dy, first + n * 8, false);
+      stage.h.start_product(t, dy.f, first + n * 8, false);
       tile::finish_products();
       tile::settle(t);
 #pragma unroll
@@ -282,8 +329,8 @@ struct GradientReader {
       if (later >= step / 16) columns.add(stage.column_sums[Scores::index(step / 16, later)] + step % 16);
     }
     Steps<kSteps> rows = {};
-    rows.add(stage.row_sums[0] + step);
-    rows.add(stage.row_sums[1] + step);
+#pragma unroll
+    for (int w = 0; w < warpgroups; ++w) rows.add(stage.row_sums[w] + step);
 #pragma unroll
     for (int e = 0; e < kSteps; ++e) rows.v[e] -= inside * columns.v[e];
     rows.store(p.decay_term + piece * p.g.virtual_step_count() + k.terms + vh * p.g.steps_per_head() + step);
@@ -300,14 +347,15 @@ struct GradientReader {
     const index_t partial_stride = index_t{g.groups} * g.state;
     const index_t partial_at = mine * 16 * partial_stride + index_t{k.group} * g.state + n0 + first;
     const tile::Operands<kSsdChunk> on_dcb;
+    const TilesOf tiles(k.mine);
 #pragma unroll
     for (int s = 0; s < own_tiles; ++s) {
-      const int block = block_of(s, k.mine.share);
-      if (block > mine) break;
+      const int block = tiles.block(s), rows = tiles.rows(s);
+      if (block > rows) continue;
       const tile::Fragment f = tile::to_fragment(dcb[s][0], dcb[s][1]);
 #pragma unroll
       for (int w = 0; w < 4; ++w) {
-        bf16* const at = shared + tile::place<kSsdChunk>(mine * 16 + fragment_row(w), block * 2 + w / 2);
+        bf16* const at = shared + tile::place<kSsdChunk>(rows * 16 + fragment_row(w), block * 2 + w / 2);
         reinterpret_cast<std::uint32_t*>(at)[lane % 4] = f.w[w];
       }
     }

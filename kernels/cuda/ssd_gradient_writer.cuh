@@ -33,12 +33,17 @@ struct GradientWriter {
     float terms[kGradientShare][2][kSsdChunk];  // each warp's part of write and direct
     float skip[kGradientWarps], carry[kGradientWarps];
   };
-  // With Hopper's copy engine (ssd_head_ring.cuh): h is there too; <h, G> and Σ dy · x are the helper's.
-  struct alignas(tile::kPanelAlignment) EngineStage {
+  // With Hopper's copy engine (ssd_head_ring.cuh): h is there too, and states are in a ring of their own, since the products that need
+  // them come first.
+  struct alignas(tile::kPanelAlignment) EngineStates {
     State grad, h;
+    Barrier full, empty;
+  };
+  struct alignas(tile::kPanelAlignment) EngineStage {
     bf16 x[kSsdChunk * kP], dy[kSsdChunk * kP];
     float decay[kSsdChunk], delta[kSsdChunk];
     float terms[kGradientShare][2][kSsdChunk];
+    float skip[kGradientWarps][8], carry[kGradientWarps][8];  // each warp's parts
     Barrier full, empty;
   };
   static constexpr int engine_stages = 2;
@@ -53,7 +58,7 @@ struct GradientWriter {
     const std::size_t ring = stages * sizeof(Stage), with_scores = (stages - 1) * sizeof(Stage) + scores;
     return sizeof(Fixed) + (ring > with_scores ? ring : with_scores);
   }
-  static constexpr std::size_t engine_bytes() { return sizeof(Fixed) + engine_stages * sizeof(EngineStage); }
+  static constexpr std::size_t engine_bytes() { return sizeof(Fixed) + engine_stages * (sizeof(EngineStates) + sizeof(EngineStage)); }
 
   static __device__ void run(const SsdGradient& p, unsigned char* shared_bytes, const GradientWork& work, int n0,
                              int stages) {
@@ -91,7 +96,7 @@ struct GradientWriter {
       float v[half_p / 8][4];
       multiply(v, db, b_own, fixed, stage, on_p, on_n, k.mine);
       if constexpr (kDx) {
-        const float skip = write_dx(p, k, stage, fixed, on_p, v, vh);
+        const float skip = write_dx(p, k.mine, stage, fixed, on_p, v, vh);
         tile::store_rows<half_p>(fixed.out[threadIdx.x / 32], v,
                                  p.dxbc + (k.row + mine * 16) * g.channels + vh * kP + k.mine.share * half_p, g.channels,
                                  k.length - mine * 16, half_p);
@@ -108,59 +113,31 @@ struct GradientWriter {
 #if LMX_HOPPER
   // The same with the copy engine: what all threads do first, the helping warps, the computing ones.
   using Ring = HeadRing<engine_stages, EngineStage>;
-  static __device__ __forceinline__ EngineStage* stages(unsigned char* shared_bytes) {
-    return reinterpret_cast<EngineStage*>(shared_bytes + sizeof(Fixed));
+  using StateRing = HeadRing<engine_stages, EngineStates>;
+  static __device__ __forceinline__ EngineStates* states(unsigned char* shared_bytes) {
+    return reinterpret_cast<EngineStates*>(shared_bytes + sizeof(Fixed));
   }
-  static __device__ void begin(unsigned char* shared_bytes) { Ring(stages(shared_bytes), 0).make_barriers(kGradientWarps + 2); }
+  static __device__ __forceinline__ EngineStage* stages(unsigned char* shared_bytes) {
+    return reinterpret_cast<EngineStage*>(states(shared_bytes) + engine_stages);
+  }
+  static __device__ void begin(unsigned char* shared_bytes) {
+    StateRing(states(shared_bytes), 0).make_barriers(kGradientWarps);
+    Ring(stages(shared_bytes), 0).make_barriers(kGradientWarps);
+  }
 
   static __device__ void help(const SsdGradient& p, const GradientMaps& maps, unsigned char* shared_bytes, const GradientWork& work) {
     static_assert(kP == 64 && kN >= 64 && kDx && kDb, "panels of 64 columns");
-    static_assert(kSsdChunk * kN * sizeof(bf16) <= offsetof(EngineStage, decay), "the barriers of the last stage, which makes scores");
-    constexpr int copied_bytes = offsetof(EngineStage, terms);
-    const SsdGeometry& g = p.g;
     const GradientBlock k(p, work);
-    const Ring ring(stages(shared_bytes), k.last - k.first);
-    const int lane = threadIdx.x % 32;
-    const index_t sums = (index_t{k.b} * g.chunks + k.chunk) * g.virtual_heads + k.first;
     switch (helper()) {
-      case Helper::supplier:
-        ring.template supply_heads<copied_bytes>(
-            [] { wait_for_scores<1>(); },
-            [&](int head, EngineStage& stage) {
-              const int vh = k.first + head;
-              const index_t steps = k.steps + g.head_of(vh) * g.steps_per_head();
-              copy_steps(stage.x, stage.dy, maps, k, vh, stage.full);
-              copy_state(stage.grad, maps.grads, g, k, vh, stage.full);
-              copy_state(stage.h, maps.states, g, k, vh, stage.full);
-              copy_vector(stage.decay, p.steps.decay + steps, stage.full);
-              copy_vector(stage.delta, p.steps.delta + steps, stage.full);
-            },
-            [&](int head, const EngineStage& stage) {
-              take_term<4>(p, k, stage, k.first + head, 0, lane * 4);
-              take_term<4>(p, k, stage, k.first + head, 1, lane * 4);
-            });
-        return;
-      case Helper::second:
-        wait_for_scores<1>();
-        ring.use_heads([&](int head, const EngineStage& stage) {
-          const float skip = sum_of_products<kSsdChunk, 1>(stage.dy, stage.x);
-          if (lane == 0) p.skip_term[sums + head] = skip;
-        });
-        return;
-      case Helper::third:
-        wait_for_scores<1>();
-        ring.use_heads([&](int head, const EngineStage& stage) {
-          const float product = sum_of_products<kP, kN / 64>(stage.h.cells, stage.grad.cells);
-          if (lane == 0) p.carry_term[sums + head] = product * tile::exp2_fast(stage.decay[kSsdChunk - 1]);
-        });
-        return;
+      case Helper::supplier: return supply_steps(p, maps, shared_bytes, k);
+      case Helper::state_supplier: return supply_states(p, maps, shared_bytes, k);
       default: return;
     }
   }
 
   static __device__ void compute(const SsdGradient& p, const GradientMaps& maps, unsigned char* shared_bytes, const GradientWork& work) {
     auto& fixed = *reinterpret_cast<Fixed*>(shared_bytes);
-    auto* const tiles = reinterpret_cast<bf16*>(stages(shared_bytes) + engine_stages - 1);
+    auto* const tiles = reinterpret_cast<bf16*>(states(shared_bytes) + engine_stages - 1);
     const SsdGeometry& g = p.g;
     const GradientBlock k(p, work);
     tile::Fragment b_own[kN / 16];  // rows of B, then of b
@@ -170,20 +147,34 @@ struct GradientWriter {
     show_scores();
     const tile::Operands<kP> on_p;
     float db[half_n / 8][4] = {};
-    Ring(stages(shared_bytes), k.last - k.first).use_heads([&](int head, EngineStage& stage) {
+    const int heads = k.last - k.first;
+    const StateRing state_ring(states(shared_bytes), heads);
+    const Ring ring(stages(shared_bytes), heads);
+    typename StateRing::Turn state_turn;
+    typename Ring::Turn turn;
+    for (int head = 0; head < heads; ++head) {
       const int vh = k.first + head;
+      // Of V and dx a warp takes rows at both ends of the chunk in turn: the first have more later steps.
+      const StepOwner rows = {head % 2 == 0 ? k.mine.block : kStepBlocks - 1 - k.mine.block, k.mine.share};
       float v[half_p / 8][4];
-      tile::Fragment x[kP / 16];
-      load_weighted(x, stage, on_p, k.mine.block);
-      tile::begin_products();
-      stage.grad.start_transposed_product(v, b, k.mine.block / 4 * 64, k.mine.share * half_p, false);
-      stage.grad.start_product(db, x, k.mine.share * half_n, true);
-      tile::finish_products();
-      tile::settle(db);
-      tile::settle(v);
-      write_dx(p, k, stage, fixed, on_p, v, vh);
-      store_box(fixed, maps.dx, k, v, vh);
-    });
+      ring.use_next(turn, [&](EngineStage& stage) {
+        tile::Fragment x[kP / 16];
+        load_weighted(x, stage, on_p, k.mine.block);
+        state_ring.use_next(state_turn, [&](const EngineStates& state) {
+          tile::begin_products();
+          state.grad.start_transposed_product(v, b, rows.block / 4 * 64, rows.share * half_p, false);
+          state.grad.start_product(db, x, k.mine.share * half_n, true);
+          hopper::commit_products();
+          add_sums(stage, state, on_p);
+          hopper::wait_products<0>();
+          tile::settle(db);
+          tile::settle(v);
+          hopper::settle(x);
+        });
+        write_dx(p, rows, stage, fixed, on_p, v, vh);
+      });
+      store_box(fixed, maps.dx, k, rows, v, vh);
+    }
     if (threadIdx.x % 32 == 0) hopper::wait_stores_read();
     store_db(p, k, db, 0);
   }
@@ -212,12 +203,11 @@ struct GradientWriter {
   // V, dx and the terms of one head's 16 steps, over the warp's half of the channels; v: G B_j, then dx. Returns the thread's part of
   // dy · x.
   template <class Stage>
-  static __device__ __forceinline__ float write_dx(const SsdGradient& p, const GradientBlock& k, Stage& stage,
-                                                   Fixed& fixed, const tile::Operands<kP>& on_p,
-                                                   float (&v)[half_p / 8][4], int vh) {
+  static __device__ __forceinline__ float write_dx(const SsdGradient& p, StepOwner rows, Stage& stage, Fixed& fixed,
+                                                   const tile::Operands<kP>& on_p, float (&v)[half_p / 8][4], int vh) {
     const SsdGeometry& g = p.g;
-    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, mine = k.mine.block;
-    const int channel = k.mine.share * half_p;
+    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, mine = rows.block;
+    const int channel = rows.share * half_p;
     const float reference = stage.decay[mine * 16 + 15];
     fixed.decays[warp].template fill<true>(stage.decay, reference);
     const float left = tile::exp2_fast(fminf(stage.decay[kSsdChunk - 1] - reference, 0.0f));
@@ -287,15 +277,75 @@ struct GradientWriter {
     const RowPair direct_sum = {tile::quad_sum(direct.top), tile::quad_sum(direct.bottom)};
     if (lane % 4 == 0) {
       const int at = mine * 16 + lane / 4;
-      stage.terms[k.mine.share][0][at] = write_sum.top;
-      stage.terms[k.mine.share][0][at + 8] = write_sum.bottom;
-      stage.terms[k.mine.share][1][at] = direct_sum.top;
-      stage.terms[k.mine.share][1][at + 8] = direct_sum.bottom;
+      stage.terms[rows.share][0][at] = write_sum.top;
+      stage.terms[rows.share][0][at + 8] = write_sum.bottom;
+      stage.terms[rows.share][1][at] = direct_sum.top;
+      stage.terms[rows.share][1][at + 8] = direct_sum.bottom;
     }
     return skip;
   }
 
 #if LMX_HOPPER
+  static __device__ __forceinline__ void supply_steps(const SsdGradient& p, const GradientMaps& maps, unsigned char* shared_bytes,
+                                                      const GradientBlock& k) {
+    constexpr int copied_bytes = offsetof(EngineStage, terms);
+    const SsdGeometry& g = p.g;
+    const int lane = threadIdx.x % 32;
+    const index_t sums = (index_t{k.b} * g.chunks + k.chunk) * g.virtual_heads + k.first;
+    Ring(stages(shared_bytes), k.last - k.first)
+        .template supply_heads<copied_bytes>(
+            [] { wait_for_scores<1>(); },
+            [&](int head, EngineStage& stage) {
+              const int vh = k.first + head;
+              const index_t steps = k.steps + g.head_of(vh) * g.steps_per_head();
+              copy_steps(stage.x, stage.dy, maps, k, vh, stage.full);
+              copy_vector(stage.decay, p.steps.decay + steps, stage.full);
+              copy_vector(stage.delta, p.steps.delta + steps, stage.full);
+              if (vh + 1 < k.last) prefetch_steps(maps, k, vh + 1);
+            },
+            [&](int head, const EngineStage& stage) {
+              take_term<4>(p, k, stage, k.first + head, 0, lane * 4);
+              take_term<4>(p, k, stage, k.first + head, 1, lane * 4);
+              static_assert(kGradientWarps * 8 == 32 * 4, "four parts a lane");
+              const float skip = warp_sum(sum_of_four(stage.skip[0] + lane * 4));
+              const float carry = warp_sum(sum_of_four(stage.carry[0] + lane * 4));
+              if (lane != 0) return;
+              p.skip_term[sums + head] = skip;
+              p.carry_term[sums + head] = carry;
+            });
+  }
+  static __device__ __forceinline__ void supply_states(const SsdGradient& p, const GradientMaps& maps, unsigned char* shared_bytes,
+                                                       const GradientBlock& k) {
+    static_assert(kSsdChunk * kN * sizeof(bf16) <= offsetof(EngineStates, full), "the barriers of the last stage, which makes scores");
+    StateRing(states(shared_bytes), k.last - k.first)
+        .template supply_heads<offsetof(EngineStates, full)>(
+            [] { wait_for_scores<1>(); },
+            [&](int head, EngineStates& stage) {
+              const int vh = k.first + head;
+              copy_state(stage.grad, maps.grads, p.g, k, vh, stage.full);
+              copy_state(stage.h, maps.states, p.g, k, vh, stage.full);
+              if (vh + 1 == k.last) return;
+              prefetch_state<kN>(maps.grads, p.g, k, vh + 1);
+              prefetch_state<kN>(maps.states, p.g, k, vh + 1);
+            },
+            [](int, const EngineStates&) {});
+  }
+  static __device__ __forceinline__ float sum_of_four(const float* at) {
+    const float4 v = *reinterpret_cast<const float4*>(at);
+    return v.x + v.y + (v.z + v.w);
+  }
+
+  // The warp's parts of Σ dy · x and of e^S <h, G>, while its warpgroup's products are made.
+  static __device__ __forceinline__ void add_sums(EngineStage& stage, const EngineStates& state, const tile::Operands<kP>& on_p) {
+    constexpr int blocks = kN / 64;  // of the state's columns, a warp
+    const int warp = __shfl_sync(~0u, threadIdx.x / 32, 0), place = warp / 4 * blocks, panel = place / 4 * State::panel_cells;
+    const int row = warp / 2 * 16 * kP, state_row = warp % 4 * 16 * 64;
+    keep_diagonal(stage.skip[warp], diagonal_of_product<kP / 32>(on_p, stage.dy + row, stage.x + row, warp % 2 * half_p));
+    const float carry = diagonal_of_product<blocks>(on_p, state.h.cells + panel + state_row, state.grad.cells + panel + state_row,
+                                                    place % 4 * 16);
+    keep_diagonal(stage.carry[warp], carry * tile::exp2_fast(stage.decay[kSsdChunk - 1]));
+  }
+
   // A warp's rows of B in panels, where its warpgroup's product finds them: in the order of warps.
   static __device__ __forceinline__ void keep_rows(tile::Panels<kSsdChunk, kN>& b, const tile::Fragment (&rows)[kN / 16],
                                                    StepOwner owner) {
@@ -310,7 +360,7 @@ struct GradientWriter {
 
   // dx of the warp's 16 steps and half of the channels, by the copy engine.
   static __device__ __forceinline__ void store_box(Fixed& fixed, const CUtensorMap& map, const GradientBlock& k,
-                                                   const float (&dx)[half_p / 8][4], int vh) {
+                                                   StepOwner rows, const float (&dx)[half_p / 8][4], int vh) {
     const int lane = threadIdx.x % 32, row = lane % 16, warp = threadIdx.x / 32;
     bf16* const out = fixed.out[warp];
     const std::uint32_t own = tile::shared_address(out + tile::place<half_p>(row, lane / 16));
@@ -321,8 +371,8 @@ struct GradientWriter {
     hopper::show_writes();
     __syncwarp();
     if (lane == 0) {
-      const int step = k.chunk * static_cast<int>(kSsdChunk) + k.mine.block * 16;
-      hopper::store_box(map, out, vh * kP + k.mine.share * half_p, step, k.b);
+      const int step = k.chunk * static_cast<int>(kSsdChunk) + rows.block * 16;
+      hopper::store_box(map, out, vh * kP + rows.share * half_p, step, k.b);
       hopper::commit_stores();
     }
   }

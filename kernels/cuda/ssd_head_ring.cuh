@@ -26,22 +26,28 @@ class HeadRing {
     hopper::show_barriers();
   }
 
+  using Turn = hopper::Turn<kStages>;
+
   // A warp that uses stages: use(head, stage).
   template <class Use>
   __device__ __forceinline__ void use_heads(Use use) const {
-    int slot = 0, parity = 0;
-    for (int head = 0; head < heads_; ++head) {
-      Stage& stage = stages_[slot];
-      hopper::wait(stage.full, parity);
-      use(head, stage);
-      __syncwarp();
-      if (threadIdx.x % 32 == 0) hopper::arrive(stage.empty);
-      advance(slot, parity);
-    }
+    Turn turn;
+    for (int head = 0; head < heads_; ++head) use_next(turn, [&](Stage& stage) { use(head, stage); });
+  }
+  // The same, one head at a time.
+  template <class Use>
+  __device__ __forceinline__ void use_next(Turn& turn, Use use) const {
+    Stage& stage = stages_[turn.slot];
+    hopper::wait(stage.full, turn.parity);
+    use(stage);
+    __syncwarp();
+    if (threadIdx.x % 32 == 0) hopper::arrive(stage.empty);
+    turn.advance();
   }
 
   // The supplier. One lane calls load(head, stage), which starts copies of kBytes that complete on stage.full; the warp calls
-  // take(head, stage) when all are done with the head. wait_for_last(): until the last stage, which serves other ends before, is free.
+  // take(head, stage) when all are done with the head: it reads what they left, the copies of the stage's next head are under way.
+  // wait_for_last(): until the last stage, which serves other ends before, is free.
   template <int kBytes, class Wait, class Load, class Take>
   __device__ __forceinline__ void supply_heads(Wait wait_for_last, Load load, Take take) const {
     const bool leads = threadIdx.x % 32 == 0;
@@ -59,26 +65,21 @@ class HeadRing {
       start(head, stages_[head]);
       allow(head, stages_[head]);
     }
-    int slot = 0, parity = 0;
+    Turn turn;
 #pragma unroll 1
     for (int head = 0; head < heads_; ++head) {
-      Stage& stage = stages_[slot];
-      hopper::wait(stage.empty, parity);
+      Stage& stage = stages_[turn.slot];
+      hopper::wait(stage.empty, turn.parity);
       __syncwarp();
       start(head + kStages, stage);
       take(head, stage);
       __syncwarp();
       allow(head + kStages, stage);
-      advance(slot, parity);
+      turn.advance();
     }
   }
 
  private:
-  static __device__ __forceinline__ void advance(int& slot, int& parity) {
-    if (++slot < kStages) return;
-    slot = 0;
-    parity ^= 1;
-  }
   Stage* stages_;
   int heads_;
 };
