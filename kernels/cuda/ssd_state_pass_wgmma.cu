@@ -24,10 +24,9 @@ using hopper::Barrier;
 using hopper::Turn;
 using tile::Fragment;
 
-constexpr int kWidth = 64;                // channels of a virtual head
-constexpr int kRows = 64;                 // steps of a stage
-constexpr int kPanelBytes = kRows * 128;  // 64 steps x 64 columns
-constexpr int kGroupThreads = 128;        // of a warpgroup
+constexpr int kWidth = 64;          // channels of a virtual head
+constexpr int kRows = 64;           // steps of a stage
+constexpr int kGroupThreads = 128;  // of a warpgroup
 
 constexpr int kThreads = kGroupThreads + 32;
 constexpr int kBlocks = 3;       // of a multiprocessor: what 128 registers a thread allow
@@ -35,7 +34,7 @@ constexpr int kWeightSlots = 2;  // chunks whose weights are ready
 
 template <int kN>
 struct Layout {
-  static constexpr int panels = kN / 64, stage_bytes = (1 + panels) * kPanelBytes;
+  static constexpr int panels = kN / 64;
   static constexpr int stages = kN == 128 ? 2 : 4;  // what the shared memory of a third of a multiprocessor holds
 };
 
@@ -115,7 +114,7 @@ class Feeder {
         auto& stage = shared_.stages[turn_.slot];
         Barrier& full = shared_.full[turn_.slot];
         hopper::wait(shared_.empty[turn_.slot], turn_.parity ^ 1);  // at once in the first round
-        hopper::arrive_expecting(full, L::stage_bytes);
+        hopper::arrive_expecting(full, sizeof stage);
         hopper::copy_box(stage.u, maps_.u, walk_.vh * kWidth, first, walk_.b, full);
 #pragma unroll
         for (int panel = 0; panel < L::panels; ++panel) {
@@ -217,7 +216,7 @@ class Consumer {
     __syncwarp();
   }
   __device__ __forceinline__ void start(float (&sum)[kN / 8][4], const Fragment (&f)[kRows / 16], int stage) const {
-    const auto v = hopper::columns(tile::shared_address(shared_.stages[stage].v), kPanelBytes);
+    const auto v = hopper::columns(tile::shared_address(shared_.stages[stage].v), kRows * 128);
     hopper::start_products();
 #pragma unroll
     for (int k = 0; k < kRows / 16; ++k) hopper::add_product<true>(sum, f[k], hopper::moved(v, k * 2048));
