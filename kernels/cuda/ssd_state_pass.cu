@@ -6,9 +6,9 @@
 // The weights w_k, two bf16 each so that only the product is rounded, multiply u in operand registers. Each
 // warp turns one chunk of four into Δ, s and w, four chunks ahead.
 //
-// 65536 tokens, 24 heads x 64, state 128 (batch 16): 25.8 GFLOP; u 201 MB + v 17 MB (805 MB from L2) + states
-// 201 MB = 0.42 GB, 100 us at 4.2 TB/s. Measured on an H200: 150 us (142 with
-// weights of one bf16, whose rounding shows in the states).
+// 65536 tokens, 24 heads x 64, state 128 (batch 16): 25.8 GFLOP; u 201 MB + v 17 MB (403 MB from L2) + states
+// 201 MB = 0.42 GB, 100 us at 4.2 TB/s. Measured on an H200: 151 us (142 with weights of one bf16, whose rounding
+// shows in the states).
 #include "check.h"
 #include "mma_tile.cuh"
 #include "ssd_chunk_weights.cuh"
