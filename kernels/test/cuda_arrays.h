@@ -86,9 +86,10 @@ class DeviceArray {
   static constexpr index_t guard = 256 / sizeof(T);  // keeps the first element as aligned as an allocation
   static constexpr int guard_byte = 0xa5;
   T& at(index_t i) { return host_[guard + i / cols_ * stride_ + i % cols_]; }
+  // Tests run on streams that do not wait for the default one, and a copy from pageable memory returns before it has arrived.
   void upload() {
-    cuda::check(cudaMemcpy(device_, host_.data(), host_.size() * sizeof(T), cudaMemcpyHostToDevice),
-                "cudaMemcpy");
+    cuda::check(cudaMemcpy(device_, host_.data(), host_.size() * sizeof(T), cudaMemcpyHostToDevice), "cudaMemcpy");
+    cuda::check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");
   }
 
   index_t rows_, cols_, stride_;

@@ -2,6 +2,7 @@
 // relative Frobenius errors no more than twice those of a plain bf16 implementation, NaN where nothing was written, guards around every buffer and gaps inside strided ones, and the
 // same bits when run twice. Exits 77 (skipped) where there is no device.
 //   test_cuda_operations [NAME...]      only operations whose names begin so
+//   test_cuda_operations K/N            every N-th operation from the K-th (0 to N - 1) on
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -171,7 +172,10 @@ int main(int argc, char** argv) {
     return 77;
   }
   const std::vector<std::string> wanted(argv + 1, argv + argc);
-  const auto is_wanted = [&](const Operation& op) {
+  int part = 0, parts = 0;
+  const bool in_parts = argc == 2 && std::sscanf(argv[1], "%d/%d", &part, &parts) == 2 && parts > 0;
+  const auto is_wanted = [&](const Operation& op, std::size_t number) {
+    if (in_parts) return number % static_cast<std::size_t>(parts) == static_cast<std::size_t>(part);
     const auto begins = [&](const std::string& name) { return op.name.rfind(name, 0) == 0; };
     return wanted.empty() || std::any_of(wanted.begin(), wanted.end(), begins);
   };
@@ -181,8 +185,9 @@ int main(int argc, char** argv) {
   StagedBackend staged(*device), plain_staged(*reference);
   double worst = 0;
   int count = 0;
+  std::size_t number = 0;
   for (const Operation& op : device_operations()) {
-    if (!is_wanted(op)) continue;
+    if (!is_wanted(op, number++)) continue;
     ++count;
     try {
       Distances ours, plain;
