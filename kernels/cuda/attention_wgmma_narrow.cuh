@@ -1,6 +1,6 @@
 // The backward of attention on Hopper for head_dim 64 (attention_wgmma.cu). Two warpgroups own 64 keys each and make scores, weights, ds,
-// dk and dv; a third makes dq of the queries whose ds they pass to it, 64 at a time, through a ring in shared memory, and passes it on to the
-// threads that add it up. Nobody who makes scores waits for dq, or for another block of threads.
+// dk and dv; a third makes dq of the queries whose ds they pass to it, 64 at a time, through a ring in shared memory, and passes it to the
+// threads that add it up. Those that make scores may be four units ahead of that, so they seldom wait for other blocks of threads.
 //
 // A unit is the 64 queries of half a step: 5.2 MFLOP, 1280 cycles. Bytes of shared memory read and written per unit, in KiB: sᵀ and dpᵀ 64
 // (K, V, Q and dO by both), dv and dk 32, dsᵀ 16 + 16, dq 16 + 16, loads 16, statistics 16: 1536 cycles at 128 bytes. Kᵀ, the other operand
