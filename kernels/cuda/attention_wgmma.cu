@@ -2,9 +2,9 @@
 //   sᵀ = K·Qᵀ   pᵀ = 2^(sᵀ - lse)   dv += pᵀ·dO   dsᵀ = pᵀ ⊙ (V·dOᵀ - delta)   dk += dsᵀ·Q   dq += ds·K
 // A block of threads owns 128 keys of one kv head and walks the query blocks from the last to the diagonal, in every block the heads of
 // its group. One warp loads (copy engine, three stages), two warpgroups own 64 keys each, with dk and dv in registers; scores are formed
-// transposed, so p and ds become operands without moving; ds goes through shared memory to dq, which the warpgroups share by queries
-// (head_dim 64: 128 queries at a time, in halves) or by channels (head_dim 128: 64 queries). The products of one half are under way
-// while the exponentials of the next are made.
+// transposed, so p and ds become operands without moving; ds goes through shared memory to dq. For head_dim 64 a third warpgroup makes dq
+// (attention_wgmma_narrow.cuh): the two others' products of one unit are under way while the exponentials of the next are made. For
+// head_dim 128 registers do not suffice for a third, and the two make dq themselves (attention_wgmma_wide.cuh).
 //
 // dq is the sum over key blocks, in a fixed order without a pass of its own: key block n waits until the counter of the query block says
 // that n have been added, adds its part in global memory (fp32, copy engine), and counts on. The first stores instead; the last one, on
@@ -15,8 +15,10 @@
 
 #include <algorithm>
 
-#include "attention_wgmma_consumer.cuh"
+#include "attention_wgmma_narrow.cuh"
+#include "attention_wgmma_wide.cuh"
 #include "check.h"
+#include "hopper_device.h"
 #include "launch.h"
 
 namespace lmx::cuda {
@@ -24,35 +26,45 @@ namespace {
 
 using namespace attention;
 
-template <int kDim>
-__global__ void __launch_bounds__(3 * kGroupThreads, 1)
-    backward_kernel(const __grid_constant__ CUtensorMap qkv, const __grid_constant__ CUtensorMap dout,
-                    const __grid_constant__ Problem s, const __grid_constant__ Buffers b) {
+__global__ void __launch_bounds__(4 * kGroupThreads, 1)
+    narrow_backward_engine_kernel(const __grid_constant__ CUtensorMap qkv, const __grid_constant__ CUtensorMap dout,
+                                  const __grid_constant__ Problem s, const __grid_constant__ Buffers b) {
 #if LMX_HOPPER
   extern __shared__ __align__(1024) unsigned char memory[];
-  auto& shared = *reinterpret_cast<Shared<kDim>*>(memory);
-  if (threadIdx.x == 0) {
-    hopper::make_barrier(shared.keys_full, 1);
-    for (int i = 0; i < kStages; ++i) {
-      hopper::make_barrier(shared.full[i], 1);
-      hopper::make_barrier(shared.empty[i], 2 * kGroupThreads / 32);
-    }
-    for (int i = 0; i < 2; ++i) {
-      hopper::make_barrier(shared.dq_full[i], kGroupThreads);
-      hopper::make_barrier(shared.dq_empty[i], 1);
-    }
-    hopper::show_barriers();
-  }
+  auto& shared = *reinterpret_cast<NarrowShared*>(memory);
+  if (threadIdx.x == 0) make_barriers(shared);
   __syncthreads();
   const int role = __shfl_sync(~0u, static_cast<int>(threadIdx.x) / kGroupThreads, 0);
   if (role == 0) {
     hopper::give_registers<24>();
-    if (threadIdx.x == 0) load(shared, qkv, dout, s, b);
-    if (threadIdx.x == 32) add_queries(shared, s, b, 0);
-    if (threadIdx.x == 64) add_queries(shared, s, b, 1);
+    if (threadIdx.x == 0) load<64>(shared, qkv, dout, s, b);
+    if (threadIdx.x == 32 || threadIdx.x == 64) add_parts<64>(shared.dq, shared.dq_full, shared.slot_empty, s, b, threadIdx.x / 32 - 1);
+  } else if (role == 1) {
+    hopper::give_registers<104>();
+    QueryOwner(shared, s, b).run();
+  } else {
+    hopper::take_registers<192>();
+    KeyOwner(shared, s, b, role - 2).run();
+  }
+#endif
+}
+
+__global__ void __launch_bounds__(3 * kGroupThreads, 1)
+    wide_backward_engine_kernel(const __grid_constant__ CUtensorMap qkv, const __grid_constant__ CUtensorMap dout,
+                                const __grid_constant__ Problem s, const __grid_constant__ Buffers b) {
+#if LMX_HOPPER
+  extern __shared__ __align__(1024) unsigned char memory[];
+  auto& shared = *reinterpret_cast<WideShared*>(memory);
+  if (threadIdx.x == 0) make_barriers(shared);
+  __syncthreads();
+  const int role = __shfl_sync(~0u, static_cast<int>(threadIdx.x) / kGroupThreads, 0);
+  if (role == 0) {
+    hopper::give_registers<24>();
+    if (threadIdx.x == 0) load<128>(shared, qkv, dout, s, b);
+    if (threadIdx.x == 32 || threadIdx.x == 64) add_parts<128>(shared.dq, shared.dq_full, shared.dq_empty, s, b, threadIdx.x / 32 - 1);
   } else {
     hopper::take_registers<240>();
-    Consumer<kDim>(shared, s, b, role - 1).run();
+    WideConsumer(shared, s, b, role - 1).run();
   }
 #endif
 }
@@ -122,27 +134,23 @@ void backward(const AttentionShape& s, const bf16* dout, const bf16* qkv, const 
   const index_t rows = s.batch * s.time;
   const CUtensorMap qkv_map = tensor_map(qkv, rows, s.packed_width(), Tiling<kDim>::queries);
   const CUtensorMap dout_map = tensor_map(dout, rows, s.query_width(), Tiling<kDim>::queries);
-  check(cudaFuncSetAttribute(backward_kernel<kDim>, cudaFuncAttributeMaxDynamicSharedMemorySize, sizeof(Shared<kDim>)),
-        "attention_wgmma: cudaFuncSetAttribute");
-  backward_kernel<kDim><<<static_cast<unsigned>(pairs * (s.time / kKeys)), 3 * kGroupThreads, sizeof(Shared<kDim>), stream>>>(
-      qkv_map, dout_map, problem, b);
+  const auto launch = [&](auto* kernel, int threads, std::size_t shared_bytes) {
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(shared_bytes)),
+          "attention_wgmma: cudaFuncSetAttribute");
+    kernel<<<static_cast<unsigned>(pairs * (s.time / kKeys)), threads, shared_bytes, stream>>>(qkv_map, dout_map, problem, b);
+  };
+  if constexpr (kDim == 64) {
+    launch(narrow_backward_engine_kernel, 4 * kGroupThreads, sizeof(NarrowShared));
+  } else {
+    launch(wide_backward_engine_kernel, 3 * kGroupThreads, sizeof(WideShared));
+  }
 }
 
 }  // namespace
 
 bool attention_wgmma_takes(const AttentionShape& s) { return s.time % kKeys == 0 && (s.head_dim == 64 || s.head_dim == 128); }
 
-bool attention_wgmma_runs() {
-  int device = 0, major = 0, minor = 0;
-  check(cudaGetDevice(&device), "cudaGetDevice");
-  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "cudaDeviceGetAttribute");
-  check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device), "cudaDeviceGetAttribute");
-  if (major != 9 || minor != 0) return false;
-  // In a build that is not for sm_90a the kernel is empty.
-  cudaFuncAttributes attributes;
-  check(cudaFuncGetAttributes(&attributes, backward_kernel<64>), "cudaFuncGetAttributes");
-  return attributes.numRegs > 64;
-}
+bool attention_wgmma_runs() { return runs_on_hopper(narrow_backward_engine_kernel); }
 
 std::size_t attention_wgmma_workspace(const AttentionShape& s) {
   const Sizes sizes(s);

@@ -1,5 +1,5 @@
-// What the threads of a block share in the backward of attention on Hopper (attention_wgmma.cu): which keys it owns, which queries it
-// walks, its shared memory; and the threads that load and that add up dq.
+// What both backwards of attention on Hopper share (attention_wgmma.cu): which keys a block of threads owns, which queries it walks, and
+// the threads that load and that add up dq.
 #pragma once
 
 #include "tensor_map.h"
@@ -13,10 +13,11 @@ using tile::Fragment;
 constexpr int kKeys = 128, kStages = 3, kGroupThreads = 128;  // of a warpgroup
 constexpr float kLog2e = 1.4426950408889634f;
 constexpr int kHalfBytes = 64 * 128;  // 64 rows of a panel
+constexpr int kPart = 64 * 64;        // numbers of dq that are added up at once
 
 template <int kDim>
 struct Tiling {
-  static constexpr int queries = kDim == 64 ? 128 : 64, halves = queries / 64, panels = kDim / 64;
+  static constexpr int queries = kDim == 64 ? 128 : 64, panels = kDim / 64;
   static constexpr int query_panel_bytes = queries * 128, key_panel_bytes = kKeys * 128;
 };
 
@@ -26,28 +27,16 @@ struct Problem {
   float scale;
 };
 
-// In the workspace, but for dqkv. Statistics are (batch, heads, time); `dq` holds a tile of 64 x 64 per query block, head and warpgroup,
-// in the order of its threads' registers, and `turn` the number of key blocks that were added to it.
+// In the workspace, but for dqkv. Statistics are (batch, heads, time); `dq` holds two parts of 64 x 64 per query block and head, in the
+// order of a warpgroup's registers, and `turn` the number of key blocks that were added to each.
 struct Buffers {
   float *lse, *delta, *dq;
   int* turn;
   bf16* dqkv;
 };
 
-template <int kDim>
-struct alignas(1024) Shared {
-  bf16 k[kKeys * kDim], v[kKeys * kDim];  // panels of 128 rows
-  bf16 q[kStages][Tiling<kDim>::queries * kDim], dout[kStages][Tiling<kDim>::queries * kDim];
-  bf16 ds[kKeys * Tiling<kDim>::queries];  // [half][keys of a warpgroup]: panels [query][key] of 64 rows
-  float dq[2][64 * 64];
-  float lse[kStages][Tiling<kDim>::queries], delta[kStages][Tiling<kDim>::queries];
-  Barrier keys_full, full[kStages], empty[kStages], dq_full[2], dq_empty[2];
-};
-
-static_assert(sizeof(Shared<64>) <= 227 * 1024 && sizeof(Shared<128>) <= 227 * 1024, "shared memory of a block");
-
-// Numbers of barriers among the warpgroups, for the one that reads ds; see Consumer.
-enum : int { kWritten = 1, kRead = 3, kOwn = 5 };
+// Numbers of barriers among the threads of a warpgroup that multiplies: this and the next.
+constexpr int kOwn = 1;
 
 // The keys that a block of threads owns.
 struct Owner {
@@ -91,16 +80,14 @@ struct Place {
       : batch(owner.batch), head(owner.kv_head * s.group + step.head), query(owner.first_key + step.distance) {}
   __device__ __forceinline__ index_t statistic(const Problem& s) const { return (index_t{batch} * s.heads + head) * s.time + query; }
   // Of the step's two.
-  __device__ __forceinline__ index_t dq_tile(const Problem& s, int group) const {
-    return statistic(s) / Tiling<kDim>::queries * 2 + group;
-  }
+  __device__ __forceinline__ index_t part(const Problem& s, int index) const { return statistic(s) / Tiling<kDim>::queries * 2 + index; }
 };
 
 #if LMX_HOPPER
 
 // One thread: everything the consumers read.
-template <int kDim>
-__device__ __forceinline__ void load(Shared<kDim>& shared, const CUtensorMap& qkv, const CUtensorMap& dout, const Problem& s,
+template <int kDim, class Shared>
+__device__ __forceinline__ void load(Shared& shared, const CUtensorMap& qkv, const CUtensorMap& dout, const Problem& s,
                                      const Buffers& b) {
   using T = Tiling<kDim>;
   hopper::prefetch(qkv);
@@ -138,28 +125,32 @@ __device__ __forceinline__ void load(Shared<kDim>& shared, const CUtensorMap& qk
   }
 }
 
-// One thread for each warpgroup: adds its parts of dq when their turn comes.
-template <int kDim>
-__device__ __forceinline__ void add_queries(Shared<kDim>& shared, const Problem& s, const Buffers& b, int group) {
+// One thread of two: adds its part, `index`, of every dq when its turn comes. Parts come through slots, `full` and then `empty`, in the
+// order of steps and indices.
+template <int kDim, int kSlots>
+__device__ __forceinline__ void add_parts(const float (&slots)[kSlots][kPart], Barrier (&full)[kSlots], Barrier (&empty)[kSlots],
+                                          const Problem& s, const Buffers& b, int index) {
   const Owner owner(s);
   const int before = owner.first_key / kKeys;  // key blocks that add first
-  int parity = 0;
+  hopper::Turn<kSlots> turn;
+  if (index == 1) turn.advance();
   for (Step<kDim> step(s, owner.first_key); !step.is_last(); step.advance(s)) {
-    hopper::wait(shared.dq_full[group], parity);
-    parity ^= 1;
-    const index_t tile_index = Place<kDim>(s, owner, step).dq_tile(s, group);
-    float* const sum = b.dq + tile_index * (64 * 64);
+    hopper::wait(full[turn.slot], turn.parity);
+    const index_t part = Place<kDim>(s, owner, step).part(s, index);
+    float* const sum = b.dq + part * kPart;
     if (before == 0) {
-      hopper::store_bytes(sum, shared.dq[group], sizeof shared.dq[group]);
+      hopper::store_bytes(sum, slots[turn.slot], kPart * 4);
     } else {
-      hopper::wait_for_turn(b.turn + tile_index, before);
-      hopper::add_floats(sum, shared.dq[group], sizeof shared.dq[group]);
+      hopper::wait_for_turn(b.turn + part, before);
+      hopper::add_floats(sum, slots[turn.slot], kPart * 4);
     }
     hopper::commit_stores();
     hopper::wait_stores_read();
-    hopper::arrive(shared.dq_empty[group]);
+    hopper::arrive(empty[turn.slot]);
     hopper::wait_stores();
-    hopper::set_turn(b.turn + tile_index, before + 1);
+    hopper::set_turn(b.turn + part, before + 1);
+    turn.advance();
+    turn.advance();
   }
 }
 

@@ -35,6 +35,11 @@ __device__ __forceinline__ void show_barriers() { asm volatile("fence.mbarrier_i
 __device__ __forceinline__ void arrive(Barrier& barrier) {
   asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];\n" ::"r"(shared_address(&barrier)) : "memory");
 }
+// One arrival for the whole warp, after what each of its threads did.
+__device__ __forceinline__ void arrive_as_warp(Barrier& barrier) {
+  __syncwarp();
+  if (tile::thread_here() % 32 == 0) arrive(barrier);
+}
 // Arrives, and makes the phase wait for so many bytes of copies as well.
 __device__ __forceinline__ void arrive_expecting(Barrier& barrier, int bytes) {
   asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;\n" ::"r"(shared_address(&barrier)), "r"(bytes) : "memory");
@@ -145,11 +150,18 @@ __device__ __forceinline__ void prefetch(const CUtensorMap& map) {
 // ---- operands -----------------------------------------------------------------------------------------------------------------------
 
 // Accumulators packed as a Fragment (mma_tile.cuh: to_fragment) to shared memory, the reverse of an ldmatrix: thread t of the warp gives
-// the address of 8 elements, row t % 16, columns 8 (t / 16) and on.
+// the address of 8 elements, row t % 16, columns 8 (t / 16) and on; transposed: row 8 (t / 16) + t % 8, columns 8 (t / 8 % 2) and on.
+template <bool kTranspose = false>
 __device__ __forceinline__ void store_fragment(std::uint32_t address, const tile::Fragment& f) {
-  asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};\n" ::"r"(address), "r"(f.w[0]), "r"(f.w[1]), "r"(f.w[2]),
-               "r"(f.w[3])
-               : "memory");
+  if constexpr (kTranspose) {
+    asm volatile("stmatrix.sync.aligned.m8n8.x4.trans.shared.b16 [%0], {%1, %2, %3, %4};\n" ::"r"(address), "r"(f.w[0]), "r"(f.w[1]),
+                 "r"(f.w[2]), "r"(f.w[3])
+                 : "memory");
+  } else {
+    asm volatile("stmatrix.sync.aligned.m8n8.x4.shared.b16 [%0], {%1, %2, %3, %4};\n" ::"r"(address), "r"(f.w[0]), "r"(f.w[1]),
+                 "r"(f.w[2]), "r"(f.w[3])
+                 : "memory");
+  }
 }
 
 // ---- counters in global memory, between blocks --------------------------------------------------------------------------------------
