@@ -42,9 +42,9 @@ __device__ __forceinline__ bool comes_first(float x, int index, float x_target, 
   return x > x_target || (x == x_target && index < target);
 }
 
-// A block has a row.
+// A block has a row. Thirteen blocks of 8192 logits fit a multiprocessor's shared memory.
 template <bool kAligned, bool kWriteGradient>
-__global__ void __launch_bounds__(kMiddleThreads, 12)
+__global__ void __launch_bounds__(kMiddleThreads, 13)
     middle_rows_kernel(int vocab, bf16* logits, const std::int32_t* __restrict__ targets, float* __restrict__ row_loss,
                        std::uint8_t* __restrict__ row_correct, const StepScalars* __restrict__ scalars) {
   extern __shared__ uint4 cache[];

@@ -211,7 +211,7 @@ class Consumer {
 
 template <int kN>
 __global__ void __launch_bounds__(kThreads, kBlocks)
-    chunk_output_kernel(const __grid_constant__ Maps maps, const __grid_constant__ SsdChunkOutput p, int splits) {
+    chunk_output_engine_kernel(const __grid_constant__ Maps maps, const __grid_constant__ SsdChunkOutput p, int splits) {
 #if LMX_HOPPER
   extern __shared__ __align__(1024) unsigned char memory[];
   auto& shared = *reinterpret_cast<Shared<kN>*>(memory);
@@ -247,7 +247,7 @@ void launch(const SsdChunkOutput& p, cudaStream_t stream) {
   const SsdGeometry& g = p.g;
   constexpr std::size_t bytes = sizeof(Shared<kN>);
   static_assert(kBlocks * (bytes + 1024) <= 228 * 1024, "shared memory of a multiprocessor");
-  const auto kernel = chunk_output_kernel<kN>;
+  const auto kernel = chunk_output_engine_kernel<kN>;
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
         "ssd_chunk_output_wgmma: cudaFuncSetAttribute");
   const index_t state_rows = index_t{g.batch} * g.chunks * g.virtual_heads * kWidth;
@@ -262,7 +262,7 @@ void launch(const SsdChunkOutput& p, cudaStream_t stream) {
 
 bool ssd_chunk_output_wgmma_takes(const SsdGeometry& g) { return g.width == kWidth && g.state > 32 && g.state <= 128; }
 
-bool ssd_chunk_output_wgmma_runs() { return runs_on_hopper(chunk_output_kernel<64>); }
+bool ssd_chunk_output_wgmma_runs() { return runs_on_hopper(chunk_output_engine_kernel<64>); }
 
 void ssd_chunk_output_wgmma(const SsdChunkOutput& p, cudaStream_t stream) {
   if (p.g.state <= 64) return launch<64>(p, stream);

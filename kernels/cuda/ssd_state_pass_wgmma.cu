@@ -284,7 +284,7 @@ class Consumer {
 
 template <int kHeads, int kN, bool kReverse>
 __global__ void __launch_bounds__((kHeads + 1) * kGroupThreads, 1)
-    state_pass_kernel(const __grid_constant__ Maps maps, const __grid_constant__ SsdStatePass p) {
+    state_pass_engine_kernel(const __grid_constant__ Maps maps, const __grid_constant__ SsdStatePass p) {
 #if LMX_HOPPER
   extern __shared__ __align__(1024) unsigned char memory[];
   auto& shared = *reinterpret_cast<Shared<kHeads, kN>*>(memory);
@@ -316,7 +316,7 @@ void launch(const SsdStatePass& p, cudaStream_t stream) {
   const SsdGeometry& g = p.g;
   constexpr std::size_t bytes = sizeof(Shared<kHeads, kN>);
   static_assert(bytes <= 227 * 1024, "shared memory of a block");
-  const auto kernel = state_pass_kernel<kHeads, kN, kReverse>;
+  const auto kernel = state_pass_engine_kernel<kHeads, kN, kReverse>;
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
         "ssd_state_pass_wgmma: cudaFuncSetAttribute");
   const index_t state_rows = index_t{g.batch} * g.chunks * g.virtual_heads * kWidth;
@@ -369,7 +369,7 @@ void dispatch(const SsdStatePass& p, cudaStream_t stream) {
 
 bool ssd_state_pass_wgmma_takes(const SsdGeometry& g) { return g.width == kWidth && g.state > 32; }
 
-bool ssd_state_pass_wgmma_runs() { return runs_on_hopper(state_pass_kernel<1, 64, false>); }
+bool ssd_state_pass_wgmma_runs() { return runs_on_hopper(state_pass_engine_kernel<1, 64, false>); }
 
 void ssd_state_pass_wgmma_forward(const SsdStatePass& p, cudaStream_t stream) { dispatch<false>(p, stream); }
 void ssd_state_pass_wgmma_backward(const SsdStatePass& p, cudaStream_t stream) { dispatch<true>(p, stream); }
