@@ -7,8 +7,9 @@
 // of dq, is in registers. To and from the L2 cache: loads 16 KiB, dq 16 KiB.
 //
 // Milliseconds on an H200, in brackets with dq made by the two warpgroups that make scores, as for head_dim 128:
-//   16 x 4096, 12 heads    2.28 (2.63), 452 TFLOP/s      32 x 512, 4 heads     0.057 (0.063)
-//   4 x 16384, 12 heads    8.81 (9.66), 468 TFLOP/s      64 x 1024, 8 heads    0.524 (0.625)
+//   16 x 4096, 12 heads    2.41 (2.65), 429 TFLOP/s
+//   4 x 16384, 12 heads    9.26 (9.86), 445 TFLOP/s
+//   32 x 512, 4 heads      0.058 (0.063)
 #pragma once
 
 #include "attention_wgmma_elements.cuh"

@@ -3,7 +3,7 @@
 // is never stored: a thread compares the tokens of its rows with those of its fragment. Ones and bf16 gradients multiply exactly, sums
 // are fp32; the shares are added by ColumnSums.
 // 16384 rows x 256 columns, 256 tokens: dx is 8.4 MB, 2.0 us; 32 shares of 262 KB are written, 2.0 us; 2.1 GFLOP, of which a multiprocessor has 8
-// tiles of 512 products m16n8k16, at best 2.4 us. One after the other, with a launch and a first tile's way, some 8 us.
+// tiles of 512 products m16n8k16, at best 2.4 us. One after the other, with a launch and a first tile's way, some 8 us; 12.4 us on an H200.
 #include "check.h"
 #include "embedding_product.cuh"
 #include "launch.h"

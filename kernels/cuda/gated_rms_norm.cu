@@ -4,7 +4,7 @@
 //
 // A group of one row stays with kRowThreads threads (forward a warp up to 2048 columns; backward a warp up to 512, two up to
 // 2048) between the reduction and its use: 6 bytes an element forward (65536 x 1536: 604 MB, floor 146 us at the 4.13 TB/s of
-// a copy), 10 backward (1007 MB, 244 us): 152 and 287 us on an H200; 32768 x 2048 backward, 671 MB, 184 us of 163.
+// a copy), 10 backward (1007 MB, 244 us): 151 and 296 us on an H200; 32768 x 2048 backward, 671 MB, 184 us of 163.
 // Backward walks the rows with a fixed grid, the next ones on their way to shared memory (row_ring.cuh) as soon as a
 // row's last piece is read, and keeps its share of dweight in registers; a block adds its rows side by side in order and leaves one
 // partial row, column_sums adds those.
