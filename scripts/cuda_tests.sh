@@ -11,4 +11,4 @@ fi
 cmake -S . -B build-cuda -DLMX_TESTS=ON >/dev/null
 cmake --build build-cuda --parallel "${LMX_BUILD_JOBS:-$(nproc)}" --target "${targets[@]}"
 pattern=$(IFS='|'; echo "${targets[*]#test_}")
-ctest --test-dir build-cuda --output-on-failure --parallel "${LMX_TEST_JOBS:-$((($(nproc) + 1) / 2))}" -R "^($pattern)$"
+ctest --test-dir build-cuda --output-on-failure --parallel "${LMX_TEST_JOBS:-$((($(nproc) + 1) / 2))}" -R "^($pattern)(_[0-9]+)?$"  # a program may be run in parts
