@@ -33,7 +33,8 @@ lmx_memory closed_form(const lmx_trainer_config& c) {
   const int64_t h = c.model.hidden, V = c.model.vocab, L = c.model.layer_count;
   const int64_t R = c.micro_batch * c.sequence, S = c.batch * c.sequence;
   int64_t matrices = matrix(V, h) * (c.model.tie_embeddings ? 1 : 2), convolutions = 0, vectors = elem(h);
-  const int64_t logit_rows = std::min(R, std::max<int64_t>(64, (int64_t{1} << 29) / b.act / V / 64 * 64));
+  const int64_t most = c.precision == LMX_BF16 ? int64_t{1} << 30 : int64_t{1} << 29;
+  const int64_t logit_rows = std::min(R, std::max<int64_t>(64, most / b.act / V / 64 * 64));
   int64_t saved = 0, transient = buf(logit_rows * V, b.act);
   for (int64_t i = 0; i < L; ++i) {
     const lmx_layer_config& l = c.model.layers[i];
