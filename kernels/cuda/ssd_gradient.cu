@@ -49,14 +49,12 @@ __global__ void __launch_bounds__(kGradientThreads, 1)
   }
 }
 
-// Of 96 a thread, which 20 warps may have: 4 x 112 + 32 = 5 x 96.
-constexpr int kComputeRegisters = 112, kHelperRegisters = 32;
-
 // On Hopper: the same blocks, fed by the copy engine. In a build that is not for sm_90a the kernel is empty.
 template <int kN>
 __global__ void __launch_bounds__(kEngineThreads, 1)
     ssd_gradient_engine_kernel(const __grid_constant__ SsdGradient p, const __grid_constant__ GradientMaps maps) {
 #if LMX_HOPPER
+  constexpr int compute_registers = 112, helper_registers = 32;  // of 96 a thread, which 20 warps may have: 4 x 112 + 32 = 5 x 96
   extern __shared__ __align__(tile::kPanelAlignment) unsigned char shared_bytes[];
   const GradientWork work = gradient_work<2>(blockIdx.x, gridDim.x, p.g.groups * p.splits, p.g.chunks);
   using Reader = GradientReader<64, kN, 1>;
@@ -65,10 +63,10 @@ __global__ void __launch_bounds__(kEngineThreads, 1)
   if (threadIdx.x == 0) writes ? Writer::begin(shared_bytes) : Reader::begin(shared_bytes);
   __syncthreads();
   if (threadIdx.x >= kGradientThreads) {
-    hopper::give_registers<kHelperRegisters>();
+    hopper::give_registers<helper_registers>();
     writes ? Writer::help(p, maps, shared_bytes, work) : Reader::help(p, maps, shared_bytes, work);
   } else {
-    hopper::take_registers<kComputeRegisters>();
+    hopper::take_registers<compute_registers>();
     writes ? Writer::compute(p, maps, shared_bytes, work) : Reader::compute(p, shared_bytes, work);
   }
 #endif
