@@ -32,11 +32,11 @@ bool is_capturing(cudaStream_t stream);
 template <class Key, class Choice>
 class Choices {
  public:
-  // The choice of a key, made by `choose` where there is none yet; what it returns empty is not kept. One thread chooses at a time, and
-  // models that begin together choose once.
+  // The choice of a key, made by `choose` where there is none yet; what it returns empty is not kept. Models that begin together choose once:
+  // one thread chooses, the others wait.
   template <class Choose>
   std::optional<Choice> find(const Key& key, const Choose& choose) {
-    const std::lock_guard lock(choosing());
+    const std::lock_guard lock(mutex_);
     const auto found = choices_.find(key);
     if (found != choices_.end()) return found->second;
     const std::optional<Choice> choice = choose();
@@ -45,11 +45,7 @@ class Choices {
   }
 
  private:
-  static std::recursive_mutex& choosing() {  // recursive: to choose between kernels, a pair of them must have chosen
-    static std::recursive_mutex mutex;
-    return mutex;
-  }
-
+  std::mutex mutex_;
   std::map<Key, Choice> choices_;
 };
 
