@@ -140,7 +140,7 @@ std::optional<std::size_t> Gemm::choose(const Plan& plan, const GemmCall& call, 
   trial.a = a.get();
   trial.b = b.get();
   trial.c = call.c ? zeros.get() : nullptr;
-  check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");  // other streams would disturb the times
+  check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");  // not the device: another thread may be recording on it
   std::size_t choice = 0;
   double best = 0;
   const bool log = logs_candidates();

@@ -67,7 +67,7 @@ std::optional<const FusedMlp*> Mlp::choose(MlpHalf half, const MlpShape& s, unsi
   if (!forward) fill_cancelling({wide, s.width, 2 * s.rows, false, 1, 3}, in(u), stream);
   const MlpOperands pair{in(input), in(weight), in(forward ? pair_u : u), in(pair_result)};
   const MlpOperands fused{in(input), in(weight), in(u), in(result)};
-  check(cudaDeviceSynchronize(), "cudaDeviceSynchronize");  // other streams would disturb the times
+  check(cudaStreamSynchronize(stream), "cudaStreamSynchronize");  // not the device: another thread may be recording on it
 
   const bool log = logs_candidates();
   const auto run_pair = [&] { mlp_pair(gemm_, half, s, pair, stream); };

@@ -51,9 +51,12 @@ export class DeviceMemory {
 
   /** Disposes of a trainer that fit() has made. */
   free(trainer: NativeTrainer): void {
-    trainer.dispose();
-    this.#trainers--;
-    for (const resolve of this.#waiting.splice(0)) resolve();
+    try {
+      trainer.dispose();
+    } finally {
+      this.#trainers--;
+      for (const resolve of this.#waiting.splice(0)) resolve();
+    }
   }
 }
 
