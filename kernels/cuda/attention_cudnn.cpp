@@ -179,6 +179,7 @@ class Cudnn final : public CudnnAttention {
     const std::lock_guard lock(mutex_);
     return has_forward(s, workspace_bytes);
   }
+
   void forward(const AttentionShape& s, const void* qkv, void* out, float* lse, void* workspace,
                cudaStream_t stream) override {
     const std::lock_guard lock(mutex_);

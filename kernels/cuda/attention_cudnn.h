@@ -36,7 +36,7 @@ class CudnnAttention {
   static std::shared_ptr<CudnnAttention> open(std::string* reason);
   virtual ~CudnnAttention() = default;
 
-  // Every call may come from any thread.
+  // Every call may come from any thread; one waits for another, a build for a launch too. Graphs are kept to the end of the process.
 
   // Builds the graphs of a shape where they are new. False where cuDNN refuses the shape or wants more than workspace_bytes.
   virtual bool prepare(const AttentionShape&, std::size_t workspace_bytes) = 0;

@@ -29,4 +29,11 @@ inline int current_device() {
   return device;
 }
 
+// Of the current device.
+inline int device_attribute(cudaDeviceAttr attribute) {
+  int value = 0;
+  check(cudaDeviceGetAttribute(&value, attribute, current_device()), "cudaDeviceGetAttribute");
+  return value;
+}
+
 }  // namespace lmx::cuda

@@ -5,14 +5,14 @@
 
 namespace lmx::cuda {
 
+inline bool is_hopper() {
+  return device_attribute(cudaDevAttrComputeCapabilityMajor) == 9 && device_attribute(cudaDevAttrComputeCapabilityMinor) == 0;
+}
+
 // Whether the current device is a Hopper and `kernel` has code for it: in a build that is not for sm_90a its body is empty.
 template <class Kernel>
 bool runs_on_hopper(Kernel kernel) {
-  int device = 0, major = 0, minor = 0;
-  check(cudaGetDevice(&device), "cudaGetDevice");
-  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "cudaDeviceGetAttribute");
-  check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device), "cudaDeviceGetAttribute");
-  if (major != 9 || minor != 0) return false;
+  if (!is_hopper()) return false;
   constexpr int most_of_an_empty_kernel = 40;
   cudaFuncAttributes attributes;
   check(cudaFuncGetAttributes(&attributes, kernel), "cudaFuncGetAttributes");

@@ -44,7 +44,7 @@ class Mlp {
   std::optional<const FusedMlp*> choose(MlpHalf half, const MlpShape& s, unsigned alignment, cudaStream_t stream);
 
   Gemm& gemm_;
-  std::map<Key, const FusedMlp*> choices_;  // null: the pair; every kernel here may run
+  std::map<Key, const FusedMlp*> choices_;  // null: the pair. FusedMlp::allow has been called for the others
 };
 
 }  // namespace lmx::cuda

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "../backend.h"
-#include "check.h"
+#include "hopper_device.h"
 #include "pack.cuh"
 #include "tuning.h"
 
@@ -43,13 +43,7 @@ inline const std::vector<FusedMlp>& fused_mlp(MlpHalf half) {
 }
 
 // Whether the current device runs them.
-inline bool fused_mlp_device() {
-  const int device = current_device();
-  int major = 0, minor = 0;
-  check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device), "cudaDeviceGetAttribute");
-  check(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device), "cudaDeviceGetAttribute");
-  return major == 9 && minor == 0;
-}
+inline bool fused_mlp_device() { return is_hopper(); }
 
 // Rows are copied in bulk: they start at, and are, multiples of 16 bytes. Sizes are ints there.
 inline bool fused_mlp_takes(const MlpShape& s, const MlpOperands& o) {

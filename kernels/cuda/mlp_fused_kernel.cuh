@@ -99,9 +99,6 @@ struct FusedMlpKernel {
   // Tiles of a row of tiles one after the other, over kSwizzle rows at a time.
   template <int kSwizzle>
   static void launch(const MlpShape& s, const MlpOperands& o, cudaStream_t stream) {
-    int device = 0, multiprocessors = 0;
-    check(cudaGetDevice(&device), "cudaGetDevice");
-    check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device), "cudaDeviceGetAttribute");
     const auto elements = [](const bf16* pointer) { return reinterpret_cast<bfloat16_t*>(const_cast<bf16*>(pointer)); };
     const auto rows_of = [](index_t columns) { return RowMajor{columns, {}, 0}; };
     typename Kernel::Arguments arguments{};
@@ -119,8 +116,8 @@ struct FusedMlpKernel {
       arguments.epilogue.ptr_C = elements(o.u);
       arguments.epilogue.dC = rows_of(s.width);
     }
-    arguments.hw_info.device_id = device;
-    arguments.hw_info.sm_count = multiprocessors;
+    arguments.hw_info.device_id = current_device();
+    arguments.hw_info.sm_count = device_attribute(cudaDevAttrMultiProcessorCount);
     arguments.scheduler.max_swizzle_size = kSwizzle;
     arguments.scheduler.raster_order = cutlass::gemm::kernel::detail::RasterOrderOptions::AlongN;
     const typename Kernel::Params parameters = Kernel::to_underlying_arguments(arguments, nullptr);

@@ -250,8 +250,7 @@ void launch(const SsdChunkOutput& p, cudaStream_t stream) {
   const auto kernel = chunk_output_engine_kernel<kN>;
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
         "ssd_chunk_output_wgmma: cudaFuncSetAttribute");
-  const index_t state_rows = index_t{g.batch} * g.chunks * g.virtual_heads * kWidth;
-  const Maps maps{tensor_map(p.xbc, g.batch, g.time, g.inner, g.channels, kChunk), tensor_map(p.states, state_rows, g.state, kWidth),
+  const Maps maps{tensor_map(p.xbc, g.batch, g.time, g.inner, g.channels, kChunk), tensor_map(p.states, g.state_rows(), g.state, kWidth),
                   tensor_map(p.y, g.batch, g.time, g.inner, g.inner, 16)};
   const int splits = best_split(index_t{g.batch} * g.chunks * g.groups, g.group_virtual_heads, kBlocks * kMultiprocessors);
   kernel<<<dim3(g.groups * splits, g.chunks, g.batch), kThreads, bytes, stream>>>(maps, p, splits);

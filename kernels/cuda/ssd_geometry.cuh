@@ -64,7 +64,8 @@ struct SsdGeometry {
   __host__ __device__ int cells_per_head() const { return width * state; }
   __host__ __device__ index_t step_count() const { return index_t{batch} * heads * chunks * kSsdChunk; }
   __host__ __device__ index_t virtual_step_count() const { return step_count() << piece_shift; }
-  index_t state_count() const { return index_t{batch} * chunks * virtual_heads * width * state; }
+  index_t state_rows() const { return index_t{batch} * chunks * virtual_heads * width; }  // of `state` elements
+  index_t state_count() const { return state_rows() * state; }
 };
 
 // Per step and head: s log2(e) (s = Σ A·Δ since the chunk's start), the same minus log2(Δ), and Δ. Steps
@@ -101,11 +102,7 @@ inline int padded_state(int state) { return state <= 32 ? 32 : state <= 64 ? 64 
 // Bytes of shared memory one block may have on the current device. Decides how far ahead a kernel loads,
 // never what it computes.
 inline std::size_t shared_memory_limit() {
-  int device = 0, bytes = 0;
-  check(cudaGetDevice(&device), "cudaGetDevice");
-  check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
-        "cudaDeviceGetAttribute");
-  return static_cast<std::size_t>(bytes);
+  return static_cast<std::size_t>(device_attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin));
 }
 
 }  // namespace lmx::cuda

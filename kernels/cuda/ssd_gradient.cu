@@ -113,10 +113,9 @@ void launch_engine(const SsdGradient& p, cudaStream_t stream) {
   constexpr std::size_t bytes = reader > writer ? reader : writer;
   static_assert(bytes <= 227 * 1024, "shared memory of a block");
   const SsdGeometry& g = p.g;
-  const index_t states = index_t{g.batch} * g.chunks * g.virtual_heads * g.width;
   const GradientMaps maps{tensor_map(p.xbc, g.batch, g.time, g.channels, g.channels, kSsdChunk),
                           tensor_map(p.dy, g.batch, g.time, g.inner, g.inner, kSsdChunk),
-                          tensor_map(p.states, states, g.state, 64), tensor_map(p.grads, states, g.state, 64),
+                          tensor_map(p.states, g.state_rows(), g.state, 64), tensor_map(p.grads, g.state_rows(), g.state, 64),
                           tensor_map(p.dxbc, g.batch, g.time, g.channels, g.channels, 16, 32)};
   const auto kernel = ssd_gradient_engine_kernel<kN>;
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)), "cudaFuncSetAttribute");

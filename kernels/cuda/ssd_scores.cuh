@@ -44,12 +44,14 @@ struct Scores {
   }
 };
 
+// Barriers of the block that make_scores meets.
+template <int kTiles>
+constexpr int kScoreBarriers = 2 * kTiles;
+
 // rows, columns: first rows of the chunk in the two matrices, `stride` elements apart, `length` of them
 // valid, `state` columns; kTiles * kN in all, by way of two tiles of kSsdChunk x kN, which hold the last ones
 // in the end. `own` receives the warp's rows as operands. Starts and ends with the block in step: on return the
 // scores can be read and the tiles overwritten.
-template <int kTiles>
-constexpr int kScoreBarriers = 2 * kTiles;  // that make_scores meets
 template <int kShare, int kN, int kTiles, bool kPast>
 __device__ __forceinline__ void make_scores(Scores& scores, tile::Fragment (&own)[kTiles * kN / 16],
                                             bf16* row_tile, bf16* column_tile, const bf16* rows, const bf16* columns,

@@ -320,10 +320,9 @@ void launch(const SsdStatePass& p, cudaStream_t stream) {
   const auto kernel = state_pass_engine_kernel<kHeads, kN, kReverse>;
   check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes)),
         "ssd_state_pass_wgmma: cudaFuncSetAttribute");
-  const index_t state_rows = index_t{g.batch} * g.chunks * g.virtual_heads * kWidth;
   const Maps maps{tensor_map(p.outer, g.batch, g.time, g.inner, p.outer_stride, kRows),
                   tensor_map(p.inner, g.batch, g.time, index_t{g.groups} * g.state, g.channels, kRows),
-                  tensor_map(p.states, state_rows, g.state, 16)};
+                  tensor_map(p.states, g.state_rows(), g.state, 16)};
   const int walks = Walk<kHeads, kN>::count(g);
   kernel<<<walks < kMultiprocessors ? walks : kMultiprocessors, (kHeads + 1) * kGroupThreads, bytes, stream>>>(maps, p);
   check_launch("ssd_state_pass_wgmma");

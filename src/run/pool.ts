@@ -1,4 +1,4 @@
-// The pool: keeps K worker processes busy with the jobs that a director names, until all of them are done, here or
+// The pool: keeps K worker processes, each with one trial at a time or several, busy with the jobs that a director names, until all of them are done, here or
 // elsewhere, and no more will come. It does no work itself and trusts no worker: the files say what is finished, and
 // whatever way a worker dies, another takes its place.
 // Two pools on one folder (two terminals, two machines) cooperate through the claims, and each waits for the last trial.

@@ -1,6 +1,7 @@
-// One worker process: claims trials in the order given, one at a time or several, runs each to the step it is to reach, and waits for more
-// when nothing is left to claim. It serves one pool; when the pool is gone (its channel closes) it saves its work and stops, so that a killed sweep leaves no
-// process behind that nobody watches. Entry point: bin/worker.js.
+// One worker process: claims trials in the order given, one at a time or several, runs each to the step it is to reach,
+// and waits for more when nothing is left to claim. It serves one pool; when the pool is gone (its channel closes) it
+// saves its work and stops, so that a killed sweep leaves no process behind that nobody watches.
+// Entry point: bin/worker.js.
 
 import { exitCodes, LayermixError } from "../diag/diagnostic.js";
 import { tryClaim } from "../study/claim.js";

@@ -41,7 +41,7 @@ export type TrialEnd = "done" | "diverged" | "failed" | "paused" | "released" | 
 export type FromWorker =
   /** The native library is loaded. */
   | { readonly kind: "ready"; readonly build: string }
-  /** One trial fewer than it could run: nothing that it could take, and it waits for other jobs. */
+  /** It could run one more trial, found none that it could take, and waits for other jobs. */
   | { readonly kind: "idle" }
   | { readonly kind: "claimed"; readonly id: string; readonly step: number }
   | {
