@@ -6,6 +6,7 @@ import { type Claim, heartbeatMilliseconds } from "../study/claim.js";
 export class ClaimHold {
   readonly claim: Claim;
   readonly #timer: NodeJS.Timeout;
+  readonly #ending = new AbortController();
   #failure: unknown;
   #lost = false;
 
@@ -18,6 +19,11 @@ export class ClaimHold {
   get lost(): boolean {
     if (this.#failure !== undefined) throw this.#failure;
     return this.#lost;
+  }
+
+  /** Aborted when the claim has passed to somebody else, or its heartbeat has failed. */
+  get ending(): AbortSignal {
+    return this.#ending.signal;
   }
 
   /** Looks at the claim now instead of at the next beat. */
@@ -43,5 +49,6 @@ export class ClaimHold {
     } catch (error) {
       this.#failure = error;
     }
+    if (this.#lost || this.#failure !== undefined) this.#ending.abort();
   }
 }

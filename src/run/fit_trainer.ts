@@ -33,10 +33,16 @@ export class DeviceMemory {
   /**
    * The trainer of a trial, with half the micro-batch where the whole does not fit on a device that the process has to itself, or has not
    * fitted before. Beside other trainers it waits until there is room.
+   * @param stop aborted to wait no longer; what is returned is then undefined.
    * Throws what the library throws; "out_of_memory" when half does not fit either, or there is no half.
    */
-  async fit(native: NativeLibrary, config: NativeTrainerConfig, trialFolder: string): Promise<FittedTrainer> {
-    for (;;) {
+  async fit(
+    native: NativeLibrary,
+    config: NativeTrainerConfig,
+    trialFolder: string,
+    stop: AbortSignal,
+  ): Promise<FittedTrainer | undefined> {
+    while (!stop.aborted) {
       const alone = this.#trainers === 0;
       try {
         const fitted = fitTrainer(native, config, trialFolder, alone);
@@ -44,9 +50,20 @@ export class DeviceMemory {
         return fitted;
       } catch (error) {
         if (alone || !isOutOfMemory(error)) throw error;
-        await new Promise<void>((resolve) => this.#waiting.push(resolve));
+        await this.#room(stop);
       }
     }
+    return undefined;
+  }
+
+  /** Until another trainer is gone, or waiting is to end. */
+  async #room(stop: AbortSignal): Promise<void> {
+    const done = new AbortController();
+    await new Promise<void>((resolve) => {
+      this.#waiting.push(resolve);
+      stop.addEventListener("abort", () => resolve(), { signal: done.signal });
+    });
+    done.abort();
   }
 
   /** Disposes of a trainer that fit() has made. */

@@ -81,7 +81,6 @@ export function runPool(options: PoolOptions): Promise<PoolOutcome> {
 class Pool {
   readonly #options: PoolOptions;
   #order: WorkerOrder;
-  #mostWorkers: number;
   readonly #here: ProcessIdentity = identifyProcess();
   readonly #watch = new HeartbeatWatch();
   readonly #workers = new Map<number, WorkerProcess>(); // by slot
@@ -106,7 +105,6 @@ class Pool {
       checkpointSeconds,
       keepCheckpoints,
     };
-    this.#mostWorkers = options.workers;
   }
 
   async run(): Promise<PoolOutcome> {
@@ -139,7 +137,7 @@ class Pool {
   }
 
   get #mostTrials(): number {
-    return this.#mostWorkers * this.#order.trialsAtOnce;
+    return this.#options.workers * this.#order.trialsAtOnce;
   }
 
   get #done(): boolean {
@@ -197,7 +195,7 @@ class Pool {
       wanted -= worker.idle;
       worker.give(this.#work.jobs);
     }
-    for (let slot = 0; slot < this.#mostWorkers && wanted > 0; slot++) {
+    for (let slot = 0; slot < this.#options.workers && wanted > 0; slot++) {
       if (this.#workers.has(slot)) continue;
       this.#start(slot);
       wanted -= this.#order.trialsAtOnce;
@@ -267,9 +265,11 @@ class Pool {
     }
   }
 
-  /** A worker has crashed with several trials, and nobody knows which of them did it: from now on each has a process of its own. */
+  /**
+   * A worker has crashed with several trials, and nobody knows which of them did it: from now on a worker has one at a time. There are no
+   * more workers for it: processes that do not know of each other would each take the device's memory for their own.
+   */
   #separate(): void {
-    this.#mostWorkers = this.#mostTrials;
     this.#order = { ...this.#order, trialsAtOnce: 1 };
   }
 

@@ -56,7 +56,14 @@ export async function runTrial(run: TrialRun): Promise<TrialEnd> {
   if (!run.hold.check()) return "lost"; // stray files may be its successor's
   removeStrayFiles(run.trialFolder);
   const task = await taskOf(run.file);
-  const fitted = await run.memory.fit(run.native, trainerConfig(definition, run.order), run.trialFolder);
+  const ending = AbortSignal.any([run.stop, run.hold.ending]);
+  const fitted = await run.memory.fit(
+    run.native,
+    trainerConfig(definition, run.order),
+    run.trialFolder,
+    ending,
+  );
+  if (fitted === undefined) return giveBack(run.hold);
   try {
     return await new TrialSession(run, task, fitted).run();
   } catch (error) {
@@ -238,10 +245,7 @@ class TrialSession {
   }
 
   #giveBack(): TrialEnd {
-    if (!this.#run.hold.check()) return "lost";
-    this.#save();
-    this.#run.hold.end("released");
-    return "released";
+    return giveBack(this.#run.hold, () => this.#save());
   }
 
   /** Saves, publishes what was measured at the step to reach, and gives the trial back until more is asked of it. */
@@ -297,6 +301,14 @@ class TrialSession {
     const { id } = this.#run.file;
     this.#run.report({ kind: "progress", id, step, loss, tokensPerSecond: this.#clock.tokensPerSecond });
   }
+}
+
+/** Lets others have the trial. */
+function giveBack(hold: ClaimHold, save: () => void = () => {}): TrialEnd {
+  if (!hold.check()) return "lost";
+  save();
+  hold.end("released");
+  return "released";
 }
 
 function trainerConfig(

@@ -5,18 +5,19 @@
 
 import { exitCodes, LayermixError } from "../diag/diagnostic.js";
 import { tryClaim } from "../study/claim.js";
-import { readJson, studyFormat } from "../study/json_file.js";
-import { publishFailure, readOutcome } from "../study/outcome.js";
+import { readJson } from "../study/json_file.js";
+import { readOutcome } from "../study/outcome.js";
 import { identifyProcess } from "../study/process_identity.js";
 import { readRung } from "../study/rung.js";
 import { studyLayout, trialLayout } from "../study/study_layout.js";
 import type { TrialFile, TrialJob } from "../study/trial.js";
 import { ClaimHold } from "./claim_hold.js";
-import { DeviceMemory, isOutOfMemory } from "./fit_trainer.js";
+import { DeviceMemory } from "./fit_trainer.js";
+import { guardTrial } from "./guard_trial.js";
 import { addonFor, loadNative } from "./load_native.js";
 import type { NativeLibrary } from "./native.js";
 import { runTrial } from "./run_trial.js";
-import type { FromWorker, ToWorker, TrialEnd, WorkerOrder } from "./worker_messages.js";
+import type { FromWorker, ToWorker, WorkerOrder } from "./worker_messages.js";
 
 /** Serves one pool over the process's IPC channel, then exits. */
 export async function serveAsWorker(): Promise<void> {
@@ -118,10 +119,11 @@ async function runTrials({ native, memory, order, inbox, stop, reached }: Bench)
       continue;
     }
     const { trialFolder, file, until, hold } = claimed;
-    const how = await runGuarded(trialFolder, file, hold, () =>
+    send({ kind: "preparing", id: file.id });
+    const how = await guardTrial({ trialFolder, id: file.id, hold, device: order.device, log }, () =>
       runTrial({ native, memory, trialFolder, file, until, hold, stop, order, report: send }),
     );
-    process.stderr.write(`${new Date().toISOString()} ${file.id} ${how}\n`);
+    log(`${new Date().toISOString()} ${file.id} ${how}\n`);
     send({ kind: "ended", id: file.id, how });
   }
 }
@@ -163,7 +165,7 @@ function claimNext(
       claim.end("released");
       continue;
     }
-    process.stderr.write(`${new Date().toISOString()} ${id} claimed (generation ${claim.generation})\n`);
+    log(`${new Date().toISOString()} ${id} claimed (generation ${claim.generation})\n`);
     return { trialFolder, file, until, hold: new ClaimHold(claim) };
   }
   return undefined;
@@ -173,52 +175,18 @@ function hasReached(trialFolder: string, until: number): boolean {
   return readOutcome(trialFolder) !== undefined || readRung(trialFolder, until) !== undefined;
 }
 
-/** Runs a trial; what it throws becomes its failure, unless the machine and not the trial is at fault. */
-async function runGuarded(
-  trialFolder: string,
-  file: TrialFile,
-  hold: ClaimHold,
-  run: () => Promise<TrialEnd>,
-): Promise<TrialEnd> {
-  try {
-    return await run();
-  } catch (error) {
-    if (!hold.check()) return "lost"; // whatever went wrong, the files are no longer ours
-    if (concernsTheMachine(error)) {
-      hold.end("released");
-      throw error;
-    }
-    const diagnostic = error instanceof LayermixError ? error.diagnostics[0] : undefined;
-    const outOfMemory = isOutOfMemory(error);
-    process.stderr.write(`${(error as Error).stack ?? error}\n`);
-    publishFailure(trialFolder, {
-      format: studyFormat,
-      id: file.id,
-      code: diagnostic?.code ?? (outOfMemory ? "LMX4020" : "LMX4009"),
-      cause: outOfMemory ? "oom" : "error",
-      message: diagnostic?.message ?? (error as Error).message,
-      stderr: [],
-    });
-    hold.end("finished");
-    return "failed";
-  } finally {
-    hold.drop();
-  }
-}
-
-/** Errors that every other trial would meet as well: the disk, the device. */
-function concernsTheMachine(error: unknown): boolean {
-  if (!(error instanceof LayermixError)) return false;
-  return error.exitCode === exitCodes.storage || error.exitCode === exitCodes.noDevice;
-}
-
 async function reportFatal(error: unknown): Promise<number> {
-  process.stderr.write(`${(error as Error).stack ?? error}\n`);
+  log(`${(error as Error).stack ?? error}\n`);
   if (!(error instanceof LayermixError)) return exitCodes.internal;
   const { diagnostics, exitCode } = error;
   const message: FromWorker = { kind: "fatal", diagnostics, exitCode };
   if (process.connected) await new Promise((sent) => process.send!(message, sent));
   return exitCode;
+}
+
+/** For the worker's log. */
+function log(text: string): void {
+  process.stderr.write(text);
 }
 
 /** Progress for the pool; a pool that is gone is noticed elsewhere. */

@@ -43,6 +43,9 @@ export type FromWorker =
   | { readonly kind: "ready"; readonly build: string }
   /** It could run one more trial, found none that it could take, and waits for other jobs. */
   | { readonly kind: "idle" }
+  /** It has taken a trial, and makes ready to train it: it may have to wait for memory. */
+  | { readonly kind: "preparing"; readonly id: string }
+  /** It trains the trial from this step on. */
   | { readonly kind: "claimed"; readonly id: string; readonly step: number }
   | {
       readonly kind: "progress";

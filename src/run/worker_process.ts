@@ -13,13 +13,15 @@ import type { FromWorker, ToWorker, WorkerOrder } from "./worker_messages.js";
 
 /** Lines of a dead worker's log that are kept with the crash. */
 const lastLines = 20;
+/** Threads of libuv's pool beside those in which the trials train, for files and the like: as many as it has by default. */
+const otherThreads = 4;
 const entry = fileURLToPath(new URL("../../bin/worker.js", import.meta.url));
 
 export class WorkerProcess {
   readonly pid: number | undefined;
   ready = false;
   readonly #trialsAtOnce: number;
-  /** Trials that it said it claimed, until it says that they have ended. */
+  /** Trials that it said it has taken, until it says that they have ended: never more than it was asked to run. */
   readonly #trials = new Set<string>();
   #idle = 0;
   readonly #child: ChildProcess;
@@ -40,7 +42,10 @@ export class WorkerProcess {
       mkdirSync(logs, { recursive: true });
       return openSync(this.#log, "a");
     });
-    this.#child = fork(entry, [], { stdio: ["ignore", descriptor, descriptor, "ipc"] });
+    this.#child = fork(entry, [], {
+      stdio: ["ignore", descriptor, descriptor, "ipc"],
+      env: { UV_THREADPOOL_SIZE: String(order.trialsAtOnce + otherThreads), ...process.env },
+    });
     closeSync(descriptor);
     this.pid = this.#child.pid;
     this.#child.on("message", (message) => this.#receive(message as FromWorker, on.message));
@@ -94,11 +99,11 @@ export class WorkerProcess {
 
   #receive(message: FromWorker, pass: (message: FromWorker) => void): void {
     if (message.kind === "ready") this.ready = true;
-    if (message.kind === "claimed") this.#trials.add(message.id);
+    if (message.kind === "preparing") this.#trials.add(message.id);
     if (message.kind === "ended") this.#trials.delete(message.id);
+    if (message.kind === "idle") this.#idle++;
     // What it said before it heard of new jobs arrives after them: never more than there is room for.
-    if (message.kind === "idle")
-      this.#idle = Math.min(this.#idle + 1, this.#trialsAtOnce - this.#trials.size);
+    this.#idle = Math.min(this.#idle, this.#trialsAtOnce - this.#trials.size);
     pass(message);
   }
 

@@ -2,12 +2,13 @@
 // keeps to it. The memory limit is the library's own (LAYERMIX_MEMORY_LIMIT): the same path as a device that is full.
 import assert from "node:assert/strict";
 import { existsSync, readFileSync } from "node:fs";
+import { setImmediate } from "node:timers/promises";
 import { ClaimHold } from "../../src/run/claim_hold.js";
 import { DeviceMemory } from "../../src/run/fit_trainer.js";
 import { loadNative } from "../../src/run/load_native.js";
-import type { NativeTrainerConfig } from "../../src/run/native.js";
+import type { NativeLibrary, NativeTrainerConfig } from "../../src/run/native.js";
 import { runTrial } from "../../src/run/run_trial.js";
-import { tryClaim } from "../../src/study/claim.js";
+import { endClaim, tryClaim } from "../../src/study/claim.js";
 import { isEvaluation, readMetrics, type TrainLine } from "../../src/study/metrics_log.js";
 import type { TrialResult } from "../../src/study/outcome.js";
 import { identifyProcess } from "../../src/study/process_identity.js";
@@ -18,11 +19,16 @@ import { createTiny } from "./tiny_study.js";
 
 const variable = "LAYERMIX_MEMORY_LIMIT";
 
+interface Trial {
+  readonly path: string;
+  readonly file: TrialFile;
+}
+
 describe("a trial that does not fit into memory", () => {
   const folder = useTemporaryFolder();
   afterEach(() => delete process.env[variable]);
 
-  async function trial(name: string): Promise<{ readonly path: string; readonly file: TrialFile }> {
+  async function trial(name: string): Promise<Trial> {
     const at = `${folder()}/${name}`;
     const { document } = await createTiny(at, { tokens: "4K", seeds: 1 });
     const path = studyLayout.trial(at, document.trials[0]!.id);
@@ -30,12 +36,12 @@ describe("a trial that does not fit into memory", () => {
   }
 
   /** Bytes of the trial's trainer with this micro-batch. */
-  function bytes({ file }: { readonly file: TrialFile }, microBatch: number): number {
+  function bytes({ file }: Trial, microBatch: number): number {
     const config = { ...file.definition, microBatch, device: "cpu", threads: 1 } as NativeTrainerConfig;
     return loadNative().planMemory(config).total;
   }
 
-  async function run(at: { readonly path: string; readonly file: TrialFile }, stopAt = 1e9): Promise<string> {
+  async function run(at: Trial, stopAt = 1e9): Promise<string> {
     const claim = tryClaim(trialLayout.claims(at.path), identifyProcess());
     assert.ok(claim);
     const hold = new ClaimHold(claim);
@@ -112,34 +118,85 @@ describe("a trial that does not fit into memory", () => {
     }
   });
 
-  it("waits for the other trials of its process where it does not fit beside them, and is not made smaller", async () => {
-    const one = await trial("one");
-    const other = await trial("other");
-    const config = { ...one.file.definition, device: "cpu", threads: 1 } as NativeTrainerConfig;
-    const native = loadNative();
-    let inside = 0;
-    /** A device with room for one. */
-    class Trainer extends native.Trainer {
-      constructor(asked: NativeTrainerConfig) {
-        if (inside > 0) throw Object.assign(new Error("full"), { code: "out_of_memory" });
-        super(asked);
-        inside++;
+  describe("where it does not fit beside the other trials of its process", () => {
+    /** The library of a device with room for one trainer. */
+    function crowded(): NativeLibrary {
+      const native = loadNative();
+      let inside = 0;
+      class Trainer extends native.Trainer {
+        constructor(asked: NativeTrainerConfig) {
+          if (inside > 0) throw Object.assign(new Error("full"), { code: "out_of_memory" });
+          super(asked);
+          inside++;
+        }
+        override dispose(): void {
+          inside--;
+          super.dispose();
+        }
       }
-      override dispose(): void {
-        inside--;
-        super.dispose();
-      }
+      return { ...native, Trainer };
     }
-    const memory = new DeviceMemory();
-    const crowded = { ...native, Trainer };
-    const first = await memory.fit(crowded, config, one.path);
-    const second = memory.fit(crowded, config, other.path);
-    assert.equal(await Promise.race([second, Promise.resolve("waits")]), "waits");
-    memory.free(first.trainer);
-    const fitted = await second;
-    assert.equal(fitted.microBatch, undefined);
-    assert.equal(existsSync(trialLayout.microBatch(other.path)), false);
-    memory.free(fitted.trainer);
+    const configOf = ({ file }: Trial): NativeTrainerConfig =>
+      ({ ...file.definition, device: "cpu", threads: 1 }) as NativeTrainerConfig;
+    const never = new AbortController().signal;
+
+    it("waits for them, and is not made smaller", async () => {
+      const one = await trial("one");
+      const other = await trial("other");
+      const native = crowded();
+      const memory = new DeviceMemory();
+      const first = await memory.fit(native, configOf(one), one.path, never);
+      const second = memory.fit(native, configOf(other), other.path, never);
+      assert.equal(await Promise.race([second, Promise.resolve("waits")]), "waits");
+      memory.free(first!.trainer);
+      const fitted = await second;
+      assert.equal(fitted!.microBatch, undefined);
+      assert.equal(existsSync(trialLayout.microBatch(other.path)), false);
+      memory.free(fitted!.trainer);
+    });
+
+    it("is given back when it is asked to stop while it waits", async () => {
+      const at = await trial("stopped");
+      const stop = new AbortController();
+      const { ended, claim } = await startBehindAnother(at, stop.signal);
+      stop.abort();
+      assert.equal(await ended, "released");
+      assert.equal(claim.beat(), false, "others may have it");
+      assert.deepEqual(stepsOf(at.path), []);
+    });
+
+    it("leaves it to whoever has taken over its claim while it waited", async () => {
+      const at = await trial("taken");
+      const { ended, claim } = await startBehindAnother(at, never);
+      endClaim(trialLayout.claims(at.path), claim.generation, "silent");
+      assert.ok(tryClaim(trialLayout.claims(at.path), { ...identifyProcess(), host: "another-machine" }));
+      assert.equal(await ended, "lost");
+    });
+
+    /** Starts the trial on a device whose memory another trainer holds for good. */
+    async function startBehindAnother(at: Trial, stop: AbortSignal) {
+      const native = crowded();
+      const memory = new DeviceMemory();
+      await memory.fit(native, configOf(at), at.path, never);
+      const claim = tryClaim(trialLayout.claims(at.path), identifyProcess())!;
+      const hold = new ClaimHold(claim);
+      const order = { device: "cpu", threads: 1, checkpointSeconds: 1e9, keepCheckpoints: false };
+      const until = at.file.definition.steps;
+      const run = {
+        native,
+        memory,
+        trialFolder: at.path,
+        file: at.file,
+        until,
+        hold,
+        stop,
+        order,
+        report: () => {},
+      };
+      const ended = runTrial(run).finally(() => hold.drop());
+      await setImmediate();
+      return { ended, claim };
+    }
   });
 
   it("fails with the bytes asked and free where half does not fit either", async () => {

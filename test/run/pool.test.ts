@@ -143,7 +143,7 @@ describe("the pool", function () {
     assert.deepEqual(ids.map(generations), [1, 1, 1, 1, 1, 1]);
   });
 
-  it("finds out which of a process's trials crashes it: each then gets a process of its own", async () => {
+  it("finds out which of a process's trials crashes it: it then runs one at a time", async () => {
     const ids = await create(4);
     const bad = ids[1]!;
     const { complete, events } = await run(ids, { workers: 1, trialsAtOnce: 2 }, (event) => {
