@@ -319,6 +319,7 @@ int main(int count, char** arguments) {
       {"P32 N64 no carry-over", shape(2, 200, 2, 32, 1, 64), 1, -1, 2.77},
   };
   index_t left = count > 1 ? std::atoi(arguments[1]) : 1000;
+  CHECK(left > 0, "Expected a number of cases, got '%s'", arguments[1]);
   for (const Case& c : cases) {
     if (left-- > 0) check_case(c);
   }

@@ -1,9 +1,10 @@
 // Training on a GPU: follows the CPU's loss curve, gives the same bits every time - replayed as a graph or launched call by call,
-// resumed in the middle, with evaluation in between - and has gradients that agree with the CPU's. Exits 77 (skipped)
-// without a device.
+// resumed in the middle, with evaluation in between, beside other trainers that begin - and has gradients that agree with the CPU's.
+// Exits 77 (skipped) without a device.
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <thread>
 
 #include "cuda/cuda_backend.h"
 #include "model_support.h"
@@ -129,6 +130,30 @@ void resumes_and_evaluates() {
   CHECK(second.state() == whole.state, "other weights after resuming");
 }
 
+// Trials of one process begin at any time: while one records its step, another chooses algorithms for shapes that are new to the process.
+void trainers_begin_side_by_side() {
+  constexpr int kModels = 12, kThreads = 3, kSteps = 4;
+  const auto model = [](int index) {
+    Config config = hybrid("cuda:0");
+    config.value.model.vocab = 64 + 8 * index;
+    config.value.sequence = 64 + index;
+    return config;
+  };
+  std::vector<Curve> together(kModels);
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < kThreads; ++thread) {
+    threads.emplace_back([&, thread] {
+      for (int index = thread; index < kModels; index += kThreads) together[static_cast<size_t>(index)] = train(model(index), kSteps);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (int index = 0; index < kModels; ++index) {
+    const Curve expected = train(model(index), kSteps);
+    const Curve& got = together[static_cast<size_t>(index)];
+    CHECK(got.losses == expected.losses && got.state == expected.state, "model %d began beside others and has other bits", index);
+  }
+}
+
 // The last batch of held-out data is often a short one; with fewer sequences the scan cuts its heads, and cuDNN its slices, differently.
 void evaluates_fewer_sequences() {
   Config config = hybrid("cuda:0");
@@ -208,6 +233,7 @@ int main() {
     return 77;
   }
   gradients_agree();
+  trainers_begin_side_by_side();  // first: later models find what earlier ones have chosen
   same_bits();
   queued_steps_are_single_steps();
   resumes_and_evaluates();
