@@ -63,12 +63,18 @@ struct LinearShape {
 
 enum class Activation : std::uint8_t { gelu_tanh, gelu_erf, relu2, silu };
 
+// Whether the backward of an MLP needs u, the activation's input, beside a, its output. relu2 without a gate does not: its slope
+// 2·max(u, 0) is 2·sqrt(a). That loses little: rounding u to bf16 costs 2^-9, the root of an a so rounded another 2^-10. Where u² is
+// below the smallest normal number (|u| < 1e-19 in fp32 and bf16) the slope, as small, may come out as 0.
+constexpr bool keeps_input(Activation activation, bool gated) { return gated || activation != Activation::relu2; }
+
 // One MLP: hidden -> width (activation, optionally gated) -> hidden. Gated: u = [gate | up], a = act(gate) * up.
 struct MlpShape {
   index_t rows, hidden, width;
   Activation activation;
   bool gated;
   index_t up_width() const { return gated ? 2 * width : width; }  // columns of u
+  bool keeps_input() const { return lmx::keeps_input(activation, gated); }
 };
 
 struct NormShape {
@@ -203,10 +209,10 @@ class Backend {
   virtual void linear_backward_weight(const LinearShape&, const void* x, const void* dy, void* dw) = 0;  // dw stat +=
 
   // ---- MLP with the activation fused ----------------------------------------------------------------------------
-  // u = x · w_upᵀ (rows, up_width), saved;  a = act(u) (rows, width), saved.
+  // u = x · w_upᵀ (rows, up_width), saved, or null where keeps_input() is false;  a = act(u) (rows, width), saved.
   virtual void linear_activation_forward(const MlpShape&, const void* x, const void* w_up, void* u, void* a) = 0;
-  // du = (dy · w_down) ⊙ act'(u);  w_down (hidden, width).
-  virtual void linear_activation_backward_input(const MlpShape&, const void* dy, const void* w_down, const void* u,
+  // du = (dy · w_down) ⊙ act'(u);  w_down (hidden, width);  saved: u, or a where keeps_input() is false.
+  virtual void linear_activation_backward_input(const MlpShape&, const void* dy, const void* w_down, const void* saved,
                                                 void* du) = 0;
 
   // ---- depthwise causal convolution + SiLU ----------------------------------------------------------------------

@@ -109,13 +109,13 @@ class TimedBackend final : public Backend {
   }
   void linear_activation_forward(const MlpShape& s, const void* x, const void* w, void* u, void* a) override {
     product("linear_activation_forward", {s.rows, s.hidden, s.up_width()},
-            act(s.rows * (s.hidden + s.up_width() + s.width) + s.hidden * s.up_width()),
+            act(s.rows * (s.hidden + (s.keeps_input() ? s.up_width() : 0) + s.width) + s.hidden * s.up_width()),
             [&](Backend& b) { b.linear_activation_forward(s, x, w, u, a); });
   }
-  void linear_activation_backward_input(const MlpShape& s, const void* dy, const void* w, const void* u, void* du) override {
+  void linear_activation_backward_input(const MlpShape& s, const void* dy, const void* w, const void* saved, void* du) override {
     product("linear_activation_backward_input", {s.rows, s.width, s.hidden},
             act(s.rows * (s.hidden + 2 * s.up_width()) + s.hidden * s.width),
-            [&](Backend& b) { b.linear_activation_backward_input(s, dy, w, u, du); });
+            [&](Backend& b) { b.linear_activation_backward_input(s, dy, w, saved, du); });
   }
   void causal_conv1d_forward(const ConvShape& s, ConstStrided x, const void* w, const void* bias, void* y) override {
     timed("causal convolution", "causal_conv1d_forward", 0, 2 * act(s.batch * s.time * s.channels),

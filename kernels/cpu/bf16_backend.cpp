@@ -92,7 +92,7 @@ class Bf16Backend final : public Backend {
 
   void linear_activation_forward(const MlpShape& s, const void* x, const void* w_up, void* u, void* a) override {
     Call c;
-    double* const up = c.out(u, s.rows * s.up_width());
+    double* const up = s.keeps_input() ? c.out(u, s.rows * s.up_width()) : c.scratch(s.rows * s.width);
     double* const activated = c.out(a, s.rows * s.width);
     cpu::linear_forward<double>({}, {s.rows, s.hidden, s.up_width()}, c.in(x, s.rows * s.hidden),
                                 c.in(w_up, s.up_width() * s.hidden), nullptr, up);
@@ -105,10 +105,10 @@ class Bf16Backend final : public Backend {
       }
     }
   }
-  void linear_activation_backward_input(const MlpShape& s, const void* dy, const void* w_down, const void* u,
+  void linear_activation_backward_input(const MlpShape& s, const void* dy, const void* w_down, const void* saved,
                                         void* du) override {
     Call c;
-    const double* const up = c.in(u, s.rows * s.up_width());
+    const double* const up = c.in(saved, s.rows * s.up_width());
     double* const out = c.out(du, s.rows * s.up_width());
     double* const da = c.scratch(s.rows * s.width);
     cpu::linear_backward_input({}, {s.rows, s.width, s.hidden}, c.in(dy, s.rows * s.hidden),
@@ -119,8 +119,12 @@ class Bf16Backend final : public Backend {
       double* const to = out + r * s.up_width();
       for (index_t i = 0; i < s.width; ++i) {
         const double d = da[r * s.width + i], x = row[i];
-        to[i] = (s.gated ? bf16_rounded(d * row[s.width + i]) : d) * cpu::activate_slope(s.activation, x);
-        if (s.gated) to[s.width + i] = d * bf16_rounded(cpu::activate(s.activation, x));
+        if (!s.gated) {
+          to[i] = d * cpu::saved_slope(s, x);
+          continue;
+        }
+        to[i] = bf16_rounded(d * row[s.width + i]) * cpu::activate_slope(s.activation, x);
+        to[s.width + i] = d * bf16_rounded(cpu::activate(s.activation, x));
       }
     }
   }

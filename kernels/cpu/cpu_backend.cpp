@@ -121,9 +121,9 @@ class CpuBackend final : public Backend {
                                  void* a) override {
     cpu::linear_activation_forward(context_, s, in<T>(x), in<T>(w_up), out<T>(u), out<T>(a));
   }
-  void linear_activation_backward_input(const MlpShape& s, const void* dy, const void* w_down, const void* u,
+  void linear_activation_backward_input(const MlpShape& s, const void* dy, const void* w_down, const void* saved,
                                         void* du) override {
-    cpu::linear_activation_backward_input(context_, s, in<T>(dy), in<T>(w_down), in<T>(u), out<T>(du));
+    cpu::linear_activation_backward_input(context_, s, in<T>(dy), in<T>(w_down), in<T>(saved), out<T>(du));
   }
 
   void causal_conv1d_forward(const ConvShape& s, ConstStrided x, const void* w, const void* bias,

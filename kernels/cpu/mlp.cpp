@@ -35,7 +35,17 @@ LMX_INLINE Activated activated(Floats x) {
   }
 }
 
-// a = act(u), or act(gate) · up, on one tile of columns of `width`.
+// act'(u) of an MLP without a gate; see saved_slope in mlp.h.
+template <Activation kind>
+LMX_INLINE Floats saved_slope(Floats saved) {
+  if constexpr (keeps_input(kind, false)) {
+    return activated<kind>(saved).slope;
+  } else {
+    return 2.0f * simd::sqrt(saved);
+  }
+}
+
+// a = act(u), or act(gate) · up, on one tile of columns of `width`; u may be a.
 template <Activation kind>
 void activate_tile(const MlpShape& s, const Tile& tile, const float* u, float* a) {
   for (index_t r = tile.row; r < tile.row + tile.rows; ++r) {
@@ -51,18 +61,18 @@ void activate_tile(const MlpShape& s, const Tile& tile, const float* u, float* a
 
 // On one tile: da lies in du (in its up half where gated) and becomes du.
 template <Activation kind>
-void differentiate_tile(const MlpShape& s, const Tile& tile, const float* u, float* du) {
+void differentiate_tile(const MlpShape& s, const Tile& tile, const float* saved, float* du) {
   for (index_t r = tile.row; r < tile.row + tile.rows; ++r) {
-    const float* const row = u + r * s.up_width() + tile.col;
+    const float* const row = saved + r * s.up_width() + tile.col;
     float* const drow = du + r * s.up_width() + tile.col;
     simd::for_each_vector(tile.cols, [&](index_t c, index_t n) {
-      const Activated act = activated<kind>(simd::load(row + c, n));
       if (s.gated) {
+        const Activated act = activated<kind>(simd::load(row + c, n));
         const Floats da = simd::load(drow + s.width + c, n);
         simd::store(drow + c, da * simd::load(row + s.width + c, n) * act.slope, n);
         simd::store(drow + s.width + c, da * act.value, n);
       } else {
-        simd::store(drow + c, simd::load(drow + c, n) * act.slope, n);
+        simd::store(drow + c, simd::load(drow + c, n) * saved_slope<kind>(simd::load(row + c, n)), n);
       }
     });
   }
@@ -83,6 +93,7 @@ void with_activation(Activation kind, Body&& body) {
 
 void linear_activation_forward(const Context& context, const MlpShape& s, const float* x, const float* w_up,
                                float* u, float* a) {
+  if (!s.keeps_input()) u = a;
   const Gemm product{s.rows, s.up_width(), s.hidden, {x, s.hidden, 1}, {w_up, 1, s.hidden}, nullptr, 0,
                      u,      s.up_width()};
   const Tiling tiling(s.rows, s.width);
@@ -97,7 +108,7 @@ void linear_activation_forward(const Context& context, const MlpShape& s, const 
 }
 
 void linear_activation_backward_input(const Context& context, const MlpShape& s, const float* dy,
-                                      const float* w_down, const float* u, float* du) {
+                                      const float* w_down, const float* saved, float* du) {
   float* const da = s.gated ? du + s.width : du;
   const Gemm product{s.rows,  s.width, s.hidden, {dy, s.hidden, 1}, {w_down, s.width, 1},
                      nullptr, 0,       da,       s.up_width()};
@@ -106,7 +117,7 @@ void linear_activation_backward_input(const Context& context, const MlpShape& s,
     context.pool->parallel_for(tiling.count(), [&](index_t task) {
       const Tile tile = tiling[task];
       gemm_tile(product, tile);
-      differentiate_tile<decltype(kind)::value>(s, tile, u, du);
+      differentiate_tile<decltype(kind)::value>(s, tile, saved, du);
     });
   });
 }

@@ -44,10 +44,17 @@ T activate_slope(Activation kind, T x) {
   return 0;
 }
 
-// x (rows, hidden), w_up (up_width, hidden) -> u (rows, up_width), a (rows, width).
+// act'(u) from what a forward without a gate saved: u, or a where the input is not kept.
+template <class T>
+T saved_slope(const MlpShape& s, T saved) {
+  return s.keeps_input() ? activate_slope(s.activation, saved) : 2 * std::sqrt(saved);
+}
+
+// x (rows, hidden), w_up (up_width, hidden) -> u (rows, up_width), a (rows, width). Where u is not kept it waits in a.
 template <class T>
 void linear_activation_forward(const Context& context, const MlpShape& s, const T* x, const T* w_up, T* u,
                                T* a) {
+  if (!s.keeps_input()) u = a;
   linear_forward<T>(context, {s.rows, s.hidden, s.up_width()}, x, w_up, nullptr, u);
   for (index_t r = 0; r < s.rows; ++r) {
     const T* row = u + r * s.up_width();
@@ -57,19 +64,22 @@ void linear_activation_forward(const Context& context, const MlpShape& s, const 
   }
 }
 
-// dy (rows, hidden), w_down (hidden, width), u (rows, up_width) -> du (rows, up_width).
+// dy (rows, hidden), w_down (hidden, width), saved (rows, up_width) -> du (rows, up_width).
 template <class T>
 void linear_activation_backward_input(const Context&, const MlpShape& s, const T* dy, const T* w_down,
-                                      const T* u, T* du) {
+                                      const T* saved, T* du) {
   for (index_t r = 0; r < s.rows; ++r) {
-    const T* row = u + r * s.up_width();
+    const T* row = saved + r * s.up_width();
     T* drow = du + r * s.up_width();
     for (index_t c = 0; c < s.width; ++c) {
       T da = 0;
       for (index_t h = 0; h < s.hidden; ++h) da += dy[r * s.hidden + h] * w_down[h * s.width + c];
-      const T up = s.gated ? row[s.width + c] : T(1);
-      drow[c] = da * up * activate_slope(s.activation, row[c]);
-      if (s.gated) drow[s.width + c] = da * activate(s.activation, row[c]);
+      if (!s.gated) {
+        drow[c] = da * saved_slope(s, row[c]);
+        continue;
+      }
+      drow[c] = da * row[s.width + c] * activate_slope(s.activation, row[c]);
+      drow[s.width + c] = da * activate(s.activation, row[c]);
     }
   }
 }
@@ -77,6 +87,6 @@ void linear_activation_backward_input(const Context&, const MlpShape& s, const T
 void linear_activation_forward(const Context&, const MlpShape&, const float* x, const float* w_up, float* u,
                                float* a);
 void linear_activation_backward_input(const Context&, const MlpShape&, const float* dy, const float* w_down,
-                                      const float* u, float* du);
+                                      const float* saved, float* du);
 
 }  // namespace lmx::cpu

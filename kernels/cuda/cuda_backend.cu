@@ -165,9 +165,9 @@ class CudaBackend final : public Backend {
   void linear_activation_forward(const MlpShape& s, const void* x, const void* w_up, void* u, void* a) override {
     mlp_.forward(s, in<bf16>(x), in<bf16>(w_up), out<bf16>(u), out<bf16>(a), stream());
   }
-  void linear_activation_backward_input(const MlpShape& s, const void* dy, const void* w_down, const void* u,
+  void linear_activation_backward_input(const MlpShape& s, const void* dy, const void* w_down, const void* saved,
                                         void* du) override {
-    mlp_.backward_input(s, in<bf16>(dy), in<bf16>(w_down), in<bf16>(u), out<bf16>(du), product_stream());
+    mlp_.backward_input(s, in<bf16>(dy), in<bf16>(w_down), in<bf16>(saved), out<bf16>(du), product_stream());
   }
 
   void causal_conv1d_forward(const ConvShape& s, ConstStrided x, const void* w, const void* bias, void* y) override {

@@ -32,8 +32,8 @@ class Mlp {
   void forward(const MlpShape& s, const bf16* x, const bf16* w_up, bf16* u, bf16* a, cudaStream_t stream) {
     run(MlpHalf::forward, s, {x, w_up, u, a}, stream);
   }
-  void backward_input(const MlpShape& s, const bf16* dy, const bf16* w_down, const bf16* u, bf16* du, cudaStream_t stream) {
-    run(MlpHalf::backward, s, {dy, w_down, const_cast<bf16*>(u), du}, stream);
+  void backward_input(const MlpShape& s, const bf16* dy, const bf16* w_down, const bf16* saved, bf16* du, cudaStream_t stream) {
+    run(MlpHalf::backward, s, {dy, w_down, const_cast<bf16*>(saved), du}, stream);
   }
 
  private:

@@ -25,10 +25,10 @@ __device__ __forceinline__ int left(index_t column, index_t width) {
   return static_cast<int>(width - column < kPack ? width - column : kPack);
 }
 
+// u may be a: a thread stores a pack where it has loaded it.
 template <Activation kActivation, bool kGated, bool kAligned>
 __global__ void __launch_bounds__(kThreads)
-    forward_kernel(std::uint32_t packs, std::uint32_t packs_per_row, index_t width, const bf16* __restrict__ u,
-                   bf16* __restrict__ a) {
+    forward_kernel(std::uint32_t packs, std::uint32_t packs_per_row, index_t width, const bf16* u, bf16* a) {
   const std::uint32_t first = blockIdx.x * (kThreads * kPacksPerThread) + threadIdx.x;
 #pragma unroll
   for (int p = 0; p < kPacksPerThread; ++p) {
@@ -49,7 +49,7 @@ __global__ void __launch_bounds__(kThreads)
 
 template <Activation kActivation, bool kGated, bool kAligned>
 __global__ void __launch_bounds__(kThreads)
-    backward_kernel(std::uint32_t packs, std::uint32_t packs_per_row, index_t width, const bf16* __restrict__ u,
+    backward_kernel(std::uint32_t packs, std::uint32_t packs_per_row, index_t width, const bf16* __restrict__ saved,
                     bf16* du) {
   const std::uint32_t first = blockIdx.x * (kThreads * kPacksPerThread) + threadIdx.x;
 #pragma unroll
@@ -60,10 +60,10 @@ __global__ void __launch_bounds__(kThreads)
     locate<kGated>(pack, packs_per_row, row, column);
     const int count = left(column, width);
     const index_t start = row * (kGated ? 2 * width : width) + column;
-    const Floats in = load<kAligned>(u + start, 0, count);
+    const Floats in = load<kAligned>(saved + start, 0, count);
     Floats da = load<kAligned>(du + start + (kGated ? width : 0), 0, count);
     if constexpr (kGated) {
-      const Floats up = load<kAligned>(u + start + width, 0, count);
+      const Floats up = load<kAligned>(saved + start + width, 0, count);
       Floats dup;
 #pragma unroll
       for (int i = 0; i < kPack; ++i) {
@@ -74,7 +74,7 @@ __global__ void __launch_bounds__(kThreads)
       store<kAligned>(du + start + width, 0, count, dup);
     } else {
 #pragma unroll
-      for (int i = 0; i < kPack; ++i) da.v[i] *= activate<kActivation>(in.v[i]).slope;
+      for (int i = 0; i < kPack; ++i) da.v[i] *= saved_slope<kActivation>(in.v[i]);
     }
     store<kAligned>(du + start, 0, count, da);
   }
@@ -125,11 +125,11 @@ void mlp_activation_forward(const MlpShape& s, const bf16* u, bf16* a, cudaStrea
   check_launch("linear_activation_forward");
 }
 
-void mlp_activation_backward(const MlpShape& s, const bf16* u, bf16* du, cudaStream_t stream) {
+void mlp_activation_backward(const MlpShape& s, const bf16* saved, bf16* du, cudaStream_t stream) {
   const Tiling t(s);
-  with_variant(s, aligned_rows(t.width, u, du), [&](auto activation, auto gated, auto aligned) {
+  with_variant(s, aligned_rows(t.width, saved, du), [&](auto activation, auto gated, auto aligned) {
     backward_kernel<activation(), gated(), aligned()>
-        <<<t.blocks, kThreads, 0, stream>>>(t.packs, t.packs_per_row, t.width, u, du);
+        <<<t.blocks, kThreads, 0, stream>>>(t.packs, t.packs_per_row, t.width, saved, du);
   });
   check_launch("linear_activation_backward_input");
 }

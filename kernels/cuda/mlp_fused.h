@@ -18,12 +18,13 @@ namespace lmx::cuda {
 
 enum class MlpHalf { forward, backward };
 
-// Forward: x (rows, hidden), w_up (width, hidden), u and a (rows, width); writes u = x · w_upᵀ, rounded, and the activation of what it
-// wrote. Backward: dy (rows, hidden), w_down (hidden, width), u and du (rows, width); writes dy · w_down, rounded, times the slope at u.
+// Forward: x (rows, hidden), w_up (up_width, hidden) -> a (rows, width), the activation of u = x · w_upᵀ, rounded; and u itself into
+// `saved` where it is kept. Backward: dy (rows, hidden), w_down (hidden, width) and what the forward saved, u or a -> du (rows, up_width),
+// dy · w_down, rounded, times the slope.
 struct MlpOperands {
   const bf16* input;
   const bf16* weight;
-  bf16* u;
+  bf16* saved;  // null for a forward that keeps no u
   bf16* result;
 };
 
@@ -50,7 +51,7 @@ inline bool fused_mlp_takes(const MlpShape& s, const MlpOperands& o) {
   constexpr index_t kMost = index_t{1} << 30;
   const auto fits = [](index_t size) { return size > 0 && size <= kMost; };
   return s.activation == Activation::relu2 && !s.gated && fits(s.rows) && fits(s.hidden) && fits(s.width) && s.hidden % 8 == 0 &&
-         s.width % 8 == 0 && alignment_of(o.input) >= 16 && alignment_of(o.weight) >= 16 && alignment_of(o.u) >= 16 &&
+         s.width % 8 == 0 && alignment_of(o.input) >= 16 && alignment_of(o.weight) >= 16 && alignment_of(o.saved) >= 16 &&
          alignment_of(o.result) >= 16;
 }
 

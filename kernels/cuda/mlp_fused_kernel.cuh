@@ -10,6 +10,7 @@
 #include <cutlass/gemm/collective/sm90_mma_tma_gmma_ss_warpspecialized.hpp>
 #include <cutlass/gemm/kernel/sm90_gemm_tma_warpspecialized_pingpong.hpp>
 
+#include "activation.cuh"
 #include "check.h"
 #include "mlp_fused.h"
 
@@ -22,23 +23,20 @@ using cutlass::bfloat16_t;
 // Elementwise functions as CUTLASS's epilogue tree wants them: of float, and of arrays of float.
 template <class T>
 struct Relu2 {
-  CUTLASS_HOST_DEVICE T operator()(const T& u) const {
+  CUTLASS_DEVICE T operator()(const T& u) const {
     T a;
     CUTLASS_PRAGMA_UNROLL
-    for (int i = 0; i < T::kElements; ++i) {
-      const float positive = fmaxf(u[i], 0.f);
-      a[i] = positive * positive;
-    }
+    for (int i = 0; i < T::kElements; ++i) a[i] = activate<Activation::relu2>(u[i]).value;
     return a;
   }
 };
 
 template <class T>
 struct TimesRelu2Slope {
-  CUTLASS_HOST_DEVICE T operator()(const T& da, const T& u) const {
+  CUTLASS_DEVICE T operator()(const T& da, const T& a) const {
     T du;
     CUTLASS_PRAGMA_UNROLL
-    for (int i = 0; i < T::kElements; ++i) du[i] = da[i] * (2 * fmaxf(u[i], 0.f));
+    for (int i = 0; i < T::kElements; ++i) du[i] = da[i] * saved_slope<Activation::relu2>(a[i]);
     return du;
   }
 };
@@ -71,7 +69,7 @@ struct FusedMlpKernel {
       std::conditional_t<T::kBlocks == 1, cute::SM90_TMA_LOAD, cute::SM90_TMA_LOAD_MULTICAST>,
       std::conditional_t<kForward, Swizzled, SwizzledAcross>, void, cute::identity>;
 
-  // What happens to 64 x 64 pieces of it, a tree. Forward: round, keep as u, square what is positive. Backward: round, times the slope at u.
+  // What happens to 64 x 64 pieces of it, a tree. Forward: round, square what is positive. Backward: round, times the slope of a.
   template <class Node, class... Children>
   using Tree = cutlass::epilogue::fusion::Sm90EVT<Node, Children...>;
   template <template <class> class Function>
@@ -79,9 +77,7 @@ struct FusedMlpKernel {
   using Piece = Shape<Int<64>, Int<64>>;
   static constexpr int kStoreStages = 2, kLoadStages = kForward ? 1 : 4;
   using Rounded = Tree<Compute<cutlass::epilogue::thread::Identity>, cutlass::epilogue::fusion::Sm90AccFetch>;
-  using KeepU = cutlass::epilogue::fusion::Sm90AuxStore<kStoreStages, Piece, bfloat16_t, kRound, RowMajor, Swizzled,
-                                                        cute::SM90_U32x4_STSM_N, 8, false>;
-  using Forward = Tree<Compute<Relu2>, Tree<KeepU, Rounded>>;
+  using Forward = Tree<Compute<Relu2>, Rounded>;
   using Backward = Tree<Compute<TimesRelu2Slope>, Rounded, cutlass::epilogue::fusion::Sm90SrcFetch<bfloat16_t>>;
   using Epilogue = cutlass::epilogue::collective::CollectiveEpilogue<
       cutlass::epilogue::Sm90TmaWarpSpecialized<kLoadStages, kStoreStages, 32, !kForward, false>, Tile, Piece,
@@ -110,10 +106,8 @@ struct FusedMlpKernel {
     cute::get<kForward ? 0 : 1>(arguments.mainloop.dB) = kForward ? s.hidden : s.width;
     arguments.epilogue.ptr_D = elements(o.result);
     arguments.epilogue.dD = rows_of(s.width);
-    if constexpr (kForward) {
-      arguments.epilogue.thread = {{{{}, {}}, {elements(o.u), rows_of(s.width)}}, {}};
-    } else {
-      arguments.epilogue.ptr_C = elements(o.u);
+    if constexpr (!kForward) {
+      arguments.epilogue.ptr_C = elements(o.saved);
       arguments.epilogue.dC = rows_of(s.width);
     }
     arguments.hw_info.device_id = current_device();

@@ -38,7 +38,7 @@ class MlpMixer final : public Mixer {
   }
 
   void plan_saved(Arena& arena, const Precision& precision, index_t batch, index_t time) override {
-    u_ = arena.take(Region::activations, batch * time * mlp_.up_width(), precision.act);
+    if (mlp_.keeps_input()) u_ = arena.take(Region::activations, batch * time * mlp_.up_width(), precision.act);
     a_ = arena.take(Region::activations, batch * time * mlp_.width, precision.act);
   }
 
@@ -60,7 +60,8 @@ class MlpMixer final : public Mixer {
   void backward(const Pass& pass, const void* x, const void* dy, void* dx) override {
     const index_t rows = pass.rows();
     pass.backend.linear_backward_weight(down_shape(rows), a_, dy, parameters_.gradient(down_proj_));
-    pass.backend.linear_activation_backward_input(mlp(rows), dy, parameters_.value(down_proj_), u_, du_);
+    pass.backend.linear_activation_backward_input(mlp(rows), dy, parameters_.value(down_proj_),
+                                                  mlp_.keeps_input() ? u_ : a_, du_);
     pass.backend.linear_backward_weight(up_shape(rows), x, du_, parameters_.gradient(up_proj_));
     pass.backend.linear_backward_input(up_shape(rows), du_, parameters_.value(up_proj_), dx);
   }
@@ -81,7 +82,7 @@ class MlpMixer final : public Mixer {
   ParameterTable& parameters_;
   MlpShape mlp_;  // rows are those of the pass
   ParameterId up_proj_{}, down_proj_{};
-  void *u_ = nullptr, *a_ = nullptr, *du_ = nullptr;
+  void *u_ = nullptr, *a_ = nullptr, *du_ = nullptr;  // u_: where the backward needs it
 };
 
 }  // namespace lmx

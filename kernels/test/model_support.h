@@ -53,7 +53,7 @@ struct Config {
   std::vector<lmx_layer_config> layers{
       mamba2(4, 6, 2, 5, 4),         mlp(20, LMX_SILU, true), attention(4, 2, 6, 4),
       mlp(24, LMX_GELU_TANH, false), mamba2(2, 8, 1, 3, 5),   mlp(17, LMX_GELU_ERF, false),
-      attention(3, 3, 4, 0),         mlp(9, LMX_RELU2, true),
+      attention(3, 3, 4, 0),         mlp(9, LMX_RELU2, true), mlp(19, LMX_RELU2, false),
   };
   lmx_trainer_config value{};
 

@@ -79,11 +79,20 @@ function megatronForwardFlops(o: MlpOptions, { hidden }: BlockContext, work: Wor
   return 4 * (o.width / hidden) * (o.gated ? 3 / 2 : 1) * tokens * Number(BigInt(hidden) ** 2n);
 }
 
-// Saved: the up output (gate beside it) and the activation's output. Transient: the gradient of the first.
+/**
+ * Whether the backward pass needs the activation's input beside its output. That of relu2 without a gate does not: its
+ * slope is twice the root of its output. keeps_input of kernels/backend.h.
+ */
+export function keepsInput({ activation, gated }: Pick<MlpOptions, "activation" | "gated">): boolean {
+  return gated || activation !== "relu2";
+}
+
+// Saved: the up output (gate beside it) where it is needed, and the activation's output. Transient: the gradient of the first.
 function trainingBuffers(o: MlpOptions, _: BlockContext, { batch, sequence }: Workload): TrainingBuffers {
   const rows = batch * sequence;
   const up = rows * o.width * (o.gated ? 2 : 1);
-  return { savedActivations: [up, rows * o.width], savedStatistics: [], transient: [up], workspace: 0 };
+  const kept = keepsInput(o) ? [up] : [];
+  return { savedActivations: [...kept, rows * o.width], savedStatistics: [], transient: [up], workspace: 0 };
 }
 
 function rescale(raw: RawOptions, from: BlockContext, to: BlockContext): Record<string, unknown> {

@@ -14,7 +14,7 @@ import {
   passTokens,
   type Workload,
 } from "./block.js";
-import { activationOption, type MlpActivation } from "./mlp.js";
+import { activationOption, keepsInput, type MlpActivation } from "./mlp.js";
 import { countOption, flagOption, type KindSchema, widestLayer } from "./option_schema.js";
 import { given, indivisible, nearestMultiple, numberOr, type RawOptions } from "./raw_options.js";
 import { outputBuffers } from "./recurrence.js";
@@ -223,8 +223,9 @@ export const moe: Block<MoeOptions> = {
   flops,
   megatron: { order: 4, forwardFlops: megatronForwardFlops },
   trainingBuffers: (o, { hidden }, work) => {
-    const routed = o.topK * (columns(o) + 1) * o.width;
-    const shared = (columns(o) + 1) * o.sharedWidth;
+    const saved = keepsInput(o) ? columns(o) + 1 : 1;
+    const routed = o.topK * saved * o.width;
+    const shared = saved * o.sharedWidth;
     const latent = o.latent === 0 ? 0 : 2 * o.latent;
     return outputBuffers([o.experts, latent, routed, shared, o.topK * outer(o, hidden)], 0, work);
   },

@@ -35,6 +35,7 @@ const parts = fc.record({
   conv: fc.integer({ min: 2, max: 4 }),
   width: fc.integer({ min: 1, max: 700 }),
   gated: fc.boolean(),
+  activation: fc.constantFrom("gelu", "gelu_erf", "relu2", "silu"),
   microBatch: fc.integer({ min: 1, max: 3 }),
   accumulation: fc.integer({ min: 1, max: 3 }),
   sequence: fc.integer({ min: 1, max: 400 }),
@@ -47,7 +48,7 @@ function shapeOf(s: Parts): Shape {
   const blocks = {
     mamba2: { heads, head_dim: s.headDim, groups: s.groups, state: s.state, conv: s.conv },
     attention: { heads, kv_heads: s.groups, head_dim: s.headDim, position: "rope" },
-    mlp: { width: s.width, gated: s.gated, activation: "silu" },
+    mlp: { width: s.width, gated: s.gated, activation: s.activation },
   };
   const { hidden, vocab, tieEmbeddings } = s;
   return {

@@ -129,16 +129,17 @@ Operation mlp_operation(index_t rows, index_t hidden, index_t width, Activation 
                parameter("w_up", s.up_width(), hidden, 1.5 / std::sqrt(double(hidden))),
                parameter("w_down", hidden, width, 1 / std::sqrt(double(width)))};
   op.outputs = {tensor("y", rows, hidden)};
-  op.saved = {tensor("u", rows, s.up_width()), tensor("a", rows, width), tensor("du", rows, s.up_width())};
+  op.saved = {tensor("a", rows, width), tensor("du", rows, s.up_width())};
+  if (s.keeps_input()) op.saved.push_back(tensor("u", rows, s.up_width()));
   op.forward = [=](Backend& b, Run& r) {
-    b.linear_activation_forward(s, r.inputs[0], r.inputs[1], r.saved[0], r.saved[1]);
-    b.linear_forward(down, r.saved[1], r.inputs[2], nullptr, r.outputs[0]);
+    b.linear_activation_forward(s, r.inputs[0], r.inputs[1], s.keeps_input() ? r.saved[2].data() : nullptr, r.saved[0]);
+    b.linear_forward(down, r.saved[0], r.inputs[2], nullptr, r.outputs[0]);
   };
   op.backward = [=](Backend& b, Run& r) {
-    b.linear_activation_backward_input(s, r.output_gradients[0], r.inputs[2], r.saved[0], r.saved[2]);
-    b.linear_backward_input(up, r.saved[2], r.inputs[1], r.input_gradients[0]);
-    b.linear_backward_weight(up, r.inputs[0], r.saved[2], r.input_gradients[1]);
-    b.linear_backward_weight(down, r.saved[1], r.output_gradients[0], r.input_gradients[2]);
+    b.linear_activation_backward_input(s, r.output_gradients[0], r.inputs[2], r.saved[s.keeps_input() ? 2 : 0], r.saved[1]);
+    b.linear_backward_input(up, r.saved[1], r.inputs[1], r.input_gradients[0]);
+    b.linear_backward_weight(up, r.inputs[0], r.saved[1], r.input_gradients[1]);
+    b.linear_backward_weight(down, r.saved[0], r.output_gradients[0], r.input_gradients[2]);
   };
   op.workspace = [=](const Backend& b) { return std::max(b.workspace_bytes(up), b.workspace_bytes(down)); };
   op.forward_flops = 2.0 * rows * hidden * (s.up_width() + width);

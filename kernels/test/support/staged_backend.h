@@ -97,11 +97,11 @@ class StagedBackend final : public Backend {
     device_.linear_activation_forward(s, c.act(x, s.rows * s.hidden), c.act(w_up, s.up_width() * s.hidden),
                                       c.act(u, s.rows * s.up_width()), c.act(a, s.rows * s.width));
   }
-  void linear_activation_backward_input(const MlpShape& s, const void* dy, const void* w_down, const void* u,
+  void linear_activation_backward_input(const MlpShape& s, const void* dy, const void* w_down, const void* saved,
                                         void* du) override {
     Call c(*this, "linear_activation_backward_input");
     device_.linear_activation_backward_input(s, c.act(dy, s.rows * s.hidden), c.act(w_down, s.hidden * s.width),
-                                             c.act(u, s.rows * s.up_width()), c.act(du, s.rows * s.up_width()));
+                                             c.act(saved, s.rows * s.up_width()), c.act(du, s.rows * s.up_width()));
   }
   void causal_conv1d_forward(const ConvShape& s, ConstStrided x, const void* w, const void* bias, void* y) override {
     const index_t rows = s.batch * s.time;
