@@ -70,7 +70,7 @@ class Inference {
   virtual void linear(const LinearShape&, const void* x, const void* w, const void* residual, void* y) = 0;
   // y = RMSNorm(x) · wᵀ; y is stat where `wide`, else act.
   virtual void norm_linear(const LinearShape&, const PreNorm&, const void* x, const void* w, void* y, bool wide) = 0;
-  // a = act(RMSNorm(x) · w_upᵀ); u (rows, up_width) is scratch.
+  // a = act(RMSNorm(x) · w_upᵀ); u (rows, up_width) is scratch, null where keeps_input() is false.
   virtual void norm_linear_activation(const MlpShape&, const PreNorm&, const void* x, const void* w_up, void* u,
                                       void* a) = 0;
 

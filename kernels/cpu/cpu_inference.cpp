@@ -66,10 +66,11 @@ class CpuInference final : public Inference {
   }
   void norm_linear_activation(const MlpShape& s, const PreNorm& norm, const void* x, const void* w_up, void* u,
                               void* a) override {
-    norm_linear({s.rows, s.hidden, s.up_width()}, norm, x, w_up, u, false);
+    void* const up = s.keeps_input() ? u : a;
+    norm_linear({s.rows, s.hidden, s.up_width()}, norm, x, w_up, up, false);
     T* const to = static_cast<T*>(a);
     context_.pool->parallel_for(s.rows, [&](index_t r) {
-      const T* const row = in(u) + r * s.up_width();
+      const T* const row = in(up) + r * s.up_width();
       for (index_t c = 0; c < s.width; ++c) {
         to[r * s.width + c] = activate(s.activation, row[c]) * (s.gated ? row[s.width + c] : T(1));
       }

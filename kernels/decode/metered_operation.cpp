@@ -60,7 +60,8 @@ class Builder {
       throw InvalidArgument("expected activation from 0 to 3, got " + std::to_string(o_.activation));
     }
     const MlpShape s{o_.rows, o_.in, o_.out, mlp_activation(o_.activation), o_.gated != 0};
-    void *const x = act(s.rows * s.hidden), *const u = act(s.rows * s.up_width()), *const a = act(s.rows * s.width);
+    void *const x = act(s.rows * s.hidden), *const a = act(s.rows * s.width);
+    void* const u = s.keeps_input() ? act(s.rows * s.up_width()) : nullptr;
     const PreNorm norm = pre_norm(s.rows, s.hidden);
     const auto weights = memory_.rotated(s.up_width() * s.hidden, types_.weight, weight_scale());
     return made(weights.size(), [=, &inference = inference_](std::size_t i) {

@@ -12,7 +12,7 @@ class MlpDecoder final : public MixerDecoder {
 
   void plan_kept(Arena&, const Precision&, const DecodeExtent&) override {}
   void plan_scratch(Arena& arena, const Precision& precision, const DecodeExtent& extent) override {
-    u_ = arena.take(Region::activations, extent.rows() * mixer_.mlp_.up_width(), precision.act);
+    if (mixer_.mlp_.keeps_input()) u_ = arena.take(Region::activations, extent.rows() * mixer_.mlp_.up_width(), precision.act);
     a_ = arena.take(Region::activations, extent.rows() * mixer_.mlp_.width, precision.act);
   }
   std::size_t workspace_bytes(const Inference& inference, const DecodeExtent&, index_t batch,
