@@ -86,6 +86,7 @@ struct FusedMlpKernel {
       Swizzled, cute::SM90_U32x4_STSM_N, cute::Copy_Atom<cute::SM90_U32x4_STSM_N, cutlass::half_t>, void>;
 
   using Kernel = cutlass::gemm::kernel::GemmUniversal<Shape<int, int, int, int>, Mainloop, Epilogue, cutlass::gemm::PersistentScheduler>;
+  static_assert(Kernel::SharedStorageSize <= 227 << 10, "more shared memory than a block can have");
 
   static void allow() {
     check(cudaFuncSetAttribute(cutlass::device_kernel<Kernel>, cudaFuncAttributeMaxDynamicSharedMemorySize, Kernel::SharedStorageSize),
@@ -133,7 +134,8 @@ struct FusedMlpKernel {
 // Two tiles, each in two orders: what was fastest somewhere, of nine tiles in four orders (bench/RESULTS.md).
 template <MlpHalf kHalf>
 std::vector<FusedMlp> fused_mlp_candidates() {
-  using Wide = FusedMlpKernel<kHalf, FusedMlpTile<128, 192, 1, 4>>;
+  constexpr int kStages = kHalf == MlpHalf::forward ? 5 : 4;  // backward, pieces of a take the place of the fifth
+  using Wide = FusedMlpKernel<kHalf, FusedMlpTile<128, 192, 1, kStages>>;
   using Square = FusedMlpKernel<kHalf, FusedMlpTile<128, 128, 2, 6>>;
   return {{"128x192", Wide::allow, Wide::template launch<1>},
           {"128x192, 4 rows at a time", Wide::allow, Wide::template launch<4>},
