@@ -56,9 +56,12 @@ struct StridedOf {
 using Strided = StridedOf<void*>;
 using ConstStrided = StridedOf<const void*>;
 
-// y (rows, out) = x (rows, in) · wᵀ,  w (out, in).
+// y (rows, out) = x (rows, in) · wᵀ,  w (out, in). Rows of y, of dy and of a residual may start further apart than they
+// are wide.
 struct LinearShape {
   index_t rows, in, out;
+  index_t out_stride = 0;  // elements between the starts of two of these rows; 0: out
+  index_t y_stride() const { return out_stride == 0 ? out : out_stride; }
 };
 
 enum class Activation : std::uint8_t { gelu_tanh, gelu_erf, relu2, silu };

@@ -24,6 +24,9 @@ namespace {
 
 using Call = cpu::Bf16Call;
 
+// The shape of the copies that a call holds.
+LinearShape dense(const LinearShape& s) { return {s.rows, s.in, s.out}; }
+
 class Bf16Backend final : public Backend {
  public:
   Precision precision() const override { return bf16_precision(); }
@@ -74,20 +77,20 @@ class Bf16Backend final : public Backend {
   void linear_forward(const LinearShape& s, const void* x, const void* w, const void* residual, void* y) override {
     Call c;
     const index_t n = s.rows * s.out;
-    double* const out = c.out(y, n);
-    const double* const add = c.in(residual, n);
-    cpu::linear_forward<double>({}, s, c.in(x, s.rows * s.in), c.in(w, s.out * s.in), nullptr, out);
+    double* const out = c.out(Strided{y, s.y_stride()}, s.rows, s.out).data;
+    const double* const add = c.in(ConstStrided{residual, s.y_stride()}, s.rows, s.out).data;
+    cpu::linear_forward<double>({}, dense(s), c.in(x, s.rows * s.in), c.in(w, s.out * s.in), nullptr, out);
     if (add == nullptr) return;
     cpu::round_to_bf16(out, n);
     for (index_t i = 0; i < n; ++i) out[i] += add[i];
   }
   void linear_backward_input(const LinearShape& s, const void* dy, const void* w, void* dx) override {
     Call c;
-    cpu::linear_backward_input({}, s, c.in(dy, s.rows * s.out), c.in(w, s.out * s.in), c.out(dx, s.rows * s.in));
+    cpu::linear_backward_input({}, dense(s), c.in(ConstStrided{dy, s.y_stride()}, s.rows, s.out).data, c.in(w, s.out * s.in), c.out(dx, s.rows * s.in));
   }
   void linear_backward_weight(const LinearShape& s, const void* x, const void* dy, void* dw) override {
     Call c;
-    cpu::linear_backward_weight({}, s, c.in(x, s.rows * s.in), c.in(dy, s.rows * s.out), c.add_stat(dw, s.out * s.in));
+    cpu::linear_backward_weight({}, dense(s), c.in(x, s.rows * s.in), c.in(ConstStrided{dy, s.y_stride()}, s.rows, s.out).data, c.add_stat(dw, s.out * s.in));
   }
 
   void linear_activation_forward(const MlpShape& s, const void* x, const void* w_up, void* u, void* a) override {

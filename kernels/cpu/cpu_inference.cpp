@@ -55,7 +55,7 @@ class CpuInference final : public Inference {
 
   void linear(const LinearShape& s, const void* x, const void* w, const void* residual, void* y) override {
     if constexpr (std::is_same_v<T, float>) {
-      if (s.rows <= most_few_rows)
+      if (s.rows <= most_few_rows && s.y_stride() == s.out)
         return linear_few_rows(context_, s, in(x), in(w), in(residual), static_cast<T*>(y));
     }
     backend_.linear_forward(s, x, w, residual, y);

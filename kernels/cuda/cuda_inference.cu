@@ -113,7 +113,7 @@ class CudaInference final : public Inference {
     }
     x = normed({s.rows, s.in, norm.eps}, norm, x);
     if (!wide) return parts_.backend.linear_forward(s, x, w, nullptr, y);
-    parts_.gemm.run({true, false, s.out, s.rows, s.in, w, s.in, x, s.in, nullptr, y, s.out, CUDA_R_32F}, stream());
+    parts_.gemm.run({true, false, s.out, s.rows, s.in, w, s.in, x, s.in, nullptr, y, s.y_stride(), CUDA_R_32F}, stream());
   }
   void norm_linear_activation(const MlpShape& s, const PreNorm& norm, const void* x, const void* w_up, void* u,
                               void* a) override {

@@ -13,13 +13,13 @@ namespace lmx::cuda {
 // x, w, residual, y bf16.
 inline void linear_forward(Gemm& gemm, const LinearShape& s, const void* x, const void* w, const void* residual, void* y,
                            cudaStream_t stream) {
-  gemm.run({true, false, s.out, s.rows, s.in, w, s.in, x, s.in, residual, y, s.out, CUDA_R_16BF}, stream);
+  gemm.run({true, false, s.out, s.rows, s.in, w, s.in, x, s.in, residual, y, s.y_stride(), CUDA_R_16BF}, stream);
 }
 
 // dx rows may be further apart than they are wide (dx_stride elements).
 inline void linear_backward_input(Gemm& gemm, const LinearShape& s, const void* dy, const void* w, void* dx,
                                   index_t dx_stride, cudaStream_t stream) {
-  gemm.run({false, false, s.in, s.rows, s.out, w, s.in, dy, s.out, nullptr, dx, dx_stride, CUDA_R_16BF}, stream);
+  gemm.run({false, false, s.in, s.rows, s.out, w, s.in, dy, s.y_stride(), nullptr, dx, dx_stride, CUDA_R_16BF}, stream);
 }
 
 // Into how many stretches of rows a weight's gradient is cut: a small matrix has too few tiles to keep a device busy, and the traffic of its
@@ -39,7 +39,7 @@ inline index_t weight_gradient_splits(const LinearShape& s) {
 // dw fp32 +=. Of a small matrix the parts wait in `sums`: cuBLASLt's own split over k would add each matrix by a launch of its own.
 inline void linear_backward_weight(Gemm& gemm, const LinearShape& s, const void* x, const void* dy, float* dw, ColumnSums& sums,
                                    cudaStream_t stream) {
-  GemmCall call{false, true, s.in, s.out, s.rows, x, s.in, dy, s.out, dw, dw, s.in, CUDA_R_32F};
+  GemmCall call{false, true, s.in, s.out, s.rows, x, s.in, dy, s.y_stride(), dw, dw, s.in, CUDA_R_32F};
   call.splits = weight_gradient_splits(s);
   if (call.splits == 1) return gemm.run(call, stream);
   const index_t count = s.in * s.out;

@@ -211,7 +211,7 @@ Call call_of(const FewRowsLinear& l) {
 }  // namespace
 
 bool takes_few_rows(const LinearShape& s, const void* x, const void* w) {
-  return s.rows <= kMostFewRows && s.in % kPack == 0 && s.in < (index_t{1} << 30) && s.out < (index_t{1} << 30) &&
+  return s.rows <= kMostFewRows && s.y_stride() == s.out && s.in % kPack == 0 && s.in < (index_t{1} << 30) && s.out < (index_t{1} << 30) &&
          aligned_rows(s.in, x, w);
 }
 

@@ -23,7 +23,7 @@ struct FewRowsLinear {
   float* wide_y = nullptr;
 };
 
-// Whether the kernels take the shape and the addresses: up to kMostFewRows rows, in a multiple of 8, 16-byte aligned.
+// Whether the kernels take the shape and the addresses: up to kMostFewRows rows, dense ones of y, in a multiple of 8, 16-byte aligned.
 bool takes_few_rows(const LinearShape&, const void* x, const void* w);
 
 void linear_few_rows(const FewRowsLinear&, cudaStream_t);

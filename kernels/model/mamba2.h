@@ -48,7 +48,7 @@ class Mamba2Mixer final : public Mixer {
     act_ = precision.act;
     const index_t rows = batch * time;
     const auto take = [&](index_t count, DType type) { return arena.take(Region::activations, count, type); };
-    projection_ = take(rows * aligned_width(), precision.act);
+    projection_ = take(rows * widest_row(), precision.act);
     xbc_ = take(rows * scan_.channels(), precision.act);
     y_ = take(rows * scan_.inner(), precision.act);
     normed_ = take(rows * scan_.inner(), precision.act);
@@ -64,7 +64,7 @@ class Mamba2Mixer final : public Mixer {
     dnormed_dxbc_ =
         take(rows * scan_.channels());  // channels >= inner: d(normed) is dead when d(xbc) is born
     dy_ = take(rows * scan_.inner());
-    dprojection_ = take(rows * aligned_width());
+    dprojection_ = take(rows * widest_row());
   }
 
   std::size_t workspace_bytes(const Backend& backend, index_t batch, index_t time) const override {
@@ -117,10 +117,11 @@ class Mamba2Mixer final : public Mixer {
   // Columns of in_proj's output: [z (inner) | x B C (channels) | dt (heads)].
   index_t projected() const { return scan_.inner() + scan_.channels() + scan_.heads; }
   index_t dt_column() const { return scan_.inner() + scan_.channels(); }
-  // Its rows have room for a multiple of 8 columns: bf16 rows then start on 16 bytes, which matrix units want. Other types
-  // have no use for that and leave the end of the buffer alone.
-  index_t aligned_width() const { return (projected() + 7) / 8 * 8; }
-  index_t row_stride() const { return act_ == DType::bf16 ? aligned_width() : projected(); }
+  // In bf16 the product has a multiple of 8 columns, which matrix units want, and rows start on 128 bytes, as memory is moved. Other
+  // types have no use for that and leave the end of the buffer alone.
+  index_t product_width() const { return act_ == DType::bf16 ? (projected() + 7) / 8 * 8 : projected(); }
+  index_t row_stride() const { return act_ == DType::bf16 ? widest_row() : projected(); }
+  index_t widest_row() const { return (projected() + 63) / 64 * 64; }
   ConstStrided column(const void* projection, index_t first) const {
     return {static_cast<const std::byte*>(projection) + bytes_before(first), row_stride()};
   }
@@ -132,7 +133,7 @@ class Mamba2Mixer final : public Mixer {
   }
 
   // The columns beyond projected() are 0, being products with rows of 0, and so are their gradients.
-  LinearShape in_shape(index_t rows) const { return {rows, hidden_, row_stride()}; }
+  LinearShape in_shape(index_t rows) const { return {rows, hidden_, product_width(), row_stride()}; }
   LinearShape out_shape(index_t rows) const { return {rows, scan_.inner(), hidden_}; }
   GatedNormShape norm_shape(index_t rows) const { return {rows, scan_.inner(), scan_.groups, eps_}; }
   ConvShape conv(index_t batch, index_t time) const { return {batch, time, scan_.channels(), conv_}; }
@@ -140,7 +141,7 @@ class Mamba2Mixer final : public Mixer {
     SsdShape shape = scan_;
     shape.batch = batch;
     shape.time = time;
-    shape.dt_padding = row_stride() - projected();
+    shape.dt_padding = product_width() - projected();
     return shape;
   }
 

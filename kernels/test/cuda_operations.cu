@@ -100,6 +100,8 @@ std::vector<Operation> device_operations() {
     list.push_back(linear_operation(s.rows, s.in, s.out, false));
     list.push_back(linear_operation(s.rows, s.in, s.out, true));
   }
+  list.push_back(linear_operation(300, 768, 3352, false, 40));
+  list.push_back(linear_operation(130, 72, 33, true, 31));
   for (const Activation activation :
        {Activation::gelu_tanh, Activation::gelu_erf, Activation::relu2, Activation::silu}) {
     for (const bool gated : {false, true}) {

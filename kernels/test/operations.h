@@ -10,7 +10,7 @@ namespace lmx::test {
 
 Operation embedding_operation(index_t rows, index_t cols, index_t vocab);
 Operation rms_norm_operation(index_t rows, index_t cols, bool residual);
-Operation linear_operation(index_t rows, index_t in, index_t out, bool residual);
+Operation linear_operation(index_t rows, index_t in, index_t out, bool residual, index_t gap = 0);
 Operation mlp_operation(index_t rows, index_t hidden, index_t width, Activation activation, bool gated);
 // gap: of the rows of x, and of z; their alignment decides which kernels run on a GPU.
 Operation causal_conv1d_operation(index_t batch, index_t time, index_t channels, index_t width, index_t gap = 7);

@@ -40,15 +40,15 @@ lmx_memory closed_form(const lmx_trainer_config& c) {
     const lmx_layer_config& l = c.model.layers[i];
     vectors += elem(h);
     if (l.kind == LMX_LAYER_MAMBA2) {
-      const int64_t d = l.heads * l.head_dim, ch = d + 2 * l.groups * l.state, p = d + ch + l.heads;
+      const int64_t d = l.heads * l.head_dim, ch = d + 2 * l.groups * l.state, p = d + ch + l.heads, p64 = (p + 63) / 64 * 64;
       const int64_t chunk = c.precision == LMX_BF16 ? lmx::gpu::kScanChunk : l.chunk;
       const int64_t chunks = (c.sequence + chunk - 1) / chunk;
       matrices += matrix(p, h) + matrix(h, d);
       convolutions += elem(ch * l.conv);
       vectors += elem(ch) + 3 * elem(l.heads) + elem(d);
-      saved += buf(R * p, b.act) + buf(R * ch, b.act) + 2 * buf(R * d, b.act) +
+      saved += buf(R * p64, b.act) + buf(R * ch, b.act) + 2 * buf(R * d, b.act) +
                buf(c.micro_batch * chunks * d * l.state, b.act) + buf(R * l.groups, b.stat);
-      transient = std::max(transient, buf(R * ch, b.act) + buf(R * d, b.act) + buf(R * p, b.act));
+      transient = std::max(transient, buf(R * ch, b.act) + buf(R * d, b.act) + buf(R * p64, b.act));
     } else if (l.kind == LMX_LAYER_ATTENTION) {
       const int64_t q = l.heads * l.head_dim, w = q + 2 * l.kv_heads * l.head_dim;
       matrices += matrix(w, h) + matrix(h, q);

@@ -187,7 +187,7 @@ function trainingBuffers(o: Mamba2Options, _: BlockContext, { batch, sequence }:
   const d = inner(o);
   const c = channels(o);
   const chunks = Math.ceil(sequence / o.chunk);
-  const projected = Math.ceil((d + c + o.heads) / 8) * 8; // rows of in_proj's output, with room to start on 16 bytes
+  const projected = Math.ceil((d + c + o.heads) / 64) * 64; // rows of in_proj's output, with room to start on 128 bytes
   return {
     savedActivations: [rows * projected, rows * c, rows * d, rows * d],
     savedStatistics: [rows * o.groups],

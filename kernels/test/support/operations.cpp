@@ -97,13 +97,13 @@ Operation rms_norm_operation(index_t rows, index_t cols, bool residual) {
   return op;
 }
 
-Operation linear_operation(index_t rows, index_t in, index_t out, bool residual) {
-  const LinearShape s{rows, in, out};
+Operation linear_operation(index_t rows, index_t in, index_t out, bool residual, index_t gap) {
+  const LinearShape s{rows, in, out, out + gap};
   Operation op;
-  op.name = shape_name(residual ? "linear+residual" : "linear", {rows, in, out});
+  op.name = shape_name(residual ? "linear+residual" : "linear", {rows, in, out, gap});
   op.inputs = {tensor("x", rows, in), parameter("w", out, in, 1 / std::sqrt(double(in)))};
-  if (residual) op.inputs.push_back(tensor("residual", rows, out));
-  op.outputs = {tensor("y", rows, out)};
+  if (residual) op.inputs.push_back(strided(tensor("residual", rows, out), gap));
+  op.outputs = {strided(tensor("y", rows, out), gap)};
   op.forward = [=](Backend& b, Run& r) {
     b.linear_forward(s, r.inputs[0], r.inputs[1], residual ? r.inputs[2].data() : nullptr, r.outputs[0]);
   };
@@ -350,6 +350,9 @@ std::vector<Operation> odd_operations() {
     list.push_back(linear_operation(s.rows, s.in, s.out, false));
     list.push_back(linear_operation(s.rows, s.in, s.out, true));
   }
+  list.push_back(linear_operation(130, 70, 33, false, 7));
+  list.push_back(linear_operation(7, 64, 24, false, 40));
+  list.push_back(linear_operation(130, 70, 33, true, 31));
   for (const Activation activation :
        {Activation::gelu_tanh, Activation::gelu_erf, Activation::relu2, Activation::silu}) {
     for (const bool gated : {false, true}) {

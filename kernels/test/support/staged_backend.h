@@ -81,16 +81,19 @@ class StagedBackend final : public Backend {
   }
   void linear_forward(const LinearShape& s, const void* x, const void* w, const void* residual, void* y) override {
     Call c(*this, "linear_forward");
-    device_.linear_forward(s, c.act(x, s.rows * s.in), c.act(w, s.out * s.in), c.act(residual, s.rows * s.out),
-                           c.act(y, s.rows * s.out));
+    device_.linear_forward(s, c.act(x, s.rows * s.in), c.act(w, s.out * s.in),
+                           c.view(ConstStrided{residual, s.y_stride()}, s.rows, s.out).data,
+                           c.view(Strided{y, s.y_stride()}, s.rows, s.out).data);
   }
   void linear_backward_input(const LinearShape& s, const void* dy, const void* w, void* dx) override {
     Call c(*this, "linear_backward_input");
-    device_.linear_backward_input(s, c.act(dy, s.rows * s.out), c.act(w, s.out * s.in), c.act(dx, s.rows * s.in));
+    device_.linear_backward_input(s, c.view(ConstStrided{dy, s.y_stride()}, s.rows, s.out).data, c.act(w, s.out * s.in),
+                                  c.act(dx, s.rows * s.in));
   }
   void linear_backward_weight(const LinearShape& s, const void* x, const void* dy, void* dw) override {
     Call c(*this, "linear_backward_weight");
-    device_.linear_backward_weight(s, c.act(x, s.rows * s.in), c.act(dy, s.rows * s.out), c.stat(dw, s.out * s.in));
+    device_.linear_backward_weight(s, c.act(x, s.rows * s.in), c.view(ConstStrided{dy, s.y_stride()}, s.rows, s.out).data,
+                                   c.stat(dw, s.out * s.in));
   }
   void linear_activation_forward(const MlpShape& s, const void* x, const void* w_up, void* u, void* a) override {
     Call c(*this, "linear_activation_forward");
