@@ -99,9 +99,9 @@ int main() {
   gemm.bind_workspace(workspace, cuda::Gemm::workspace_bytes);
   for (const MlpHalf half : {MlpHalf::forward, MlpHalf::backward}) {
     // One tile and less, tiles that end beyond the matrix, sums that are no multiple of 64, more tiles than multiprocessors.
-    for (const auto& [rows, hidden, width] : {LinearShape{1, 8, 8}, {128, 64, 128}, {300, 64, 384}, {520, 136, 520}, {1000, 768, 512},
-                                              {2400, 72, 2056}, {8192, 128, 512}}) {
-      Case c(rows, hidden, width, half);
+    for (const LinearShape& up : {LinearShape{1, 8, 8}, {128, 64, 128}, {300, 64, 384}, {520, 136, 520}, {1000, 768, 512},
+                                  {2400, 72, 2056}, {8192, 128, 512}}) {
+      Case c(up.rows, up.in, up.out, half);
       compare(gemm, c, stream);
     }
     Case odd(64, 64, 64, half);

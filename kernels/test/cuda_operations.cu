@@ -111,8 +111,8 @@ std::vector<Operation> device_operations() {
     list.push_back(mlp_operation(521, 200, 600, activation, false));
   }
   list.push_back(mlp_operation(2400, 72, 2056, Activation::relu2, false));  // more tiles than a GPU has multiprocessors
-  for (const auto& [rows, hidden, width] : {LinearShape{1, 8, 8}, {520, 136, 520}, {8192, 128, 512}}) {
-    list.push_back(mlp_operation(rows, hidden, width, Activation::relu2, false));
+  for (const LinearShape& up : {LinearShape{1, 8, 8}, {520, 136, 520}, {8192, 128, 512}}) {
+    list.push_back(mlp_operation(up.rows, up.in, up.out, Activation::relu2, false));
   }
   for (const ConvShape& s : {ConvShape{1, 1, 8, 4}, {2, 100, 40, 4}, {3, 63, 64, 2}, {2, 130, 104, 3}, {1, 2, 16, 4},
                              {2, 1000, 1792, 4}}) {
