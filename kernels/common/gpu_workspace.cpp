@@ -104,7 +104,9 @@ std::size_t workspace_bytes(const LinearShape&) { return std::size_t{32 + 16} <<
 std::size_t workspace_bytes(const NormShape& s) { return static_cast<std::size_t>(264 * s.cols * kFloat); }
 
 std::size_t workspace_bytes(const GatedNormShape& s) {
-  return static_cast<std::size_t>(std::min(divide_up(396, s.groups), divide_up(s.rows, 4)) * s.cols * kFloat);
+  const index_t width = s.cols / s.groups;
+  const index_t blocks = width > 512 && width <= 2048 ? 132 * (24 / divide_up(width, 256)) : 396;
+  return static_cast<std::size_t>(std::min(divide_up(blocks, s.groups), divide_up(s.rows, 4)) * s.cols * kFloat);
 }
 
 std::size_t workspace_bytes(const ConvShape& s) {

@@ -2,15 +2,15 @@
 // with g = dout weight:
 //   dv = rstd (g - v rstd² mean(g v)),  dy = dv silu(z),  dz = dv y silu'(z),  dweight += Σ_rows dout v rstd
 //
-// A group of one row stays with kRowThreads threads (forward a warp up to 2048 columns; backward a warp up to 512, two up to
-// 2048) between the reduction and its use: 6 bytes an element forward (65536 x 1536: 604 MB, floor 146 us at the 4.13 TB/s of
-// a copy), 10 backward (1007 MB, 244 us): 151 and 296 us on an H200; 32768 x 2048 backward, 671 MB, 184 us of 163.
-// Backward walks the rows with a fixed grid, the next ones on their way to shared memory (row_ring.cuh) as soon as a
-// row's last piece is read, and keeps its share of dweight in registers; a block adds its rows side by side in order and leaves one
-// partial row, column_sums adds those.
+// A group of one row stays with kRowThreads threads between the reduction and its use: 6 bytes an element forward (65536 x 1536:
+// 604 MB, floor 146 us at the 4.13 TB/s of a copy, 151 us on an H200), 10 backward. Backward walks the rows with a fixed grid and keeps its
+// share of dweight in registers; each block leaves one partial row, column_sums adds those. Groups of 513 to 2048 columns take a block each
+// (gated_rms_norm_wide.cuh); narrower ones a warp, wider ones 256 threads, and the next rows are on their way to shared memory (row_ring.cuh) as
+// soon as a row's last piece is read.
 #include "../common/error.h"
 #include "check.h"
 #include "gated_rms_norm.cuh"
+#include "gated_rms_norm_wide.cuh"
 #include "launch.h"
 #include "mma_tile.cuh"
 #include "reduce.cuh"
@@ -86,14 +86,14 @@ constexpr int kBackwardThreads = kRowThreads == 256 ? 256 : 128;
 
 // Rows of a thread in shared memory: as many as let a multiprocessor of an H200 have three blocks and any card one.
 template <int kRowThreads, int kPacks>
-constexpr int kDepth = kRowThreads == 256 ? (kPacks <= 4 ? 2 : 1) : kPacks == 1 ? 4 : kPacks == 3 ? 2 : 3;
+constexpr int kDepth = kRowThreads == 256 ? (kPacks <= 4 ? 2 : 1) : kPacks == 1 ? 4 : 3;
 template <int kRowThreads, int kPacks>
 using BackwardRing = RowRing<3, kPacks, kDepth<kRowThreads, kPacks>, kBackwardThreads<kRowThreads>>;
 enum { of_z, of_y, of_dout };
 
 // grid (blocks, groups); partial (blocks, cols). kFull: the packs of a row's threads are the group, no more; aligned.
 template <int kRowThreads, int kPacks, bool kAligned, bool kFull>
-__global__ void __launch_bounds__(kBackwardThreads<kRowThreads>, kRowThreads <= 64 ? 3 : 1)
+__global__ void __launch_bounds__(kBackwardThreads<kRowThreads>, kRowThreads == kWarp ? 3 : 1)
     backward_kernel(GatedNormShape s, const bf16* __restrict__ dout, const bf16* __restrict__ y,
                     StridedOf<const bf16*> z, const float* __restrict__ weight,
                     const float* __restrict__ rstd, bf16* __restrict__ dy, StridedOf<bf16*> dz,
@@ -174,10 +174,9 @@ __global__ void __launch_bounds__(kBackwardThreads<kRowThreads>, kRowThreads <= 
       for (int i = 0; i < kPack; ++i) {
         float sigmoid;
         if constexpr (kKeepSigmoids) sigmoid = sigmoids[p].v[i]; else sigmoid = tile::sigmoid_fast(zs.v[i]);
-        const float silu = zs.v[i] * sigmoid, v = ys.v[i] * silu;
-        const float dv = scale * fmaf(v, -slope, ds.v[i] * w.v[i]);
-        dys.v[i] = dv * silu;
-        dzs.v[i] = dv * fmaf(ys.v[i], sigmoid, fmaf(-v, sigmoid, v));  // y silu' = y sigmoid + v (1 - sigmoid)
+        const GatedGradient d = gated_gradient(ys.v[i], zs.v[i], sigmoid, ds.v[i] * w.v[i], scale, slope);
+        dys.v[i] = d.dy;
+        dzs.v[i] = d.dz;
       }
       store<kAligned>(dy_row, p * kStride, columns, dys);
       store<kAligned>(dz_row, p * kStride, columns, dzs);
@@ -207,10 +206,15 @@ __global__ void __launch_bounds__(kBackwardThreads<kRowThreads>, kRowThreads <= 
   }
 }
 
-// About three blocks per multiprocessor of an H200; a fixed number, so that results do not depend on the
-// card.
+bool is_wide(const GatedNormShape& s) {
+  const index_t width = s.cols / s.groups;
+  return s.cols % s.groups == 0 && width >= kLeastWideGroup && width <= kMostWideGroup;
+}
+
+// About three blocks per multiprocessor of an H200 where groups are not wide; a fixed number, so that results do not depend on the card.
 index_t backward_blocks(const GatedNormShape& s) {
-  const index_t most = ceil_div(396, s.groups), needed = ceil_div(s.rows, 4);
+  const index_t all = is_wide(s) ? wide_blocks(s.cols / s.groups) : 3 * kMultiprocessors;
+  const index_t most = ceil_div(all, s.groups), needed = ceil_div(s.rows, 4);
   return needed < most ? needed : most;
 }
 
@@ -224,14 +228,10 @@ void with_row(index_t width, F f) {
   const std::integral_constant<bool, kAligned> alignment;
   if (packs <= 1 * kWarp) return f(Constant<kWarp>(), Constant<1>(), alignment);
   if (packs <= 2 * kWarp) return f(Constant<kWarp>(), Constant<2>(), alignment);
-  if constexpr (kBackward) {
-    if (packs <= 2 * 64) return f(Constant<64>(), Constant<2>(), alignment);
-    if (packs <= 3 * 64) return f(Constant<64>(), Constant<3>(), alignment);
-    if (packs <= 4 * 64) return f(Constant<64>(), Constant<4>(), alignment);
-  } else {
+  if constexpr (!kBackward) {
     if (packs <= 4 * kWarp) return f(Constant<kWarp>(), Constant<4>(), alignment);
     if (packs <= 6 * kWarp) return f(Constant<kWarp>(), Constant<6>(), alignment);
-    if (packs <= 8 * kWarp) return f(Constant<kWarp>(), Constant<8>(), alignment);
+    if (packs <= 4 * 64) return f(Constant<64>(), Constant<4>(), alignment);
   }
   if (packs <= 2 * 256) return f(Constant<256>(), Constant<2>(), alignment);
   if (packs <= 4 * 256) return f(Constant<256>(), Constant<4>(), alignment);
@@ -247,6 +247,16 @@ void dispatch(const GatedNormShape& s, bool aligned, F f) {
         std::to_string(s.cols) + " channels in " + std::to_string(s.groups) + " groups");
   }
   aligned ? with_row<kBackward, true>(width, f) : with_row<kBackward, false>(width, f);
+}
+
+// Calls f with the least kWarps that hold a wide group, and kAligned.
+template <class F>
+void with_wide_group(int warps, bool aligned, F f) {
+  const auto with = [&](auto most) { aligned ? f(most, std::true_type()) : f(most, std::false_type()); };
+  if (warps <= 3) return with(Constant<3>());
+  if (warps <= 4) return with(Constant<4>());
+  if (warps <= 6) return with(Constant<6>());
+  with(Constant<8>());
 }
 
 bool aligned_view(const void* data, index_t stride) {
@@ -276,9 +286,17 @@ void gated_rms_norm_backward(const GatedNormShape& s, const bf16* dout, const bf
   const bool aligned = aligned_rows(s.cols / s.groups, dout, y, weight, dy) &&
                        aligned_view(z.data, z.stride) && aligned_view(dz.data, dz.stride);
   const index_t blocks = backward_blocks(s);
+  const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(s.groups));
   float* const partial = sums.room(blocks * s.cols, stream);
+  if (is_wide(s)) {
+    const int warps = wide_warps(s.cols / s.groups);
+    with_wide_group(warps, aligned, [&](auto most, auto alignment) {
+      wide_backward_kernel<most(), alignment()><<<grid, warps * kWarp, 0, stream>>>(s, dout, y, z, weight, rstd, dy, dz, partial);
+      check_launch("gated_rms_norm_backward");
+    });
+    return sums.add(blocks, s.cols, partial, dweight, stream);
+  }
   dispatch<true>(s, aligned, [&](auto threads, auto packs, auto alignment) {
-    const dim3 grid(static_cast<unsigned>(blocks), static_cast<unsigned>(s.groups));
     const bool full = alignment() && threads() * packs() * kPack == s.cols / s.groups;
     const auto kernel = full ? backward_kernel<threads(), packs(), true, true> : backward_kernel<threads(), packs(), alignment(), false>;
     constexpr int bytes = BackwardRing<threads(), packs()>::bytes;

@@ -31,7 +31,7 @@ void same(const char* what, std::size_t rule, std::size_t asked) {
 
 void check_once() {
   const index_t batch = pick({1, 2, 3, 16, 64}), time = pick({1, 63, 128, 300, 1024, 4096});
-  const index_t rows = batch * time, cols = pick({8, 63, 256, 768, 4096}), vocab = pick({7, 256, 8192, 50304});
+  const index_t rows = batch * time, cols = pick({8, 63, 256, 768, 1536, 4096}), vocab = pick({7, 256, 8192, 50304});
   const NormShape norm{rows, cols, 1e-5};
   same("rms_norm", gpu::workspace_bytes(norm), cuda::rms_norm_workspace(norm));
   const index_t groups = pick({1, 2, 8});

@@ -18,7 +18,9 @@ export function gpuNormWorkspace(columns: number): number {
 }
 
 export function gpuGatedNormWorkspace(rows: number, columns: number, groups: number): number {
-  return 4 * Math.min(up(396, groups), up(rows, 4)) * columns;
+  const width = columns / groups;
+  const blocks = width > 512 && width <= 2048 ? multiprocessors * Math.floor(24 / up(width, 256)) : 396;
+  return 4 * Math.min(up(blocks, groups), up(rows, 4)) * columns;
 }
 
 export function gpuConvolutionWorkspace(batch: number, time: number, channels: number, taps: number): number {
