@@ -2,114 +2,91 @@
 // dx = (softmax(x) - onehot) · inverse_target_count. Each logit crosses memory once in and once out, 4 bytes.
 //
 // Up to 1024 logits, a row in the registers of 8 to 32 lanes: several rows side by side in a warp, 32 logits to a lane, because with
-// one row to a warp most instructions would be those of its sums (16384 x 256: 17 MB, floor 4.1 us at the 4.13 TB/s of a copy, 5.45 us on an
-// H200). Up to 8192, one block per row. The row is copied to shared memory while it arrives (cp.async) and read from there three
-// times: maximum, sum of exponentials, gradient; a multiprocessor has so many rows that one's arithmetic hides the others' traffic
-// (65536 x 8192: 2.15 GB, floor 520 us, 649 us on an H200). Beyond, a multiprocessor has too few rows for that: cross_entropy_long.cuh.
-#include <cuda_pipeline.h>
-
+// one row to a warp most instructions would be those of its sums (16384 x 256: 17 MB, floor 4.1 us at the 4.13 TB/s of a copy, 5.3 us on an
+// H200, of which a copy of as many bytes takes 4.4). Up to 8192, a warp with its row in shared memory, read from there three times: maximum, sum of
+// exponentials, gradient. A multiprocessor has 13 such warps and more, each at another point, so that one's arithmetic hides the others' traffic,
+// and nobody waits at a barrier (65536 x 8192: 2.15 GB, floor 520 us, 523 us; with 128 threads a row 588). Beyond, a multiprocessor has too few
+// rows for that: cross_entropy_long.cuh.
 #include "check.h"
 #include "cross_entropy.cuh"
 #include "cross_entropy_long.cuh"
 #include "cross_entropy_row.cuh"
 #include "launch.h"
+#include "mma_tile.cuh"
 #include "reduce.cuh"
+#include "row_ring.cuh"
 
 namespace lmx::cuda {
 namespace {
 
-constexpr float kLowest = -INFINITY;
 constexpr int kShortThreads = 128;  // of a block where lanes of a warp hold a row
 constexpr index_t kMiddleRow = 8192;
-constexpr int kMiddleThreads = kMiddleRow / kPack / 8;
 
-template <bool kAligned>
-__device__ __forceinline__ void fill_cache(uint4* cache, const bf16* logits, int packs, int vocab) {
-  for (int p = threadIdx.x; p < packs; p += blockDim.x) {
-    if constexpr (kAligned) {
-      __pipeline_memcpy_async(cache + p, logits + index_t{p} * kPack, sizeof(uint4));
-    } else {
-      cache[p] = load_bits<false>(logits, p * kPack, vocab);
-    }
-  }
-  __pipeline_commit();
-  __pipeline_wait_prior(0);
-  __syncthreads();
-}
-
-// Is element `index` (value x) before the target in the order "larger first, then earlier first"?
-__device__ __forceinline__ bool comes_first(float x, int index, float x_target, int target) {
-  return x > x_target || (x == x_target && index < target);
-}
-
-// A block has a row.
+// A block is a warp and has a row; one of whose target is negative has no loss and no gradient.
 template <bool kAligned, bool kWriteGradient>
-__global__ void __launch_bounds__(kMiddleThreads, 13)
+__global__ void __launch_bounds__(kWarp)
     middle_rows_kernel(int vocab, bf16* logits, const std::int32_t* __restrict__ targets, float* __restrict__ row_loss,
                        std::uint8_t* __restrict__ row_correct, const StepScalars* __restrict__ scalars) {
   extern __shared__ uint4 cache[];
-  __shared__ float scratch[3][kMiddleThreads / kWarp];
-  const index_t row_index = blockIdx.x;
-  const int target = targets[row_index], packs = (vocab + kPack - 1) / kPack;
-  logits += row_index * vocab;
-  if (target < 0) {
-    if constexpr (kWriteGradient) {
-      for (int p = threadIdx.x; p < packs; p += blockDim.x) {
-        store_bits<kAligned>(logits, p * kPack, vocab, uint4{0, 0, 0, 0});
-      }
+  constexpr int kSums = 4;  // added side by side
+  const int lane = threadIdx.x, packs = (vocab + kPack - 1) / kPack;
+  const index_t row = blockIdx.x;
+  logits += row * vocab;
+#pragma unroll 8
+  for (int p = lane; p < packs; p += kWarp) {
+    if constexpr (kAligned) {
+      tile::copy_async(cache + p, logits + p * kPack);
+    } else {
+      cache[p] = load_logits<false>(logits, p * kPack, vocab);
     }
-    if (threadIdx.x == 0) {
-      row_loss[row_index] = 0;
-      if (row_correct) row_correct[row_index] = 0;
-    }
-    return;
   }
-  fill_cache<kAligned>(cache, logits, packs, vocab);
-  const float x_target = __bfloat162float(reinterpret_cast<const bf16*>(cache)[target]);
+  tile::commit_copies();
+  const int target = targets[row];
+  const float inverse_count = kWriteGradient ? static_cast<float>(scalars->inverse_target_count) : 0.f;
+  tile::wait_copies<0>();
+  __syncwarp();
+  const bf16* const cached = reinterpret_cast<const bf16*>(cache);
+  const float x_target = target < 0 ? 0.f : __bfloat162float(cached[target]);
 
-  float maximum = kLowest;
-  float earlier = 0;  // elements that come before the target
-#pragma unroll 4
-  for (int p = threadIdx.x; p < packs; p += blockDim.x) {
-    const Floats x = unpack(cache[p]);
-#pragma unroll
-    for (int i = 0; i < kPack; ++i) {
-      const int index = p * kPack + i;
-      if (!kAligned && index >= vocab) break;
-      maximum = fmaxf(maximum, x.v[i]);
-      if (row_correct && comes_first(x.v[i], index, x_target, target)) earlier = 1;
-    }
-  }
-  maximum = block_max(maximum, scratch[0]);
+  std::uint32_t largest = kLowestPair;
+#pragma unroll 8
+  for (int p = lane; p < packs; p += kWarp) largest = larger_of_pairs(largest, largest_pair(cache[p]));
+  const float maximum = warp_max(fmaxf(low_half(largest), high_half(largest)));
+
   if (row_correct) {
-    earlier = block_max(earlier, scratch[1]);
-    if (threadIdx.x == 0) row_correct[row_index] = earlier == 0;
+    bool correct = target >= 0 && !(x_target < maximum);
+    if (correct) {  // unless an equal one comes first
+      bool earlier = false;
+      for (int i = lane; i < target; i += kWarp) earlier |= __bfloat162float(cached[i]) == maximum;
+      correct = !__any_sync(~0u, earlier);
+    }
+    if (lane == 0) row_correct[row] = correct;
   }
 
   const float shift = maximum * kLog2e;
-  float sum = 0;
+  float sums[kSums] = {};
 #pragma unroll 4
-  for (int p = threadIdx.x; p < packs; p += blockDim.x) {
+  for (int p = lane; p < packs; p += kWarp) {
     const Floats x = unpack(cache[p]);
 #pragma unroll
-    for (int i = 0; i < kPack; ++i) {
-      if (!kAligned && p * kPack + i >= vocab) break;
-      sum += fast_exp2(x.v[i] * kLog2e - shift);
-    }
+    for (int i = 0; i < kPack; ++i) sums[i % kSums] += fast_exp2(fmaf(x.v[i], kLog2e, -shift));
   }
-  sum = block_sum(sum, scratch[2]);
-  if (threadIdx.x == 0) row_loss[row_index] = maximum + logf(sum) - x_target;
+  const float sum = warp_sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
+  if (lane == 0) row_loss[row] = target < 0 ? 0.f : maximum + logf(sum) - x_target;
 
   if constexpr (kWriteGradient) {
-    const float weight = static_cast<float>(scalars->inverse_target_count), scale = weight / sum;
+    // weight / sum as a power of two, so that a logit takes one multiplication; of weight 0 it is 2^-inf.
+    const float weight = target < 0 ? 0.f : inverse_count, offset = log2f(weight / sum) - shift;
 #pragma unroll 4
-    for (int p = threadIdx.x; p < packs; p += blockDim.x) {
+    for (int p = lane; p < packs; p += kWarp) {
       Floats x = unpack(cache[p]);
 #pragma unroll
-      for (int i = 0; i < kPack; ++i) {
-        x.v[i] = fast_exp2(x.v[i] * kLog2e - shift) * scale - (p * kPack + i == target ? weight : 0.f);
-      }
+      for (int i = 0; i < kPack; ++i) x.v[i] = fast_exp2(fmaf(x.v[i], kLog2e, offset));
       store<kAligned>(logits, p * kPack, vocab, x);
+    }
+    // The target's own, by the lane that has just written the eight around it.
+    if (target >= 0 && target / kPack % kWarp == lane) {
+      logits[target] = __float2bfloat16_rn(fast_exp2(fmaf(x_target, kLog2e, offset)) - weight);
     }
   }
 }
@@ -132,10 +109,7 @@ __global__ void __launch_bounds__(kShortThreads)
 
   std::uint32_t largest = bits[0].x;
 #pragma unroll
-  for (int p = 0; p < kPacks; ++p) {
-    largest = larger_of_pairs(largest, larger_of_pairs(larger_of_pairs(bits[p].x, bits[p].y),
-                                                       larger_of_pairs(bits[p].z, bits[p].w)));
-  }
+  for (int p = 0; p < kPacks; ++p) largest = larger_of_pairs(largest, largest_pair(bits[p]));
   const float maximum = warp_max<kLanes>(fmaxf(low_half(largest), high_half(largest)));
 
   if (row_correct) {
@@ -202,14 +176,13 @@ void launch_short_rows(const CrossEntropyShape& s, bf16* logits, const std::int3
 
 void launch_middle_rows(const CrossEntropyShape& s, bf16* logits, const std::int32_t* targets, float* row_loss,
                         std::uint8_t* row_correct, const StepScalars* scalars, bool write_gradient, cudaStream_t stream) {
-  const index_t packs = ceil_div(s.vocab, kPack);
-  index_t threads = kWarp;
-  while (threads * 8 < packs) threads *= 2;  // four packs of a thread and more
+  const int bytes = static_cast<int>(ceil_div(s.vocab, kPack)) * static_cast<int>(sizeof(uint4));
   const bool aligned = aligned_rows(s.vocab, logits);
   const auto kernel = write_gradient ? (aligned ? middle_rows_kernel<true, true> : middle_rows_kernel<false, true>)
                                      : (aligned ? middle_rows_kernel<true, false> : middle_rows_kernel<false, false>);
-  kernel<<<static_cast<unsigned>(s.rows), static_cast<unsigned>(threads), static_cast<std::size_t>(packs) * sizeof(uint4), stream>>>(
-      static_cast<int>(s.vocab), logits, targets, row_loss, row_correct, scalars);
+  allow_shared_memory(kernel, bytes, "cross_entropy");
+  kernel<<<static_cast<unsigned>(s.rows), kWarp, static_cast<std::size_t>(bytes), stream>>>(static_cast<int>(s.vocab), logits, targets, row_loss,
+                                                                                           row_correct, scalars);
 }
 
 }  // namespace

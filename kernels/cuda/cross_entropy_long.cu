@@ -70,14 +70,13 @@ struct Row {
 // Adds up to kTogether packs of this thread, from `first` on.
 template <class Row>
 __device__ __forceinline__ void add_packs(const Row& row, int first, Exponentials& total) {
-  constexpr std::uint32_t lowest = 0xff80ff80u;
   uint4 bits[kTogether];
-  std::uint32_t largest = lowest;
+  std::uint32_t largest = kLowestPair;
 #pragma unroll
   for (int j = 0; j < kTogether; ++j) {
     const int pack = first + j * blockDim.x;
-    bits[j] = pack < row.packs ? row.bits(pack) : uint4{lowest, lowest, lowest, lowest};
-    largest = larger_of_pairs(largest, larger_of_pairs(larger_of_pairs(bits[j].x, bits[j].y), larger_of_pairs(bits[j].z, bits[j].w)));
+    bits[j] = pack < row.packs ? row.bits(pack) : uint4{kLowestPair, kLowestPair, kLowestPair, kLowestPair};
+    largest = larger_of_pairs(largest, largest_pair(bits[j]));
   }
   const float maximum = fmaxf(total.maximum, fmaxf(low_half(largest), high_half(largest)));
   float sum = total.sum_at(maximum);
