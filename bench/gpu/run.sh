@@ -6,13 +6,13 @@
 #   --limit   seconds per job, after which it is stopped; what it has printed by then is kept. 1800 by default
 #   --small   everything a hundred times smaller, to see that a job runs
 #   --device  cpu: the jobs that can, on the CPU; the others say that they need a GPU (exit code 77)
-# Jobs: build tests kernels steps trace decode project packing kill sweep share sanitize. Each but the first begins when its build is there.
+# Jobs: build tests kernels steps trace energy decode project packing kill sweep share sanitize. Each but the first begins when its build is there.
 # A job's failure does not stop the others: DIR/summary.txt has a line for each, "name seconds code", and the exit code is 1 if one failed.
 # After each job DIR/figures.tar.xz has all results but checkpoints: a few hundred kilobytes to bring home from a host that will be gone.
 # Needs bash, coreutils, tar, xz, the CUDA toolkit, CMake, Node with node_modules, and dist/ (docs/gpu.md says how to bring them to a host).
 set -uo pipefail
 cd "$(dirname "$0")/../.."
-known=(build tests kernels steps trace decode project packing kill sweep share sanitize)
+known=(build tests kernels steps trace energy decode project packing kill sweep share sanitize)
 usage() { sed -n '3,11s/^# \{0,1\}//p' bench/gpu/run.sh >&2; exit 2; }
 
 out=build-gpu limit=1800 jobs=()
