@@ -1,10 +1,10 @@
-# Trials that share the device: the same study with 1, 2 and 4 workers, seconds and digests; on a GPU bench_cuda_packing too.
+# Trials that share the device: the same study with 1, 2, 4 and 8 workers, seconds and digests; on a GPU bench_cuda_packing too.
 file=bench/gpu_packing.yaml
 [ -z "$SMALL" ] || file=bench/gpu/small.yaml
 study=(sweep "$file" --device "$DEVICE" --json)
 [ -z "$SMALL" ] || study+=(--set proxy.tokens=20K --set proxy.seeds=1)
 printf '| workers | seconds | steps in flight | the same bits |\n| --- | --- | --- | --- |\n' >"$OUT/packing.md"
-for workers in 1 2 4; do
+for workers in 1 2 4 8; do
   rm -rf "$OUT/workers-$workers"
   begin=$(date +%s.%N)
   layermix "${study[@]}" --workers "$workers" --out "$OUT/workers-$workers" >"$OUT/workers-$workers.json"
