@@ -21,6 +21,7 @@ inline const char* status_code(lmx_status status) {
     case LMX_OUT_OF_MEMORY: return "out_of_memory";
     case LMX_NO_DEVICE: return "no_device";
     case LMX_NOT_FOUND: return "not_found";
+    case LMX_DEVICE_FAULT: return "device_fault";
     case LMX_INTERNAL: break;
   }
   return "internal";

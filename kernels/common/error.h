@@ -20,9 +20,24 @@ class NotFound : public std::out_of_range {
   using std::out_of_range::out_of_range;
 };
 
+// The device named is not there.
+class NoDevice : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+// A fault of the device itself, after which every further call of this process to it fails: an illegal address, an ECC error.
+class DeviceFault : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 // An allocation failed. `asked` and `free` are bytes; free is 0 where the system does not tell.
 class OutOfMemory : public std::runtime_error {
  public:
+  // Inside a call that does not say how much it wanted.
+  OutOfMemory(const std::string& call, std::size_t free_bytes)
+      : std::runtime_error("out of memory: " + call + ", " + std::to_string(free_bytes) + " bytes free"), asked(0), free(free_bytes) {}
   OutOfMemory(std::size_t asked_bytes, std::size_t free_bytes)
       : std::runtime_error("out of memory: asked for " + std::to_string(asked_bytes) + " bytes, " +
                            std::to_string(free_bytes) + " free"),

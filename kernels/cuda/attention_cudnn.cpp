@@ -27,11 +27,11 @@ using TensorPointer = std::shared_ptr<graph::Tensor_attributes>;
 enum Uid : std::int64_t { kQ = 1, kK, kV, kOut, kLse, kDout, kDq, kDk, kDv };
 
 void check(fe::error_t error, const char* call) {
-  if (error.is_bad()) throw DeviceError(std::string("cuDNN attention, ") + call + ": " + error.get_message());
+  if (error.is_bad()) fail(std::string("cuDNN attention, ") + call + ": " + error.get_message());
 }
 
 void check(cudnnStatus_t status, const char* call) {
-  if (status != CUDNN_STATUS_SUCCESS) throw DeviceError(std::string(call) + ": " + fe::detail::get_error_string(status));
+  if (status != CUDNN_STATUS_SUCCESS) fail(std::string(call) + ": " + fe::detail::get_error_string(status));
 }
 
 // One direction of a shape.
@@ -48,6 +48,8 @@ struct Built {
       try {
         workspace = build(graph);
         state = State::ready;
+      } catch (const DeviceFault&) {
+        throw;
       } catch (const std::exception&) {
       }
     }

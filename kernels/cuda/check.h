@@ -1,4 +1,5 @@
-// Turns the status codes of the CUDA runtime into exceptions that carry the call's name and the driver's own words.
+// Turns the status codes of the CUDA runtime into exceptions that carry the call's name and the driver's own words: OutOfMemory,
+// DeviceFault after which nothing works any more, DeviceError.
 // Launches are checked with check_launch(): it reads the launch error only and never waits for the device.
 #pragma once
 
@@ -7,17 +8,50 @@
 #include <stdexcept>
 #include <string>
 
+#include "../common/error.h"
+
 namespace lmx::cuda {
 
-// A CUDA call failed for a reason that is not "out of memory"; the message names the call.
+// A call failed for another reason; the message names it.
 class DeviceError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
 };
 
+// Errors that stay with the process, as the runtime's documentation says of each.
+inline bool is_fault(cudaError_t status) {
+  switch (status) {
+    case cudaErrorECCUncorrectable:
+    case cudaErrorIllegalAddress:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorContextIsDestroyed:
+    case cudaErrorAssert:
+    case cudaErrorHardwareStackError:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorLaunchFailure:
+    case cudaErrorUnknown: return true;
+    default: return false;
+  }
+}
+
 inline void check(cudaError_t status, const char* call) {
   if (status == cudaSuccess) return;
-  throw DeviceError(std::string(call) + ": " + cudaGetErrorString(status) + " (" + cudaGetErrorName(status) + ")");
+  const std::string what = std::string(call) + ": " + cudaGetErrorString(status) + " (" + cudaGetErrorName(status) + ")";
+  if (is_fault(status)) throw DeviceFault(what);
+  if (status != cudaErrorMemoryAllocation) throw DeviceError(what);
+  cudaGetLastError();  // it does not stay
+  std::size_t free = 0, total = 0;
+  cudaMemGetInfo(&free, &total);
+  throw OutOfMemory(call, free);
+}
+
+// A library that runs on CUDA has failed, maybe because a kernel before it did.
+[[noreturn]] inline void fail(const std::string& what) {
+  if (is_fault(cudaPeekAtLastError())) throw DeviceFault(what);
+  throw DeviceError(what);
 }
 
 // Call right after a kernel launch, with the operation's name.

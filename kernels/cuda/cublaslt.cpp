@@ -14,13 +14,13 @@ CublasLt bind() {
   std::string tried;
   void* const library = open_library("libcublasLt.so.13", "cu13/lib", &tried);
   if (library == nullptr) {
-    throw DeviceError("libcublasLt.so.13 was not found; looked in " + tried +
+    throw NoDevice("libcublasLt.so.13 was not found; looked in " + tried +
                       ". Set LAYERMIX_CUDA_LIBRARIES to the folder that holds it");
   }
   CublasLt api{};
   const auto symbol = [&](auto& function, const char* name) {
     function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, name));
-    if (function == nullptr) throw DeviceError(std::string("libcublasLt.so.13 has no ") + name);
+    if (function == nullptr) throw NoDevice(std::string("libcublasLt.so.13 has no ") + name);
   };
   symbol(api.create, "cublasLtCreate");
   symbol(api.destroy, "cublasLtDestroy");
@@ -48,7 +48,9 @@ const CublasLt& cublaslt() {
 
 void check(cublasStatus_t status, const char* call) {
   if (status == CUBLAS_STATUS_SUCCESS) return;
-  throw DeviceError(std::string(call) + ": " + cublaslt().status_string(status));
+  const std::string what = std::string(call) + ": " + cublaslt().status_string(status);
+  if (status == CUBLAS_STATUS_ALLOC_FAILED) throw OutOfMemory(what, 0);
+  fail(what);
 }
 
 }  // namespace lmx::cuda

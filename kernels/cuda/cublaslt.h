@@ -22,10 +22,10 @@ struct CublasLt {
   decltype(&cublasLtMatmulPreferenceSetAttribute) preference_set;
 };
 
-// Throws DeviceError when the library is not there, naming the folders searched.
+// Throws NoDevice when the library is not there, naming the folders searched.
 const CublasLt& cublaslt();
 
-// Throws DeviceError with cuBLASLt's own words.
+// Throws with cuBLASLt's own words: OutOfMemory, DeviceFault or DeviceError.
 void check(cublasStatus_t status, const char* call);
 
 }  // namespace lmx::cuda

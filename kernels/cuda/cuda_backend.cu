@@ -80,8 +80,12 @@ class CudaBackend final : public Backend {
     check(status, "cudaMalloc");
     return pointer;
   }
+  // Destructors call it: after a fault of the device it only frees.
   void release(void* pointer) override {
-    cudaStreamSynchronize(stream());
+    try {
+      cudaStreamSynchronize(stream());
+    } catch (const std::exception&) {
+    }
     graph_.reset();
     cudaFree(pointer);
   }
@@ -338,15 +342,15 @@ std::string cuda_device_description(int device) {
 std::unique_ptr<Backend> make_cuda_backend(int device) {
   std::string reason;
   const int count = cuda_device_count(&reason);
-  if (count == 0) throw cuda::DeviceError("no CUDA device: " + reason);
+  if (count == 0) throw NoDevice("no CUDA device: " + reason);
   if (device < 0 || device >= count) {
-    throw cuda::DeviceError("Expected a device from 0 to " + std::to_string(count - 1) + ", got " +
+    throw NoDevice("Expected a device from 0 to " + std::to_string(count - 1) + ", got " +
                             std::to_string(device));
   }
   cudaDeviceProp properties{};
   check(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
   if (properties.major < 8) {
-    throw cuda::DeviceError("Expected compute capability 8.0 or newer, got " + cuda_device_description(device));
+    throw NoDevice("Expected compute capability 8.0 or newer, got " + cuda_device_description(device));
   }
   check(cudaSetDevice(device), "cudaSetDevice");
   return std::make_unique<CudaBackend>(device);

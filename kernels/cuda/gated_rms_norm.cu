@@ -44,7 +44,7 @@ __global__ void __launch_bounds__(256)
                    const float* __restrict__ weight, bf16* __restrict__ out, float* __restrict__ rstd) {
   __shared__ float scratch[256 / kWarp];
   const index_t row = blockIdx.x * index_t{256 / kRowThreads} + threadIdx.x / kRowThreads;
-  if (row >= s.rows) return;  // whole warps only: a row of many warps fills its block
+  if (row >= s.rows) return;  // whole warps only: the threads of a row wait for one another alone
   const int lane = threadIdx.x % kRowThreads, width = static_cast<int>(s.cols / s.groups),
             first = blockIdx.y * width;
   const bf16* const y_row = y + row * s.cols + first;

@@ -39,17 +39,6 @@ __device__ __forceinline__ T block_sum(T value, T* scratch) {
   return total;
 }
 
-__device__ __forceinline__ float block_max(float value, float* scratch) {
-  const int warps = blockDim.x / kWarp;
-  value = warp_max(value);
-  if (warps == 1) return value;
-  if (threadIdx.x % kWarp == 0) scratch[threadIdx.x / kWarp] = value;
-  __syncthreads();
-  float total = scratch[0];
-  for (int w = 1; w < warps; ++w) total = fmaxf(total, scratch[w]);
-  return total;
-}
-
 // 2^x by the special-function unit: 2 ulp, denormal results become 0.
 __device__ __forceinline__ float fast_exp2(float x) {
   float y;

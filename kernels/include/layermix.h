@@ -22,7 +22,8 @@ typedef enum lmx_status {
   LMX_OUT_OF_MEMORY = 2,     // the message says bytes asked and free
   LMX_NO_DEVICE = 3,
   LMX_NOT_FOUND = 4,  // no tensor of that name
-  LMX_INTERNAL = 5
+  LMX_INTERNAL = 5,
+  LMX_DEVICE_FAULT = 6  // the device is at fault, and further calls of this process to it fail too
 } lmx_status;
 
 typedef enum lmx_layer_kind { LMX_LAYER_MAMBA2 = 0, LMX_LAYER_ATTENTION = 1, LMX_LAYER_MLP = 2 } lmx_layer_kind;

@@ -232,8 +232,8 @@ int main() {
     std::printf("skipped: no CUDA device (%s)\n", reason.c_str());
     return 77;
   }
-  gradients_agree();
   trainers_begin_side_by_side();  // first: later models find what earlier ones have chosen
+  gradients_agree();
   same_bits();
   queued_steps_are_single_steps();
   resumes_and_evaluates();

@@ -34,6 +34,8 @@ lmx_status guarded(Action action) {
     return fail(LMX_NOT_FOUND, error.what());
   } catch (const NoDevice& error) {
     return fail(LMX_NO_DEVICE, error.what());
+  } catch (const DeviceFault& error) {
+    return fail(LMX_DEVICE_FAULT, error.what());
   } catch (const OutOfMemory& error) {
     return fail(LMX_OUT_OF_MEMORY, error.what());
   } catch (const std::bad_alloc&) {

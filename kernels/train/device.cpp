@@ -25,7 +25,7 @@ std::unique_ptr<Backend> open_cuda(const std::string& name, const Precision& pre
   }
   try {
     return make_cuda_backend(std::stoi(number));
-  } catch (const std::exception& error) {
+  } catch (const NoDevice& error) {
     throw NoDevice("no device " + name + ": " + error.what());
   }
 }

@@ -2,18 +2,12 @@
 #pragma once
 
 #include <memory>
-#include <stdexcept>
 #include <string>
 
 #include "backend.h"
+#include "common/error.h"
 
 namespace lmx {
-
-// The device named is not there.
-class NoDevice : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
 
 // Opens a device for a precision. threads: of the CPU backend, 0 = all cores. Throws NoDevice,
 // InvalidArgument.

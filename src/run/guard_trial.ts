@@ -6,21 +6,20 @@ import { studyFormat } from "../study/json_file.js";
 import { publishFailure } from "../study/outcome.js";
 import type { ClaimHold } from "./claim_hold.js";
 import { isOutOfMemory } from "./fit_trainer.js";
+import { fromNativeError } from "./native_error.js";
 import type { TrialEnd } from "./worker_messages.js";
 
 export interface GuardedTrial {
   readonly trialFolder: string;
   readonly id: string;
   readonly hold: ClaimHold;
-  /** On which it runs. */
-  readonly device: string;
   /** Takes the stack of an error that is published without it. */
   readonly log: (text: string) => void;
 }
 
 /**
- * A call to a GPU failed, and not for want of memory: an illegal address, say. Whatever the process asks of the device from then on fails
- * too, for all of its trials. It must end as in a crash, with its claims as they are: the pool finds out which of the trials it was.
+ * The GPU is at fault: an illegal address, say. Whatever the process asks of it from then on fails too, for all of its trials. It must end
+ * as in a crash, with its claims as they are: the pool finds out which of the trials it was.
  */
 export class DeviceFault extends Error {
   constructor(id: string, cause: Error) {
@@ -33,16 +32,17 @@ export class DeviceFault extends Error {
  * Throws {@link DeviceFault}; what every other trial would meet as well (the disk, no device), after giving the trial back.
  */
 export async function guardTrial(trial: GuardedTrial, run: () => Promise<TrialEnd>): Promise<TrialEnd> {
-  const { hold, id, device } = trial;
+  const { hold, id } = trial;
   try {
     return await run();
-  } catch (error) {
+  } catch (thrown) {
+    if (codeOf(thrown) === "device_fault") throw new DeviceFault(id, thrown as Error); // whoever has the claim by now
     if (!hold.check()) return "lost"; // whatever went wrong, the files are no longer ours
+    const error = codeOf(thrown) === "no_device" ? fromNativeError(thrown) : thrown;
     if (concernsTheMachine(error)) {
       hold.end("released");
       throw error;
     }
-    if (isDeviceFault(error, device)) throw new DeviceFault(id, error);
     publish(trial, error as Error);
     hold.end("finished");
     return "failed";
@@ -70,6 +70,7 @@ function concernsTheMachine(error: unknown): boolean {
   return error.exitCode === exitCodes.storage || error.exitCode === exitCodes.noDevice;
 }
 
-function isDeviceFault(error: unknown, device: string): error is Error {
-  return device !== "cpu" && error instanceof Error && "code" in error && error.code === "internal";
+/** The `code` of an error of the native library. */
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && "code" in error ? error.code : undefined;
 }

@@ -15,6 +15,7 @@ export type NativeErrorCode =
   | "no_device"
   | "not_found" // no tensor of that name
   | "internal"
+  | "device_fault" // the GPU is at fault, and further calls of this process to it fail too
   | "busy" // the promise of the call before is still open
   | "disposed";
 

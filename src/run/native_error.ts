@@ -13,6 +13,7 @@ const meaning: Readonly<Record<NativeErrorCode, readonly [DiagnosticCode, ExitCo
   invalid_argument: ["LMX3005", exitCodes.infeasible],
   not_found: ["LMX3006", exitCodes.internal],
   internal: ["LMX3006", exitCodes.internal],
+  device_fault: ["LMX3006", exitCodes.internal],
   busy: ["LMX3006", exitCodes.internal],
   disposed: ["LMX3006", exitCodes.internal],
 };

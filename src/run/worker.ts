@@ -13,11 +13,14 @@ import { studyLayout, trialLayout } from "../study/study_layout.js";
 import type { TrialFile, TrialJob } from "../study/trial.js";
 import { ClaimHold } from "./claim_hold.js";
 import { DeviceMemory } from "./fit_trainer.js";
-import { guardTrial } from "./guard_trial.js";
+import { DeviceFault, guardTrial } from "./guard_trial.js";
 import { addonFor, loadNative } from "./load_native.js";
 import type { NativeLibrary } from "./native.js";
 import { runTrial } from "./run_trial.js";
 import type { FromWorker, ToWorker, WorkerOrder } from "./worker_messages.js";
+
+/** How long the other trials of a process may take to meet the fault of their device. */
+const faultMilliseconds = 30_000;
 
 /** Serves one pool over the process's IPC channel, then exits. */
 export async function serveAsWorker(): Promise<void> {
@@ -92,6 +95,7 @@ async function work(order: WorkerOrder, inbox: Inbox, stop: AbortController): Pr
   const all = Array.from({ length: order.trialsAtOnce }, () =>
     runTrials(bench).catch((error: unknown) => {
       stop.abort(); // the others save and leave
+      if (error instanceof DeviceFault) setTimeout(() => process.abort(), faultMilliseconds).unref(); // or hang
       throw error;
     }),
   );
@@ -120,7 +124,7 @@ async function runTrials({ native, memory, order, inbox, stop, reached }: Bench)
     }
     const { trialFolder, file, until, hold } = claimed;
     send({ kind: "preparing", id: file.id });
-    const how = await guardTrial({ trialFolder, id: file.id, hold, device: order.device, log }, () =>
+    const how = await guardTrial({ trialFolder, id: file.id, hold, log }, () =>
       runTrial({ native, memory, trialFolder, file, until, hold, stop, order, report: send }),
     );
     log(`${new Date().toISOString()} ${file.id} ${how}\n`);

@@ -4,7 +4,7 @@ import { exitCodes, LayermixError } from "../../src/diag/diagnostic.js";
 import { ClaimHold } from "../../src/run/claim_hold.js";
 import { DeviceFault, guardTrial } from "../../src/run/guard_trial.js";
 import type { TrialEnd } from "../../src/run/worker_messages.js";
-import { readClaim, tryClaim } from "../../src/study/claim.js";
+import { endClaim, readClaim, tryClaim } from "../../src/study/claim.js";
 import { readOutcome, type TrialFailure } from "../../src/study/outcome.js";
 import { identifyProcess } from "../../src/study/process_identity.js";
 import { trialLayout } from "../../src/study/study_layout.js";
@@ -18,16 +18,16 @@ describe("an error that ends a trial", () => {
   beforeEach(() => logged.splice(0));
 
   /** Runs a trial that ends with this error. */
-  function guarded(device: string, error: Error): Promise<TrialEnd> {
+  function guarded(error: Error): Promise<TrialEnd> {
     const hold = new ClaimHold(tryClaim(trialLayout.claims(folder()), identifyProcess())!);
-    const trial = { trialFolder: folder(), id: "t1", hold, device, log: (text: string) => logged.push(text) };
+    const trial = { trialFolder: folder(), id: "t1", hold, log: (text: string) => logged.push(text) };
     return guardTrial(trial, () => Promise.reject(error));
   }
   const failure = (): TrialFailure | undefined => readOutcome(folder()) as TrialFailure | undefined;
   const claimEnded = (): boolean | undefined => readClaim(trialLayout.claims(folder()))?.ended;
 
   it("is published as its failure, with the library's words", async () => {
-    assert.equal(await guarded("cpu", nativeError("internal")), "failed");
+    assert.equal(await guarded(nativeError("internal")), "failed");
     assert.equal(failure()?.code, "LMX4009");
     assert.equal(failure()?.cause, "error");
     assert.equal(failure()?.message, "as the library says");
@@ -35,14 +35,14 @@ describe("an error that ends a trial", () => {
     assert.match(logged.join(), /as the library says\n +at /);
   });
 
-  it("is want of memory where the library says so, on a GPU too", async () => {
-    assert.equal(await guarded("cuda:0", nativeError("out_of_memory")), "failed");
+  it("is want of memory where the library says so", async () => {
+    assert.equal(await guarded(nativeError("out_of_memory")), "failed");
     assert.equal(failure()?.code, "LMX4020");
     assert.equal(failure()?.cause, "oom");
   });
 
-  it("ends the process where a call to the GPU failed: the claim stays, for the pool to find out whose fault it was", async () => {
-    await assert.rejects(guarded("cuda:0", nativeError("internal")), (error) => {
+  it("ends the process where the GPU is at fault: the claim stays, for the pool to find out whose fault it was", async () => {
+    await assert.rejects(guarded(nativeError("device_fault")), (error) => {
       assert.ok(error instanceof DeviceFault);
       assert.equal(error.message, "t1: as the library says");
       return true;
@@ -51,10 +51,33 @@ describe("an error that ends a trial", () => {
     assert.equal(claimEnded(), false);
   });
 
+  it("ends the process for the GPU's fault even where somebody else has the trial by now", async () => {
+    const claims = trialLayout.claims(folder());
+    const hold = new ClaimHold(tryClaim(claims, identifyProcess())!);
+    endClaim(claims, 1, "silent");
+    assert.ok(tryClaim(claims, { ...identifyProcess(), host: "another-machine" }));
+    const trial = { trialFolder: folder(), id: "t1", hold, log: () => {} };
+    await assert.rejects(
+      guardTrial(trial, () => Promise.reject(nativeError("device_fault"))),
+      DeviceFault,
+    );
+  });
+
+  it("gives the trial back where the device is not there", async () => {
+    await assert.rejects(guarded(nativeError("no_device")), (error) => {
+      assert.ok(error instanceof LayermixError);
+      assert.equal(error.exitCode, exitCodes.noDevice);
+      assert.equal(error.diagnostics[0]!.message, "As the library says");
+      return true;
+    });
+    assert.equal(failure(), undefined);
+    assert.equal(claimEnded(), true);
+  });
+
   it("gives the trial back where every other would meet it as well", async () => {
     const full = { code: "LMX4005", severity: "error", message: "disk full", help: [] } as const;
     const error = new LayermixError(full, exitCodes.storage);
-    await assert.rejects(guarded("cuda:0", error), error);
+    await assert.rejects(guarded(error), error);
     assert.equal(failure(), undefined);
     assert.equal(claimEnded(), true);
   });

@@ -146,13 +146,20 @@ describe("the pool", function () {
   it("finds out which of a process's trials crashes it: it then runs one at a time", async () => {
     const ids = await create(4);
     const bad = ids[1]!;
+    const open = new Set<string>();
+    let mostAfterwards = 0;
     const { complete, events } = await run(ids, { workers: 1, trialsAtOnce: 2 }, (event) => {
+      if (event.kind === "died") open.clear();
+      if (event.kind === "ended") open.delete(event.id);
+      if (event.kind === "preparing") open.add(event.id);
+      if (generations(bad) > 1) mostAfterwards = Math.max(mostAfterwards, open.size);
       if (event.kind === "claimed" && event.id === bad) strike(bad, "SIGSEGV");
     });
     assert.equal(complete, true);
     assert.deepEqual(states(ids), ["done", "failed", "done", "done"]);
     const deaths = events.filter((event) => event.kind === "died");
     const together = deaths.filter((event) => event.blamed === undefined);
+    assert.equal(mostAfterwards, 1);
     assert.deepEqual(
       together.map((event) => event.trial).sort(),
       [ids[0]!, bad].sort(),

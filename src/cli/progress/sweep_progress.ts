@@ -85,6 +85,7 @@ export class SweepProgress {
         return;
       case "idle":
       case "ready":
+      case "preparing":
       case "fatal":
         return;
     }

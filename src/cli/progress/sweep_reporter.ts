@@ -85,6 +85,7 @@ export class SweepReporter {
       }
       case "idle":
       case "ready":
+      case "preparing":
       case "progress":
         if (this.#display === undefined && this.#now() - this.#saidAt >= quietSeconds)
           this.say(this.#progress.summary(this.#now()));
