@@ -2,7 +2,6 @@
 // random operands, the training steps of bench/RESULTS.md - by NVML's energy counter. From joules per FLOP and per byte follows how long a step must
 // take at the card's power limit, however well its kernels use their time.
 //   bench_cuda_energy [seconds of each [name ...]]      4 reference long
-#include <cublasLt.h>
 #include <cuda_runtime.h>
 #include <dlfcn.h>
 
@@ -10,7 +9,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 #include <functional>
 #include <stdexcept>
 #include <string>
@@ -18,8 +16,12 @@
 
 #include "cuda/check.h"
 #include "cuda/cuda_backend.h"
+#include "cuda/fill_normal.cuh"
+#include "cuda/full_copy.cuh"
 #include "cuda/gemm.h"
+#include "cuda/launch.h"
 #include "cuda/tuning.h"
+#include "needs_device.h"
 #include "proxies.h"
 
 namespace {
@@ -59,9 +61,9 @@ struct Held {
   double watts() const { return joules / milliseconds * 1e3; }
 };
 
-// Calls `work`, which waits for all but some milliseconds of what it has enqueued, for a second and then from one tick of the counter to another,
-// `seconds` later.
-Held hold(const EnergyCounter& counter, double seconds, const std::function<void()>& work) {
+// Calls `work` - `count` calls of what is measured, of which it waits for all but some milliseconds - for a second and then from one tick of the
+// counter to another, `seconds` later.
+Held hold(const EnergyCounter& counter, double seconds, std::size_t count, const std::function<void()>& work) {
   constexpr double warm = 1;
   const auto begin = Clock::now();
   const auto elapsed = [&] { return std::chrono::duration<double>(Clock::now() - begin).count(); };
@@ -77,8 +79,8 @@ Held hold(const EnergyCounter& counter, double seconds, const std::function<void
       from_joules = joules;
       calls = -1;
     } else if (at > from + seconds) {
-      const double count = static_cast<double>(calls + 1);
-      return {(at - from) / count * 1e3, (joules - from_joules) / count};
+      const double measured = static_cast<double>(calls + 1) * static_cast<double>(count);
+      return {(at - from) / measured * 1e3, (joules - from_joules) / measured};
     }
   }
 }
@@ -88,7 +90,7 @@ class Queued {
  public:
   Queued(cudaStream_t stream, std::function<void()> launch) : stream_(stream), launch_(std::move(launch)) {
     launch_();  // chooses, where there is something to choose
-    launches_ = std::max(1, static_cast<int>(10e-3 / cuda::seconds_of(launch_, stream)));
+    launches_ = std::max<std::size_t>(1, static_cast<std::size_t>(10e-3 / cuda::seconds_of(launch_, stream)));
     for (cudaEvent_t& mark : marks_) cuda::check(cudaEventCreateWithFlags(&mark, cudaEventDisableTiming), "cudaEventCreate");
   }
   ~Queued() {
@@ -98,9 +100,9 @@ class Queued {
   Queued(const Queued&) = delete;
   Queued& operator=(const Queued&) = delete;
 
-  int launches() const { return launches_; }  // of one batch
+  std::size_t launches() const { return launches_; }  // of one batch
   void operator()() {
-    for (int i = 0; i < launches_; ++i) launch_();
+    for (std::size_t i = 0; i < launches_; ++i) launch_();
     cuda::check(cudaEventRecord(marks_[batch_ % 2], stream_), "cudaEventRecord");
     if (++batch_ > 1) cuda::check(cudaEventSynchronize(marks_[batch_ % 2]), "cudaEventSynchronize");
   }
@@ -108,28 +110,12 @@ class Queued {
  private:
   cudaStream_t stream_;
   std::function<void()> launch_;
-  int launches_ = 0, batch_ = 0;
+  std::size_t launches_ = 0, batch_ = 0;
   cudaEvent_t marks_[2] = {};
 };
 
 __global__ void spin(long long cycles) {
   for (const long long start = clock64(); clock64() - start < cycles;) {
-  }
-}
-
-__global__ void copy_kernel(const uint4* __restrict__ from, uint4* __restrict__ to, std::size_t count) {
-  for (std::size_t i = blockIdx.x * std::size_t{blockDim.x} + threadIdx.x; i < count; i += std::size_t{gridDim.x} * blockDim.x) to[i] = from[i];
-}
-
-// Normal, as weights and activations are: how many bits of the operands change from one to the next is part of what a product draws.
-__global__ void fill_random(cuda::bf16* values, std::size_t count, unsigned seed, float scale) {
-  for (std::size_t i = blockIdx.x * std::size_t{blockDim.x} + threadIdx.x; i < count; i += std::size_t{gridDim.x} * blockDim.x) {
-    unsigned long long x = (i + 1) * 0x9E3779B97F4A7C15ull + seed * 0xD1B54A32D192ED03ull;
-    x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9ull;
-    x = (x ^ x >> 27) * 0x94D049BB133111EBull;
-    x ^= x >> 31;
-    const float radius = sqrtf(-2 * logf(static_cast<float>((x & 0xffffff) + 1) / 16777217.f));
-    values[i] = __float2bfloat16_rn(scale * radius * cosf(6.2831853f * static_cast<float>(x >> 32 & 0xffffff) / 16777216.f));
   }
 }
 
@@ -158,20 +144,18 @@ void measure_kernels(const EnergyCounter& counter, double seconds) {
   auto* const product = left + size * size;
   const auto per_launch = [&](const std::function<void()>& launch) {
     Queued work(stream, launch);
-    Held held = hold(counter, seconds, std::ref(work));
-    held.milliseconds /= work.launches();
-    held.joules /= work.launches();
-    return held;
+    return hold(counter, seconds, work.launches(), std::ref(work));
   };
 
-  report("multiprocessors that spin", per_launch([&] { spin<<<132 * 8, 256, 0, stream>>>(2'000'000); }), "");
-  fill_random<<<1024, 256, 0, stream>>>(left, elements, 1, 1);
+  report("multiprocessors that spin", per_launch([&] { spin<<<cuda::kMultiprocessors * 8, 256, 0, stream>>>(2'000'000); }), "");
+  // Normal, as weights and activations are: how many bits of the operands change from one to the next is part of what a product draws.
+  cuda::fill_normal(left, DType::bf16, elements, 1, 1, 0, stream);
   const double bytes = 4.0 * elements;
   const Held copied = per_launch([&] {
-    copy_kernel<<<132 * 16, 512, 0, stream>>>(static_cast<const uint4*>(a.get()), static_cast<uint4*>(b.get()), elements / 8);
+    cuda::full_copy(b.get(), a.get(), elements * 2, stream);
   });
   report("copy of 1 GiB", copied, text("  %.2f TB/s  %.0f pJ a byte", bytes / copied.milliseconds * 1e-9, copied.joules / bytes * 1e12));
-  fill_random<<<1024, 256, 0, stream>>>(right, size * size, 2, 0.02f);
+  cuda::fill_normal(right, DType::bf16, size * size, 0.02, 2, 0, stream);
   cuda::Gemm gemm;
   gemm.bind_workspace(workspace.get(), cuda::Gemm::workspace_bytes);
   const double flops = 2.0 * size * size * size;
@@ -190,20 +174,14 @@ void measure_steps(const EnergyCounter& counter, double seconds, const test::Pro
   test::TestTrainer trainer(config);
   const std::vector<test::Batch> batches(static_cast<std::size_t>(std::max(1.0, 40 / proxy.floor_ms)),
                                          test::Batch(proxy.batch, proxy.sequence, proxy.vocab, 5));
-  Held held = hold(counter, seconds, [&] { trainer.train(batches); });
-  held.milliseconds /= static_cast<double>(batches.size());
-  held.joules /= static_cast<double>(batches.size());
+  const Held held = hold(counter, seconds, batches.size(), [&] { trainer.train(batches); });
   report((std::string("training step, ") + proxy.name).c_str(), held, "");
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::string reason;
-  if (cuda_device_count(&reason) == 0) {
-    std::printf("skipped: no CUDA device (%s)\n", reason.c_str());
-    return 77;
-  }
+  if (lmx::test::lacks_device()) return lmx::test::skipped;
   std::printf("%s\n", cuda_device_description(0).c_str());
   const double seconds = argc > 1 ? std::atof(argv[1]) : 4;
   std::vector<std::string> names(argv + std::min(argc, 2), argv + argc);

@@ -26,6 +26,7 @@
 #include "cuda/mlp_activation.cuh"
 #include "cuda/rms_norm.cuh"
 #include "cuda/rope.cuh"
+#include "needs_device.h"
 #include "replay_time.h"
 
 using namespace lmx;
@@ -434,11 +435,7 @@ const Group groups[] = {
 }  // namespace
 
 int main(int count, char** arguments) {
-  std::string reason;
-  if (cuda_device_count(&reason) == 0) {
-    std::printf("skipped: no CUDA device (%s)\n", reason.c_str());
-    return 77;
-  }
+  if (lmx::test::lacks_device()) return lmx::test::skipped;
   const std::vector<std::string> words(arguments + 1, arguments + count);
   const auto wanted = [&](const Group& group) {
     const auto names = [&](const std::string& word) {

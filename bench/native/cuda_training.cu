@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cuda/cuda_backend.h"
+#include "needs_device.h"
 #include "proxies.h"
 
 // Of cuda_profiler_api.h, which minimal toolkits leave out.
@@ -74,11 +75,7 @@ void profile(const Proxy& proxy) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::string reason;
-  if (lmx::cuda_device_count(&reason) == 0) {
-    std::printf("skipped: no CUDA device (%s)\n", reason.c_str());
-    return 77;
-  }
+  if (lmx::test::lacks_device()) return lmx::test::skipped;
   std::printf("%s\n", lmx::cuda_device_description(0).c_str());
   const bool profiled = argc > 2 && std::strcmp(argv[1], "--profile") == 0;
   for (const Proxy& proxy : proxies) {

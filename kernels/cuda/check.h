@@ -37,15 +37,20 @@ inline bool is_fault(cudaError_t status) {
   }
 }
 
+// Bytes that are free where an allocation has failed; clears that error, which does not stay.
+inline std::size_t free_after_failure() {
+  cudaGetLastError();
+  std::size_t free = 0, total = 0;
+  cudaMemGetInfo(&free, &total);
+  return free;
+}
+
 inline void check(cudaError_t status, const char* call) {
   if (status == cudaSuccess) return;
   const std::string what = std::string(call) + ": " + cudaGetErrorString(status) + " (" + cudaGetErrorName(status) + ")";
   if (is_fault(status)) throw DeviceFault(what);
   if (status != cudaErrorMemoryAllocation) throw DeviceError(what);
-  cudaGetLastError();  // it does not stay
-  std::size_t free = 0, total = 0;
-  cudaMemGetInfo(&free, &total);
-  throw OutOfMemory(call, free);
+  throw OutOfMemory(call, free_after_failure());
 }
 
 // A library that runs on CUDA has failed, maybe because a kernel before it did.

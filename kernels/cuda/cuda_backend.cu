@@ -71,12 +71,7 @@ class CudaBackend final : public Backend {
     select();
     void* pointer = nullptr;
     const cudaError_t status = cudaMalloc(&pointer, std::max<std::size_t>(bytes, 256));
-    if (status == cudaErrorMemoryAllocation) {
-      cudaGetLastError();
-      std::size_t free = 0, total = 0;
-      cudaMemGetInfo(&free, &total);
-      throw OutOfMemory(bytes, free);
-    }
+    if (status == cudaErrorMemoryAllocation) throw OutOfMemory(bytes, cuda::free_after_failure());
     check(status, "cudaMalloc");
     return pointer;
   }

@@ -8,7 +8,7 @@
 #include "common/philox.h"
 #include "cuda/check.h"
 #include "cuda/column_sums.cuh"
-#include "cuda/cuda_backend.h"
+#include "needs_device.h"
 
 using namespace lmx;
 
@@ -64,11 +64,7 @@ std::vector<float> run(const std::vector<Shape>& shapes, std::size_t floats, std
 }  // namespace
 
 int main() {
-  std::string reason;
-  if (cuda_device_count(&reason) == 0) {
-    std::printf("skipped: no CUDA device (%s)\n", reason.c_str());
-    return 77;
-  }
+  if (lmx::test::lacks_device()) return lmx::test::skipped;
   std::vector<Shape> shapes;
   std::size_t floats = 0;
   for (std::size_t i = 0; i < 200; ++i) {

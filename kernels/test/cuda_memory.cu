@@ -3,8 +3,8 @@
 #include <cmath>
 #include <string>
 
-#include "cuda/cuda_backend.h"
 #include "model_support.h"
+#include "needs_device.h"
 
 namespace {
 
@@ -72,11 +72,7 @@ void refuses_what_does_not_fit() {
 }  // namespace
 
 int main() {
-  std::string reason;
-  if (lmx::cuda_device_count(&reason) == 0) {
-    std::printf("skipped: no CUDA device (%s)\n", reason.c_str());
-    return 77;
-  }
+  if (lmx::test::lacks_device()) return lmx::test::skipped;
   holds_what_was_planned();
   refuses_what_does_not_fit();
   return TEST_RESULT();

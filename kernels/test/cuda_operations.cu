@@ -12,6 +12,7 @@
 #include "cpu/bf16_backend.h"
 #include "cpu/cpu_backend.h"
 #include "cuda/cuda_backend.h"
+#include "needs_device.h"
 #include "operations.h"
 #include "support/staged_backend.h"
 
@@ -168,11 +169,7 @@ std::vector<Operation> device_operations() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::string reason;
-  if (cuda_device_count(&reason) == 0) {
-    std::printf("skipped: no CUDA device (%s)\n", reason.c_str());
-    return 77;
-  }
+  if (lmx::test::lacks_device()) return lmx::test::skipped;
   const std::vector<std::string> wanted(argv + 1, argv + argc);
   int part = 0, parts = 0;
   const bool in_parts = argc == 2 && std::sscanf(argv[1], "%d/%d", &part, &parts) == 2 && parts > 0;

@@ -6,8 +6,8 @@
 #include <cstdlib>
 #include <thread>
 
-#include "cuda/cuda_backend.h"
 #include "model_support.h"
+#include "needs_device.h"
 #include "operation.h"
 
 namespace {
@@ -227,11 +227,7 @@ void gradients_agree() {
 }  // namespace
 
 int main() {
-  std::string reason;
-  if (lmx::cuda_device_count(&reason) == 0) {
-    std::printf("skipped: no CUDA device (%s)\n", reason.c_str());
-    return 77;
-  }
+  if (lmx::test::lacks_device()) return lmx::test::skipped;
   trainers_begin_side_by_side();  // first: later models find what earlier ones have chosen
   gradients_agree();
   same_bits();

@@ -8,7 +8,6 @@ export class ClaimHold {
   readonly #timer: NodeJS.Timeout;
   readonly #ending = new AbortController();
   #failure: unknown;
-  #lost = false;
 
   constructor(claim: Claim) {
     this.claim = claim;
@@ -18,7 +17,7 @@ export class ClaimHold {
   /** True once the claim has passed to somebody else. Throws what the heartbeat threw (a full or lost disk). */
   get lost(): boolean {
     if (this.#failure !== undefined) throw this.#failure;
-    return this.#lost;
+    return this.#ending.signal.aborted;
   }
 
   /** Aborted when the claim has passed to somebody else, or its heartbeat has failed. */
@@ -45,10 +44,10 @@ export class ClaimHold {
 
   #beat(): void {
     try {
-      if (!this.claim.beat()) this.#lost = true;
+      if (!this.claim.beat()) this.#ending.abort();
     } catch (error) {
       this.#failure = error;
+      this.#ending.abort();
     }
-    if (this.#lost || this.#failure !== undefined) this.#ending.abort();
   }
 }

@@ -7,6 +7,7 @@
 import { readJson, studyFormat, writeJson } from "../study/json_file.js";
 import { trialLayout } from "../study/study_layout.js";
 import type { NativeLibrary, NativeTrainer, NativeTrainerConfig } from "./native.js";
+import { nativeErrorCode } from "./native_error.js";
 
 /** trials/ID/micro-batch.json: written once, by the attempt that ran out of memory. */
 export interface SmallerMicroBatch {
@@ -111,7 +112,7 @@ function fitTrainer(
 }
 
 export function isOutOfMemory(error: unknown): boolean {
-  return (error as { readonly code?: unknown } | undefined)?.code === "out_of_memory";
+  return nativeErrorCode(error) === "out_of_memory";
 }
 
 function smaller(native: NativeLibrary, config: NativeTrainerConfig, microBatch: number): FittedTrainer {

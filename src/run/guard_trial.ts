@@ -6,7 +6,7 @@ import { studyFormat } from "../study/json_file.js";
 import { publishFailure } from "../study/outcome.js";
 import type { ClaimHold } from "./claim_hold.js";
 import { isOutOfMemory } from "./fit_trainer.js";
-import { fromNativeError } from "./native_error.js";
+import { fromNativeError, nativeErrorCode } from "./native_error.js";
 import type { TrialEnd } from "./worker_messages.js";
 
 export interface GuardedTrial {
@@ -36,9 +36,9 @@ export async function guardTrial(trial: GuardedTrial, run: () => Promise<TrialEn
   try {
     return await run();
   } catch (thrown) {
-    if (codeOf(thrown) === "device_fault") throw new DeviceFault(id, thrown as Error); // whoever has the claim by now
+    if (nativeErrorCode(thrown) === "device_fault") throw new DeviceFault(id, thrown as Error); // whoever has the claim by now
     if (!hold.check()) return "lost"; // whatever went wrong, the files are no longer ours
-    const error = codeOf(thrown) === "no_device" ? fromNativeError(thrown) : thrown;
+    const error = nativeErrorCode(thrown) === "no_device" ? fromNativeError(thrown) : thrown;
     if (concernsTheMachine(error)) {
       hold.end("released");
       throw error;
@@ -68,9 +68,4 @@ function publish({ trialFolder, id, log }: GuardedTrial, error: Error): void {
 function concernsTheMachine(error: unknown): boolean {
   if (!(error instanceof LayermixError)) return false;
   return error.exitCode === exitCodes.storage || error.exitCode === exitCodes.noDevice;
-}
-
-/** The `code` of an error of the native library. */
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && "code" in error ? error.code : undefined;
 }

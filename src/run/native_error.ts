@@ -23,13 +23,19 @@ function readable(bytes: number): string {
   return bytes < 2 ** 30 ? `${(bytes / 2 ** 20).toFixed(1)} MiB` : `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 }
 
+/** Why a native call failed; undefined for what no native call has thrown. */
+export function nativeErrorCode(thrown: unknown): NativeErrorCode | undefined {
+  if (!(thrown instanceof Error) || !("code" in thrown)) return undefined;
+  const code = String(thrown.code);
+  return Object.hasOwn(meaning, code) ? (code as NativeErrorCode) : undefined;
+}
+
 /** What a native call threw, as a LayermixError; anything else is returned as it is. */
 export function fromNativeError(thrown: unknown): unknown {
-  if (!(thrown instanceof Error) || !("code" in thrown)) return thrown;
-  const code = String(thrown.code);
-  if (!Object.hasOwn(meaning, code)) return thrown;
-  const [diagnostic, exit, help] = meaning[code as NativeErrorCode];
-  const text = thrown.message.replace(/(\d+) bytes, (\d+) free/, (_, asked, free) => {
+  const code = nativeErrorCode(thrown);
+  if (code === undefined) return thrown;
+  const [diagnostic, exit, help] = meaning[code];
+  const text = (thrown as Error).message.replace(/(\d+) bytes, (\d+) free/, (_, asked, free) => {
     return `${readable(Number(asked))}, ${readable(Number(free))} free`;
   });
   const message = text.charAt(0).toUpperCase() + text.slice(1);

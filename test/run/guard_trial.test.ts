@@ -12,19 +12,21 @@ import { useTemporaryFolder } from "../study/temporary_folder.js";
 
 describe("an error that ends a trial", () => {
   const folder = useTemporaryFolder();
+  const claims = (): string => trialLayout.claims(folder());
   const nativeError = (code: string): Error => Object.assign(new Error("as the library says"), { code });
 
   const logged: string[] = [];
   beforeEach(() => logged.splice(0));
 
   /** Runs a trial that ends with this error. */
-  function guarded(error: Error): Promise<TrialEnd> {
-    const hold = new ClaimHold(tryClaim(trialLayout.claims(folder()), identifyProcess())!);
+  function guarded(error: Error, before = () => {}): Promise<TrialEnd> {
+    const hold = new ClaimHold(tryClaim(claims(), identifyProcess())!);
+    before();
     const trial = { trialFolder: folder(), id: "t1", hold, log: (text: string) => logged.push(text) };
     return guardTrial(trial, () => Promise.reject(error));
   }
   const failure = (): TrialFailure | undefined => readOutcome(folder()) as TrialFailure | undefined;
-  const claimEnded = (): boolean | undefined => readClaim(trialLayout.claims(folder()))?.ended;
+  const claimEnded = (): boolean | undefined => readClaim(claims())?.ended;
 
   it("is published as its failure, with the library's words", async () => {
     assert.equal(await guarded(nativeError("internal")), "failed");
@@ -52,15 +54,11 @@ describe("an error that ends a trial", () => {
   });
 
   it("ends the process for the GPU's fault even where somebody else has the trial by now", async () => {
-    const claims = trialLayout.claims(folder());
-    const hold = new ClaimHold(tryClaim(claims, identifyProcess())!);
-    endClaim(claims, 1, "silent");
-    assert.ok(tryClaim(claims, { ...identifyProcess(), host: "another-machine" }));
-    const trial = { trialFolder: folder(), id: "t1", hold, log: () => {} };
-    await assert.rejects(
-      guardTrial(trial, () => Promise.reject(nativeError("device_fault"))),
-      DeviceFault,
-    );
+    const taken = (): void => {
+      endClaim(claims(), 1, "silent");
+      assert.ok(tryClaim(claims(), { ...identifyProcess(), host: "another-machine" }));
+    };
+    await assert.rejects(guarded(nativeError("device_fault"), taken), DeviceFault);
   });
 
   it("gives the trial back where the device is not there", async () => {
